@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "base/log.h"
+
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/spdlog.h>
+
+namespace squenv::log {
+
+namespace {
+
+spdlog::level::level_enum to_spdlog(Level level) {
+    switch (level) {
+        case Level::debug: return spdlog::level::debug;
+        case Level::info: return spdlog::level::info;
+        case Level::warning: return spdlog::level::warn;
+        case Level::error: return spdlog::level::err;
+    }
+    return spdlog::level::err;
+}
+
+}  // namespace
+
+Status start(const std::string& destination, Level threshold) {
+    std::shared_ptr<spdlog::logger> logger;
+    try {
+        if (destination == "stderr") {
+            logger = std::make_shared<spdlog::logger>(
+                "squenv", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+            logger->set_pattern("squenv: %l: %v");
+        } else if (destination == "syslog") {
+            logger = std::make_shared<spdlog::logger>(
+                "squenv",
+                std::make_shared<spdlog::sinks::syslog_sink_mt>("squenv", LOG_PID, LOG_USER, false));
+        } else {
+            logger = std::make_shared<spdlog::logger>(
+                "squenv", std::make_shared<spdlog::sinks::basic_file_sink_mt>(destination));
+            logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");
+        }
+    } catch (const spdlog::spdlog_ex& exception) {
+        return fail(Errc::denied, fmt::format("log {}: {}", destination, exception.what()),
+                    "choose another --log destination");
+    }
+    logger->set_level(to_spdlog(threshold));
+    logger->flush_on(spdlog::level::debug);
+    spdlog::set_default_logger(std::move(logger));
+    return {};
+}
+
+void stop() {
+    spdlog::shutdown();
+}
+
+bool enabled(Level level) {
+    const auto* logger = spdlog::default_logger_raw();
+    return logger != nullptr && logger->should_log(to_spdlog(level));
+}
+
+void write(Level level, std::string_view text) {
+    if (auto* logger = spdlog::default_logger_raw(); logger != nullptr)
+        logger->log(to_spdlog(level), "{}", text);
+}
+
+bool RateLimit::allow(std::uint64_t& suppressed) {
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                         std::chrono::steady_clock::now().time_since_epoch())
+                         .count();
+    auto start = window_start_.load();
+    if (now - start >= window_.count() && window_start_.compare_exchange_strong(start, now))
+        in_window_ = 0;
+    if (in_window_.fetch_add(1) >= burst_) {
+        suppressed_.fetch_add(1);
+        return false;
+    }
+    suppressed = suppressed_.exchange(0);
+    return true;
+}
+
+}  // namespace squenv::log

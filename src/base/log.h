@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// The log: one sink per process, chosen by the program. Libraries below never log above debug.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace squenv::log {
+
+enum class Level { debug, info, warning, error };
+
+/// Where the log goes: "stderr", "syslog", or the path of a file that is appended to.
+[[nodiscard]] Status start(const std::string& destination, Level threshold);
+/// Writes out what is buffered and lets go of the sink.
+void stop();
+[[nodiscard]] bool enabled(Level level);
+void write(Level level, std::string_view text);
+
+template <class... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+    if (enabled(Level::debug)) write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+    if (enabled(Level::info)) write(Level::info, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warning(fmt::format_string<Args...> format, Args&&... args) {
+    write(Level::warning, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+    write(Level::error, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Lets `burst` messages through per `window` and counts the rest. Thread-safe.
+class RateLimit {
+  public:
+    RateLimit(unsigned burst, std::chrono::seconds window) : burst_(burst), window_(window) {}
+    /// True when this message may be written; `suppressed` is then how many were not since.
+    [[nodiscard]] bool allow(std::uint64_t& suppressed);
+
+  private:
+    const unsigned burst_;
+    const std::chrono::seconds window_;
+    std::atomic<std::int64_t> window_start_{0};
+    std::atomic<unsigned> in_window_{0};
+    std::atomic<std::uint64_t> suppressed_{0};
+};
+
+}  // namespace squenv::log

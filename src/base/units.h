@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Sizes as people write and read them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace squenv {
+
+/// "4096", "128K", "32M", "1G", with optional "iB" or "B": bytes, powers of 1024.
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+/// A decimal number in [0, max].
+[[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t max);
+/// 213600000 -> "203.7 MiB".
+[[nodiscard]] std::string format_size(std::uint64_t size_bytes);
+
+}  // namespace squenv
