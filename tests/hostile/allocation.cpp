@@ -49,8 +49,8 @@ std::size_t AllocationWatch::peak_bytes() const {
     return peak - start_;
 }
 
-void fail_allocation(std::uint64_t number) {
-    failing = number;
+bool fail_allocation(std::uint64_t number) {
+    return failing.exchange(number) == 0;
 }
 
 }  // namespace squenv::test

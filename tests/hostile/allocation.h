@@ -17,7 +17,8 @@ class AllocationWatch {
     std::size_t start_;
 };
 
-/// Lets the n-th allocation from now on throw std::bad_alloc; 0 for none.
-void fail_allocation(std::uint64_t number);
+/// Lets the n-th allocation from now on throw std::bad_alloc; 0 for none. Returns true when the
+/// failure asked for before has happened.
+bool fail_allocation(std::uint64_t number);
 
 }  // namespace squenv::test
