@@ -440,9 +440,10 @@ void LibfuseSession::start(std::function<void()> on_ready, std::function<void()>
 void LibfuseSession::work_first() {
     std::vector<std::jthread> others;
     work([&] {
-        on_ready_();
         const unsigned threads = options_.threads != 0 ? options_.threads : available_cpus() + 2;
         for (unsigned i = 1; i < threads; ++i) others.emplace_back([this] { work({}); });
+        // Last: whoever is told may forbid the process to make threads.
+        on_ready_();
     });
     others.clear();
     on_end_();
