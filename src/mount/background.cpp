@@ -26,13 +26,14 @@ Result<Background> Background::start() {
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
     UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
+    SQUENV_TRY_ASSIGN(auto null, open_file("/dev/null", O_RDWR));
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
-    if (child != 0) return Background(false, std::move(reader));
+    if (child != 0) return Background(false, std::move(reader), {});
     ::setsid();
     // A relative path must not keep a directory busy for as long as the mount lives.
     if (::chdir("/") != 0) ::_exit(1);
-    return Background(true, std::move(writer));
+    return Background(true, std::move(writer), std::move(null));
 }
 
 Status Background::wait_until_ready() {
@@ -49,8 +50,8 @@ Status Background::wait_until_ready() {
 
 void Background::report_ready() {
     if (!pipe_) return;
-    if (const auto null = open_file("/dev/null", O_RDWR))
-        for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(null_.get(), fd);
+    null_.reset();
     Word word;
     word.is_ready = true;
     (void)!::write(pipe_.get(), &word, sizeof word);
