@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from support import trees
 from support.digests import assert_same, without
+from support.processes import run
 from support.trees import K
 
 CODECS = ["gzip", "xz", "lz4", "zstd", "lzo", "lzma"]
@@ -169,14 +170,14 @@ def test_70000_entries_with_an_index(work, compare, pseudo_image, kernel_mounted
     image = pseudo_image("indexed", lines)
     compare(image)
     mount = work.mount(image)
-    for i in [0, 1, 255, 256, 35_000, 69_999]:
-        assert os.path.lexists(work.path / "mnt") is False or True
+    # Every name is looked up by itself, in a fresh mount, and so are names that are not there.
+    script = "import os, sys; print([os.path.lexists(os.fsencode(a)) for a in sys.argv[1:]])"
     names = [f"d/{'n' * (i % 60)}{i:05}" for i in range(0, 70_000, 777)]
-    found = subprocess.run(
-        work.command("-c", "%t %T", *[mount.path / name for name in names], program="../../../usr/bin/stat"),
-        capture_output=True, text=True)
+    missing = ["d/" + name for name in ["0", "n", "n" * 61, "zzz", "00000x", "n00000"]]
+    paths = [mount.path / name for name in names + missing]
+    result = run(["/usr/bin/python3", "-c", script, *paths], user=True)
     mount.umount()
-    assert found.returncode == 0, found.stderr
+    assert result.stdout.strip() == str([True] * len(names) + [False] * len(missing))
 
 
 def test_65000_owners(work, compare, pseudo_image):
@@ -208,19 +209,16 @@ def test_image_at_an_odd_offset(work, nasty_image, image_digest):
     assert_same(image_digest(nasty_image), image_digest(image, "10"), "offset 10")
 
 
-def test_appimage(work, compare, nasty_image):
+def test_appimage_without_the_option_says_what_it_is(work, nasty_image):
     with open("/bin/true", "rb") as program:
-        elf = program.read()
-    image = at_offset(nasty_image, work.path / "image", elf)
+        image = at_offset(nasty_image, work.path / "image", program.read())
     result = work.squenv("info", image)
-    assert result.returncode == 1 and "AppImage" in result.stderr and "offset=auto" in result.stderr
-    mount = work.mount(image, options="offset=auto")
-    assert (mount.path / "unreachable").exists() is False
-    mount.umount()
+    assert result.returncode == 1 and "AppImage" in result.stderr
+    assert "offset=auto" in result.stderr
 
 
-def read_by(work, tree_digest, image, option):
-    mount = work.mount(image, options=f"offset={option}")
+def read_by(work, tree_digest, image, option=None):
+    mount = work.mount(image, options=f"offset={option}" if option else None)
     seen = tree_digest(mount.path, user=True)
     mount.umount()
     return seen
@@ -277,9 +275,7 @@ def test_streamed_image(work, nasty_image, tree_digest, image_digest):
     image.write_bytes(bytes(content) + superblock)
     expected = image_digest(nasty_image)
     assert_same(expected, image_digest(image), "the library")
-    mount = work.mount(image)
-    seen = tree_digest(mount.path, user=True)
-    mount.umount()
+    seen = read_by(work, tree_digest, image)
     assert_same(without(expected, "xattr:trusted."), seen, "the mount")
     assert '"streamed": true' in work.squenv("info", "--json", image).stdout
 
@@ -300,7 +296,5 @@ def test_image_cut_to_bytes_used(work, nasty_image, tree_digest, image_digest):
     image.write_bytes(content[:used])
     expected = image_digest(nasty_image)
     assert_same(expected, image_digest(image), "the library")
-    mount = work.mount(image)
-    seen = tree_digest(mount.path, user=True)
-    mount.umount()
+    seen = read_by(work, tree_digest, image)
     assert_same(without(expected, "xattr:trusted."), seen, "the mount")
