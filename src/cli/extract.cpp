@@ -23,7 +23,8 @@ class ExtractCommand final : public Command {
         app.add_option("DIR", target_, "Where to; default: squashfs-root");
         app.add_option("--path", path_, "Only what is below PATH of the image")->type_name("PATH");
         app.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
-        app.add_flag("!--no-xattrs", options_.xattrs, "Leave extended attributes out");
+        app.add_flag_callback("--no-xattrs", [this] { options_.xattrs = false; },
+                              "Leave extended attributes out");
         app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
             ->type_name("N")
             ->check(CLI::Range(1, 256));

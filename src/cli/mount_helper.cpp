@@ -34,10 +34,8 @@ Status run_as_mount_helper(const std::vector<std::string>& arguments, Io& io) {
     if (operands.size() != 2)
         return fail(Errc::invalid_argument, "expected IMAGE and DIR",
                     "usage: mount.squenv IMAGE DIR [-sfnv] [-o OPTIONS]");
-    for (const auto& option : options) {
-        auto status = apply_mount_options(option, request);
-        if (!status && !is_sloppy) return status;
-    }
+    for (const auto& option : options)
+        SQUENV_TRY(apply_mount_options(option, request, {is_sloppy, true}));
     request.image_path = operands[0];
     request.mountpoint = operands[1];
     if (io.is_verbose) request.log_level = log::Level::debug;

@@ -122,8 +122,10 @@ Status parse_offset(const std::string& text, image::OpenOptions& options) {
     return {};
 }
 
-Status apply_mount_options(const std::string& options, mount::MountRequest& request) {
+Status apply_mount_options(const std::string& options, mount::MountRequest& request,
+                           const Tolerance& tolerance) {
     for (const Option& option : split(options)) {
+        if (tolerance.of_rw && option.name == "rw") continue;
         if (std::find(kImpossible.begin(), kImpossible.end(), option.name) != kImpossible.end())
             return fail(Errc::invalid_argument,
                         "option " + option.name + ": images are mounted ro,nosuid,nodev",
@@ -135,6 +137,7 @@ Status apply_mount_options(const std::string& options, mount::MountRequest& requ
         } else if (!option.has_value && apply_plain(option, request)) {
             continue;
         }
+        if (tolerance.of_unknown) continue;
         return fail(Errc::invalid_argument,
                     "unknown option '" + option.name + (option.has_value ? "=" + option.value : "") +
                         "'",

@@ -8,10 +8,17 @@
 
 namespace squenv::cli {
 
+/// What mount(8) hands to its helpers although it means nothing here.
+struct Tolerance {
+    bool of_unknown = false;  ///< its -s
+    bool of_rw = false;       ///< it says rw unless fstab says ro
+};
+
 /// Applies "name", "name=value" or several, separated by commas. A comma or backslash inside a
 /// value is escaped by a backslash. Errors: invalid_argument, naming the option.
 [[nodiscard]] Status apply_mount_options(const std::string& options,
-                                         mount::MountRequest& request);
+                                         mount::MountRequest& request,
+                                         const Tolerance& tolerance = {});
 
 /// "auto" or a number of bytes. Errors: invalid_argument.
 [[nodiscard]] Status parse_offset(const std::string& text, image::OpenOptions& options);

@@ -391,8 +391,11 @@ void LibfuseSession::on_listxattr(fuse_req_t request, fuse_ino_t node, std::size
         const auto names = session.file_system_.xattr_names(node);
         if (!names)
             return session.reply_error(request, RequestKind::listxattr, node, names.error());
+        // Only root may read trusted.*, and the kernel leaves hiding the names to us.
+        const bool shows_trusted = fuse_req_ctx(request)->uid == 0;
         std::string list;
-        for (const auto& name : *names) list += name + '\0';
+        for (const auto& name : *names)
+            if (shows_trusted || !name.starts_with("trusted.")) list += name + '\0';
         reply_xattr(request, as_bytes(list), size);
     });
 }

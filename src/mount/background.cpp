@@ -26,12 +26,11 @@ Result<Background> Background::start() {
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
     UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
+    SQUENV_TRY_ASSIGN(auto null, open_file("/dev/null", O_RDWR));
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
-    if (child != 0) return Background(false, std::move(reader), UniqueFd());
+    if (child != 0) return Background(false, std::move(reader), {});
     ::setsid();
-    // Opened now: when the daemon is ready it may no longer open anything.
-    SQUENV_TRY_ASSIGN(auto null, open_file("/dev/null", O_RDWR));
     // A relative path must not keep a directory busy for as long as the mount lives.
     if (::chdir("/") != 0) ::_exit(1);
     return Background(true, std::move(writer), std::move(null));

@@ -25,7 +25,7 @@ class Background {
         : is_daemon_(is_daemon), pipe_(std::move(pipe)), null_(std::move(null)) {}
     bool is_daemon_;
     UniqueFd pipe_;
-    UniqueFd null_;  ///< of the daemon: what replaces the terminal
+    UniqueFd null_;  ///< /dev/null, opened while the sandbox still lets us
 };
 
 }  // namespace squenv::mount

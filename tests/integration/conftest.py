@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""A real program, a real kernel, an ordinary user: what every integration suite stands on.
+
+Runs as root, because loop mounts and device nodes need it, and drops to uid 1000 for what a user
+does. SQUENV_BINARY names the program to test (default: build/src/cli/squenv).
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
+
+from support import digests, trees  # noqa: E402
+from support.session import Work  # noqa: E402
+
+DEFAULT_BINARY = TESTS.parent / "build" / "src" / "cli" / "squenv"
+OTHER_NAMES = ["squashfuse", "squashfuse_ll", "mount.squenv"]
+FUSE = "/dev/fuse"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def needs():
+    """What the whole suite cannot do without."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: loop mounts, device nodes and dropping to another user")
+    for tool in ["setpriv", "fusermount3", "mksquashfs", "unshare"]:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    if not os.path.exists(FUSE):
+        pytest.skip(f"{FUSE} is missing")
+    try:
+        os.close(os.open(FUSE, os.O_RDWR))
+    except OSError as error:
+        pytest.skip(f"{FUSE} cannot be opened: {error}")
+    mode = stat.S_IMODE(os.stat(FUSE).st_mode)
+    yield
+    os.chmod(FUSE, mode)
+
+
+@pytest.fixture(scope="session")
+def binary():
+    path = Path(os.environ.get("SQUENV_BINARY", DEFAULT_BINARY)).resolve()
+    assert path.is_file(), f"{path}: build it, or name another one in SQUENV_BINARY"
+    return path
+
+
+@pytest.fixture(scope="session")
+def session_dir():
+    path = Path(tempfile.mkdtemp(prefix="squenv-session-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def programs(binary, session_dir):
+    """A directory that everybody can read, with the program under all its names."""
+    directory = session_dir / "bin"
+    directory.mkdir()
+    shutil.copy(binary, directory / "squenv")
+    for name in OTHER_NAMES:
+        (directory / name).symlink_to("squenv")
+    support = binary.parents[2] / "tests" / "support"
+    for name in ["tree_digest", "image_digest"]:
+        if (support / name).exists():
+            shutil.copy(support / name, directory / name)
+    if not (directory / "tree_digest").exists():
+        subprocess.run(["c++", "-std=c++20", "-O2", "-o", directory / "tree_digest",
+                        TESTS / "support" / "tree_digest.cpp"], check=True)
+    return directory
+
+
+@pytest.fixture
+def work(programs):
+    """The test's own directory, and everything to do with mounts in it. Ends them all, and fails
+    a test that left one."""
+    if stat.S_IMODE(os.stat(FUSE).st_mode) != 0o666:
+        os.chmod(FUSE, 0o666)
+    path = Path(tempfile.mkdtemp(prefix="squenv-test-", dir="/tmp"))
+    path.chmod(0o755)
+    os.chown(path, 1000, 1000)
+    session = Work(path, programs)
+    yield session
+    left = session.clean_up()
+    shutil.rmtree(path)
+    assert not left, "left behind: " + "; ".join(left)
+
+
+@pytest.fixture(scope="session")
+def nasty_tree(session_dir, needs):
+    return trees.make_nasty_tree(session_dir / "nasty")
+
+
+@pytest.fixture(scope="session")
+def plain_tree(session_dir, needs):
+    return trees.make_plain_tree(session_dir / "plain")
+
+
+@pytest.fixture(scope="session")
+def plain_image(session_dir, plain_tree):
+    return trees.mksquashfs(plain_tree, session_dir / "plain.squashfs", "-comp", "zstd")
+
+
+@pytest.fixture(scope="session")
+def nasty_image(session_dir, nasty_tree):
+    return trees.mksquashfs(nasty_tree, session_dir / "nasty.squashfs", "-comp", "zstd")
+
+
+@pytest.fixture(scope="session")
+def kernel_mounted():
+    """kernel_mounted(image, at, offset=0): the kernel's own view, as a context."""
+
+    @contextlib.contextmanager
+    def mounted(image, at, offset=0):
+        os.makedirs(at, exist_ok=True)
+        options = f"loop,ro,offset={offset}" if offset else "loop,ro"
+        result = subprocess.run(
+            ["mount", "-t", "squashfs", "-o", options, os.fspath(image), os.fspath(at)],
+            capture_output=True, text=True,
+        )
+        if "loop device" in result.stderr:
+            pytest.skip(f"no loop devices here: {result.stderr.strip()}")
+        if "unknown filesystem type" in result.stderr:
+            pytest.skip("this kernel has no squashfs")
+        assert result.returncode == 0, result.stderr
+        try:
+            yield at
+        finally:
+            subprocess.run(["umount", os.fspath(at)], check=True)
+
+    return mounted
+
+
+@pytest.fixture(scope="session")
+def tree_digest(programs):
+    def digest(path, user=False):
+        return digests.digest(programs / "tree_digest", path, user=user)
+
+    return digest
+
+
+@pytest.fixture(scope="session")
+def image_digest(programs):
+    """What our library reads, without a mount."""
+    if not (programs / "image_digest").exists():
+        pytest.skip("image_digest is not built")
+
+    def digest(path, *args):
+        return digests.digest(programs / "image_digest", path, *args)
+
+    return digest
