@@ -85,10 +85,27 @@ Result<std::string> FileSystem::read_link(NodeId node) const {
 }
 
 Result<std::vector<image::DataSlice>> FileSystem::read(NodeId node, std::uint64_t offset,
-                                                       std::uint64_t size) const {
+                                                       std::uint64_t size,
+                                                       std::vector<image::FreshBlock>* fresh) const {
     SQUENV_TRY_ASSIGN(const auto found, inode(node));
     if (!found.is_file()) return fail_errno(EINVAL, fmt::format("inode {}", found.number));
-    return image_->data().read(found, offset, size);
+    return image_->data().read(found, offset, size, fresh);
+}
+
+void FileSystem::visit_siblings(NodeId node, ByteView fragment, std::size_t limit,
+                                const std::function<bool(NodeId, ByteView)>& visit) const {
+    const auto first = inode(node);
+    if (!first) return;
+    const std::uint32_t block_size = image_->superblock().block_size;
+    std::optional<image::Inode> current = *first;
+    for (std::size_t i = 0; i < limit; ++i) {
+        current = image_->next_in_table(*current);
+        if (!current || !current->is_file()) return;
+        if (current->fragment_index != first->fragment_index || current->size_bytes >= block_size)
+            continue;
+        const auto content = image::FileData::tail_in(*current, fragment, block_size);
+        if (!content || !visit(node_id(current->reference), *content)) return;
+    }
 }
 
 Result<std::optional<std::uint64_t>> FileSystem::seek(NodeId node, std::uint64_t offset,

@@ -46,8 +46,14 @@ class FileSystem {
     [[nodiscard]] Result<std::optional<Node>> lookup(NodeId directory, std::string_view name) const;
     [[nodiscard]] Result<struct stat> attributes(NodeId node) const;
     [[nodiscard]] Result<std::string> read_link(NodeId node) const;
-    [[nodiscard]] Result<std::vector<image::DataSlice>> read(NodeId node, std::uint64_t offset,
-                                                             std::uint64_t size) const;
+    /// `fresh` gets the blocks this call decoded, see image::FileData::read.
+    [[nodiscard]] Result<std::vector<image::DataSlice>> read(
+        NodeId node, std::uint64_t offset, std::uint64_t size,
+        std::vector<image::FreshBlock>* fresh = nullptr) const;
+    /// The files stored behind `node` whose whole content lies in `fragment`, the decoded fragment
+    /// block of `node`; at most `limit` inodes are looked at. `visit` returns false to stop.
+    void visit_siblings(NodeId node, ByteView fragment, std::size_t limit,
+                        const std::function<bool(NodeId, ByteView)>& visit) const;
     /// lseek(2) with SEEK_DATA or SEEK_HOLE; nothing is ENXIO.
     [[nodiscard]] Result<std::optional<std::uint64_t>> seek(NodeId node, std::uint64_t offset,
                                                             image::FileData::Seek what) const;

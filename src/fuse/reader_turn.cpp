@@ -2,26 +2,86 @@
 #include "fuse/reader_turn.h"
 
 #include <poll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 namespace squenv::fuse {
 
 namespace {
 /// How long parallel demand is remembered, in slow spells.
 constexpr int kRememberedSpells = 8;
+/// Several times what storing a block takes.
+constexpr long kGuardNanoseconds = 300'000;
 }  // namespace
 
-void ReaderTurn::take() {
-    std::unique_lock lock(mutex_);
-    passed_.wait(lock, [this] { return !is_taken_; });
-    is_taken_ = true;
+Result<std::unique_ptr<ReaderTurn>> ReaderTurn::create(int device) {
+    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    if (!timer) return fail_errno(errno, "timerfd");
+    return std::unique_ptr<ReaderTurn>(new ReaderTurn(device, std::move(timer)));
 }
 
-void ReaderTurn::pass() {
+ReaderTurn::~ReaderTurn() {
+    is_ending_ = true;
+    set_timer(1);
+}
+
+ReaderTurn::Number ReaderTurn::take() {
+    std::unique_lock lock(mutex_);
+    passed_.wait(lock, [this] { return holder_ == kNone; });
+    holder_ = ++last_;
+    return holder_;
+}
+
+void ReaderTurn::pass(Number number) {
     {
         std::lock_guard lock(mutex_);
-        is_taken_ = false;
+        if (holder_ != number) return;
+        holder_ = kNone;
     }
     passed_.notify_one();
+}
+
+bool ReaderTurn::is_held(Number number) {
+    std::lock_guard lock(mutex_);
+    return holder_ == number;
+}
+
+void ReaderTurn::set_timer(long nanoseconds) const {
+    const itimerspec when{{0, 0}, {0, nanoseconds}};
+    ::timerfd_settime(timer_.get(), 0, &when, nullptr);
+}
+
+ReaderTurn::Guard::Guard(ReaderTurn& turn, Number number) : turn_(turn) {
+    {
+        std::lock_guard lock(turn_.mutex_);
+        turn_.guarded_ = number;
+    }
+    turn_.set_timer(kGuardNanoseconds);
+}
+
+ReaderTurn::Guard::~Guard() {
+    turn_.set_timer(0);
+    std::lock_guard lock(turn_.mutex_);
+    turn_.guarded_ = kNone;
+}
+
+void ReaderTurn::start_relief() {
+    relief_ = std::jthread([this] { relieve(); });
+}
+
+void ReaderTurn::relieve() {
+    while (!is_ending_) {
+        std::uint64_t expirations = 0;
+        if (::read(timer_.get(), &expirations, sizeof expirations) < 0 && errno != EINTR) return;
+        Number stuck = kNone;
+        {
+            std::lock_guard lock(mutex_);
+            stuck = guarded_;
+        }
+        if (stuck != kNone) pass(stuck);
+    }
 }
 
 bool ReaderTurn::is_request_waiting() const {

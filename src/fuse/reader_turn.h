@@ -4,38 +4,74 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
+#include <memory>
 #include <mutex>
+#include <thread>
+
+#include "base/unique_fd.h"
 
 namespace squenv::fuse {
 
 /// One thread at a time waits for requests, and it stays the same one as long as requests are
 /// quick. The kernel wakes waiting readers in rotation; with several of them each request of a
 /// burst starts on another, sleeping processor, which costs 50 us on a virtual machine where the
-/// answer takes 5 (measured: a cold find over 2,455 directories 105 ms with one waiting thread,
-/// 350 ms with four). A thread passes the turn on before it does something slow, but only when
-/// another request is waiting already or was during the last slow spell.
+/// answer takes 5. A thread passes the turn on before it does something slow, but only when
+/// another request is waiting already or was during one of the last slow spells.
 /// Thread-safe.
 class ReaderTurn {
   public:
-    explicit ReaderTurn(int device) : device_(device) {}
+    /// `device` is only asked whether requests wait, never read.
+    [[nodiscard]] static Result<std::unique_ptr<ReaderTurn>> create(int device);
+    ~ReaderTurn();
+
+    /// A turn is known by its number, so that one that was taken away is not passed on twice.
+    using Number = std::uint64_t;
+    static constexpr Number kNone = 0;
 
     /// Waits for the turn.
-    void take();
-    void pass();
+    [[nodiscard]] Number take();
+    /// Lets another thread have it. Nothing happens when it was taken away before.
+    void pass(Number number);
+    [[nodiscard]] bool is_held(Number number);
+
+    /// Starts the thread behind guard(). Threads may be made here only.
+    void start_relief();
+    /// While a guard lives, its thread may wait for something that only another reader can bring
+    /// about; if that takes longer than a moment, the turn is given to somebody else.
+    class Guard {
+      public:
+        Guard(ReaderTurn& turn, Number number);
+        ~Guard();
+        Guard(const Guard&) = delete;
+        Guard& operator=(const Guard&) = delete;
+
+      private:
+        ReaderTurn& turn_;
+    };
+
+    [[nodiscard]] bool is_request_waiting() const;
     /// Whether slow work should be done beside a new reader rather than in front of it.
     [[nodiscard]] bool should_pass();
     /// After slow work that was done with the turn kept: looks whether anybody had to wait.
     void note_end_of_slow_work();
 
   private:
-    [[nodiscard]] bool is_request_waiting() const;
+    ReaderTurn(int device, UniqueFd timer) : device_(device), timer_(std::move(timer)) {}
+    void set_timer(long nanoseconds) const;
+    void relieve();
 
     const int device_;
-    std::mutex mutex_;  ///< protects is_taken_
+    UniqueFd timer_;
+    std::mutex mutex_;  ///< protects holder_, last_ and guarded_
     std::condition_variable passed_;
-    bool is_taken_ = false;
+    Number holder_ = kNone;
+    Number last_ = kNone;
+    Number guarded_ = kNone;
+    std::atomic<bool> is_ending_{false};
     /// Slow spells left in which the turn is passed on at once; set when a request had to wait.
     std::atomic<int> parallel_spells_{0};
+    std::jthread relief_;
 };
 
 }  // namespace squenv::fuse

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The FUSE session: requests in, replies out. The only part that knows libfuse.
+// The FUSE session: requests in, replies out. Its users see no libfuse.
 #pragma once
+
+#include <sys/types.h>
 
 #include <functional>
 #include <memory>
@@ -15,12 +17,14 @@ namespace squenv::fuse {
 
 /// How a session runs.
 struct SessionOptions {
-    unsigned threads = 0;   ///< 0: chosen by the number of processors
-    /// The processor on which requests are answered until end_warming(), or -1.
+    unsigned threads = 0;  ///< 0: chosen by the number of processors
+    /// The processor and process that walk the mount ahead of its users, or -1: nobody does.
     int warming_processor = -1;
+    pid_t warmer_pid = -1;
+    bool prefetch = true;  ///< store decoded bytes in the page cache before they are asked for
     bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
-    bool trace = false;     ///< libfuse prints every request on stderr
-    std::string name{};     ///< the image, for log lines
+    bool trace = false;                ///< libfuse prints every request on stderr
+    std::string name{};                ///< the image, for log lines
 };
 
 /// The ioctl on the mount's root that answers with the statistics as JSON text.
@@ -42,10 +46,8 @@ class Session {
     virtual void start(std::function<void()> on_ready, std::function<void()> on_end) = 0;
     /// Waits for the workers, which end when the connection does.
     virtual void join() = 0;
-
     /// Nobody walks the mount ahead of its users any more. Thread-safe.
     virtual void end_warming() = 0;
-    virtual void set_warmer(pid_t pid) = 0;
 
     /// Seconds since the last request, on the monotonic clock.
     [[nodiscard]] virtual double idle_seconds() const = 0;

@@ -23,7 +23,7 @@ nlohmann::ordered_json cache_json(const CacheCounters& cache) {
 }  // namespace
 
 std::string statistics_json(const image::Image& image, const RequestCounters& requests,
-                            const std::string& name,
+                            std::uint64_t stored_bytes, const std::string& name,
                             std::chrono::steady_clock::time_point started) {
     nlohmann::ordered_json by_kind;
     for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i)
@@ -43,6 +43,7 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
         {"requests_by_kind", by_kind},
         {"errors", requests.errors()},
         {"bytes_served", requests.bytes()},
+        {"bytes_stored_ahead", stored_bytes},
         {"image_reads", counters.source.reads},
         {"image_bytes_read", counters.source.bytes},
         {"caches",

@@ -7,8 +7,8 @@ namespace {
 thread_local Worker* current_worker = nullptr;
 }
 
-Worker::Worker(ReaderTurn& turn, const Warming& warming) : turn_(turn), warming_(warming) {
-    ::sched_getaffinity(0, sizeof all_processors_, &all_processors_);
+Worker::Worker(ReaderTurn& turn, const Warming& warming, const cpu_set_t& all_processors)
+    : turn_(turn), warming_(warming), all_processors_(all_processors) {
     current_worker = this;
 }
 

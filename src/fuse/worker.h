@@ -21,7 +21,8 @@ struct Warming {
 /// The worker of the calling thread. Not thread-safe: one per thread.
 class Worker final : public SlowWorkObserver {
   public:
-    Worker(ReaderTurn& turn, const Warming& warming);
+    /// `all_processors` is where the thread may run when nothing is warmed.
+    Worker(ReaderTurn& turn, const Warming& warming, const cpu_set_t& all_processors);
     ~Worker() override;
 
     /// Before the next request is read: takes the turn, and goes where it is read best.
@@ -43,8 +44,10 @@ class Worker final : public SlowWorkObserver {
     const Warming& warming_;
     ReaderTurn::Number number_ = ReaderTurn::kNone;
     bool was_slow_ = false;
-    cpu_set_t all_processors_{};
-    int processor_ = -1;
+    const cpu_set_t& all_processors_;
+    /// Threads inherit the processors of the one that made them: nothing is known at first.
+    static constexpr int kUnknown = -2;
+    int processor_ = kUnknown;
 };
 
 }  // namespace squenv::fuse

@@ -31,10 +31,12 @@ BlockCache::Key BlockCache::key_of(const BlockPlace& place, std::size_t expected
             static_cast<std::uint32_t>(expected)};
 }
 
-Result<BlockPointer> BlockCache::get(const BlockPlace& place, std::size_t expected) const {
+Result<BlockPointer> BlockCache::get(const BlockPlace& place, std::size_t expected,
+                                     bool* is_fresh) const {
     using Cache = ShardedCache<Key, Block, KeyHash>;
     return cache_.get_or_load(key_of(place, expected), [&]() -> Result<Cache::Loaded> {
         SQUENV_TRY_ASSIGN(auto block, decode(place, expected));
+        if (is_fresh != nullptr) *is_fresh = true;
         return Cache::Loaded{std::move(block), block_size_};
     });
 }

@@ -40,8 +40,10 @@ class BlockCache {
                std::uint32_t block_size, std::size_t cache_bytes);
 
     /// A decoded block of exactly `expected` bytes, or of any length up to a block when
-    /// `expected` is kAnyLength (fragments). Errors: corrupt, io.
-    [[nodiscard]] Result<BlockPointer> get(const BlockPlace& place, std::size_t expected) const;
+    /// `expected` is kAnyLength (fragments). `is_fresh`, when given, is set when this call decoded
+    /// it. Errors: corrupt, io.
+    [[nodiscard]] Result<BlockPointer> get(const BlockPlace& place, std::size_t expected,
+                                           bool* is_fresh = nullptr) const;
     /// Like get, but the block is not kept: for blocks that go to the page cache as a whole.
     [[nodiscard]] Result<BlockPointer> get_once(const BlockPlace& place,
                                                 std::size_t expected) const;

@@ -25,7 +25,8 @@ constexpr std::uint64_t kPlacesAtOnce = 256;
 }  // namespace
 
 Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t offset,
-                                              std::uint64_t size) const {
+                                              std::uint64_t size,
+                                              std::vector<FreshBlock>* fresh) const {
     std::vector<DataSlice> slices;
     if (offset >= file.size_bytes) return slices;
     const std::uint64_t end = offset + std::min(size, file.size_bytes - offset);
@@ -33,16 +34,18 @@ Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t o
         file.has_fragment() ? file.size_bytes - file.size_bytes % superblock_.block_size
                             : file.size_bytes;
     Status status;
-    if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices);
+    if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices, fresh);
     if (status && end > blocks_end)
-        status = read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end, slices);
+        status = read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end,
+                           slices, fresh);
     if (!status)
         return with_context(status.error(), fmt::format("file inode {}", file.number));
     return slices;
 }
 
 Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,
-                             std::vector<DataSlice>& slices) const {
+                             std::vector<DataSlice>& slices,
+                             std::vector<FreshBlock>* fresh) const {
     const std::uint64_t block_size = superblock_.block_size;
     const std::uint64_t last_block = (end - 1) / block_size;
     std::vector<BlockPlace> places;
@@ -62,8 +65,10 @@ Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint6
             }
             // A block that is wanted as a whole will live in the page cache, not in ours.
             const bool is_whole = from == 0 && to == length;
+            bool is_fresh = false;
             SQUENV_TRY_ASSIGN(auto block, is_whole ? blocks_.get_once(places[i], length)
-                                                   : blocks_.get(places[i], length));
+                                                   : blocks_.get(places[i], length, &is_fresh));
+            if (is_fresh && fresh != nullptr) fresh->push_back({block, start, false});
             const ByteView bytes = block->bytes().subspan(from, to - from);
             slices.push_back({std::move(block), bytes});
         }
@@ -79,19 +84,28 @@ Result<BlockPlace> FileData::fragment_place(const Inode& file) const {
 }
 
 Status FileData::read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
-                           std::vector<DataSlice>& slices) const {
+                           std::vector<DataSlice>& slices,
+                           std::vector<FreshBlock>* fresh) const {
     SQUENV_TRY_ASSIGN(const auto place, fragment_place(file));
-    SQUENV_TRY_ASSIGN(auto block, blocks_.get(place, BlockCache::kAnyLength));
-    // The whole tail must lie in the block, also when only its beginning is asked for.
-    const std::uint64_t tail = file.size_bytes % superblock_.block_size;
-    if (!fits(file.fragment_offset, tail, block->bytes().size()))
+    bool is_fresh = false;
+    SQUENV_TRY_ASSIGN(auto block, blocks_.get(place, BlockCache::kAnyLength, &is_fresh));
+    const auto tail = tail_in(file, block->bytes(), superblock_.block_size);
+    if (!tail)
         return fail(Errc::corrupt, fmt::format("tail at {} of a fragment of {} bytes",
                                                file.fragment_offset, block->bytes().size()));
     const ByteView bytes =
-        block->bytes().subspan(static_cast<std::size_t>(file.fragment_offset + first),
-                               static_cast<std::size_t>(last - first));
+        tail->subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
+    if (is_fresh && fresh != nullptr) fresh->push_back({block, 0, true});
     slices.push_back({std::move(block), bytes});
     return {};
+}
+
+std::optional<ByteView> FileData::tail_in(const Inode& file, ByteView fragment,
+                                          std::uint32_t block_size) {
+    // The whole tail must lie in the block, also when only its beginning is asked for.
+    const std::uint64_t tail = file.size_bytes % block_size;
+    if (!fits(file.fragment_offset, tail, fragment.size())) return std::nullopt;
+    return fragment.subspan(file.fragment_offset, static_cast<std::size_t>(tail));
 }
 
 Result<std::optional<std::uint64_t>> FileData::seek(const Inode& file, std::uint64_t offset,

@@ -58,6 +58,17 @@ Result<Inode> Image::resolve(std::string_view path) const {
     return current;
 }
 
+std::optional<Inode> Image::next_in_table(const Inode& inode) const {
+    if (!inode.is_file()) return std::nullopt;
+    const std::uint64_t list_bytes = 4 * inode.block_count(parts_->superblock.block_size);
+    if (list_bytes > format::kMetadataSize) return std::nullopt;
+    MetadataCursor cursor(*parts_->metadata, parts_->inode_region);
+    if (!cursor.seek(inode.payload) || !cursor.skip(list_bytes)) return std::nullopt;
+    auto next = parts_->inode(cursor.reference());
+    if (!next) return std::nullopt;
+    return *next;
+}
+
 Result<format::Reference> Image::exported(std::uint32_t number) const {
     if (!parts_->export_table || number == 0 || number > parts_->superblock.inode_count)
         return fail(Errc::not_found, fmt::format("inode {} is not exported", number));

@@ -64,7 +64,7 @@ constexpr int kAllowed[] = {
     SYS_tgkill,       SYS_getrusage,    SYS_sched_yield,    SYS_getrandom,  SYS_sendto,
     SYS_recvfrom,     SYS_rseq,         SYS_set_robust_list, SYS_restart_syscall,
     SYS_newfstatat,   SYS_sched_getaffinity, SYS_sched_setaffinity,
-    SYS_shutdown,     SYS_kill,
+    SYS_shutdown,     SYS_kill,         SYS_timerfd_settime,
 };
 
 }  // namespace

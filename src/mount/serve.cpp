@@ -132,13 +132,14 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     }
     fuse::SessionOptions options;
     options.warming_processor = processor;
+    options.warmer_pid = warmer ? warmer->pid() : -1;
+    options.prefetch = request.prefetch;
     options.threads = request.threads;
     options.trace = request.trace;
     options.only_owner_and_root = request.allow_root && !request.allow_other;
     options.name = opened.image_name;
     SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
                                                           std::move(opened.device.device)));
-    if (warmer) session->set_warmer(warmer->pid());
     drop_privileges();
     session->start(
         [&] {

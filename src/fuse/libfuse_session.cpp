@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "fuse/libfuse_session.h"
+
+#include <sys/ioctl.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "base/cpus.h"
+
+namespace squenv::fuse {
+
+namespace {
+/// Log lines per minute about requests that failed.
+constexpr unsigned kLogBurst = 20;
+}  // namespace
+
+LibfuseSession::LibfuseSession(const FileSystem& file_system, const SessionOptions& options)
+    : file_system_(file_system),
+      options_(options),
+      log_limit_(kLogBurst, std::chrono::seconds(60)),
+      threads_(options.threads != 0 ? options.threads : available_cpus() + 2) {
+    ::sched_getaffinity(0, sizeof all_processors_, &all_processors_);
+    warming_.processor = options.warming_processor;
+    warming_.pid = options.warmer_pid;
+    warming_.is_under_way = options.warming_processor >= 0;
+    if (!warming_.is_under_way) deferred_.close();
+}
+
+LibfuseSession::~LibfuseSession() {
+    join();
+    if (session_ != nullptr) fuse_session_destroy(session_);
+}
+
+Status LibfuseSession::open(UniqueFd device) {
+    std::vector<std::string> words{"squenv"};
+    if (options_.trace) words.emplace_back("-d");
+    if (options_.only_owner_and_root) words.insert(words.end(), {"-o", "allow_root"});
+    std::vector<char*> arguments;
+    for (auto& word : words) arguments.push_back(word.data());
+    fuse_args args = FUSE_ARGS_INIT(static_cast<int>(arguments.size()), arguments.data());
+    session_ = fuse_session_new(&args, &operations(), sizeof(fuse_lowlevel_ops), this);
+    if (session_ == nullptr) return fail(Errc::environment, "libfuse refused to make a session");
+    static constexpr fuse_custom_io kIo{
+        .writev = [](int fd, iovec* parts, int count, void* self) {
+            return static_cast<LibfuseSession*>(self)->channel_.writev(fd, parts, count);
+        },
+        .read = [](int fd, void* buffer, std::size_t size, void* self) {
+            return static_cast<LibfuseSession*>(self)->channel_.read(fd, buffer, size);
+        },
+        .splice_receive = nullptr,
+        .splice_send = nullptr};
+    const int fd = device.get();
+    SQUENV_TRY_ASSIGN(turn_, ReaderTurn::create(fd));
+    if (const int code = fuse_session_custom_io(session_, &kIo, fd); code != 0)
+        return fail_errno(-code, "libfuse refused the connection");
+    (void)device.release();  // closed by fuse_session_destroy
+    // Storing may wait for a page that another thread must fill first.
+    if (options_.prefetch && threads_ != 1)
+        pages_.emplace(file_system_, *turn_,
+                       [this](NodeId node, std::uint64_t offset, ByteView bytes) {
+                           return store_pages(node, offset, bytes);
+                       });
+    return {};
+}
+
+void LibfuseSession::start(std::function<void()> on_ready, std::function<void()> on_end) {
+    on_ready_ = std::move(on_ready);
+    on_end_ = std::move(on_end);
+    first_worker_ = std::jthread([this] { work_first(); });
+}
+
+void LibfuseSession::join() {
+    if (first_worker_.joinable()) first_worker_.join();
+}
+
+/// INIT is answered by one thread alone: libfuse settles its buffer size there.
+void LibfuseSession::work_first() {
+    std::vector<std::jthread> others;
+    work([&] {
+        for (unsigned i = 1; i < threads_; ++i) others.emplace_back([this] { work({}); });
+        turn_->start_relief();
+        on_ready_();  // after the last thread: what follows may forbid making any
+    });
+    others.clear();
+    on_end_();
+}
+
+void LibfuseSession::work(const std::function<void()>& on_init_answered) {
+    bool is_waiting_for_init = static_cast<bool>(on_init_answered);
+    Worker worker(*turn_, warming_, all_processors_);
+    fuse_buf buffer{};
+    while (fuse_session_exited(session_) == 0) {
+        worker.prepare();
+        const int size = fuse_session_receive_buf(session_, &buffer);
+        if (size == -EINTR || size == -EAGAIN) continue;
+        if (size <= 0) break;
+        fuse_session_process_buf(session_, &buffer);
+        worker.finish();
+        if (is_waiting_for_init && channel_.is_ready()) {
+            is_waiting_for_init = false;
+            on_init_answered();
+        }
+    }
+    std::free(buffer.mem);
+}
+
+void LibfuseSession::end_warming() {
+    warming_.is_under_way = false;
+    deferred_.close();
+}
+
+double LibfuseSession::idle_seconds() const {
+    const auto last = Clock::time_point(Clock::duration(last_request_.load()));
+    return std::chrono::duration<double>(Clock::now() - last).count();
+}
+
+bool LibfuseSession::store_pages(NodeId node, std::uint64_t offset, ByteView bytes) const {
+    fuse_bufvec buffers = FUSE_BUFVEC_INIT(bytes.size());
+    buffers.buf[0].mem = const_cast<std::byte*>(bytes.data());
+    return fuse_lowlevel_notify_store(session_, node, static_cast<off_t>(offset), &buffers,
+                                      static_cast<fuse_buf_copy_flags>(0)) == 0;
+}
+
+unsigned long statistics_ioctl() {
+    return _IOR('q', 1, char[kStatisticsBytes]);
+}
+
+Result<std::unique_ptr<Session>> Session::create(const FileSystem& file_system,
+                                                 const SessionOptions& options, UniqueFd device) {
+    auto session = std::make_unique<LibfuseSession>(file_system, options);
+    SQUENV_TRY(session->open(std::move(device)));
+    return session;
+}
+
+}  // namespace squenv::fuse

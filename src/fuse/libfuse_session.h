@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The session over libfuse. Private to libfuse_session.cpp and libfuse_requests.cpp.
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "base/log.h"
+#include "fuse/deferred_listings.h"
+#include "fuse/device_channel.h"
+#include "fuse/page_store.h"
+#include "fuse/reader_turn.h"
+#include "fuse/session.h"
+#include "fuse/worker.h"
+
+namespace squenv::fuse {
+
+class LibfuseSession final : public Session {
+  public:
+    LibfuseSession(const FileSystem& file_system, const SessionOptions& options);
+    ~LibfuseSession() override;
+
+    [[nodiscard]] Status open(UniqueFd device);
+    void start(std::function<void()> on_ready, std::function<void()> on_end) override;
+    void join() override;
+    void end_warming() override;
+    [[nodiscard]] double idle_seconds() const override;
+    [[nodiscard]] const RequestCounters& counters() const override { return counters_; }
+
+    /// The answers to every kind of request (libfuse_requests.cpp).
+    static const fuse_lowlevel_ops& operations();
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    // One callback of libfuse each; fuse_lowlevel.h says what it must answer.
+    static void on_init(void* userdata, fuse_conn_info* connection);
+    static void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name);
+    static void on_forget(fuse_req_t request, fuse_ino_t node, std::uint64_t count);
+    static void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* nodes);
+    static void on_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info* file);
+    static void on_readlink(fuse_req_t request, fuse_ino_t node);
+    static void on_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file);
+    static void on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_info* file);
+    static void on_read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
+                        fuse_file_info* file);
+    static void on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
+                           fuse_file_info* file);
+    static void on_readdirplus(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
+                               fuse_file_info* file);
+    static void on_statfs(fuse_req_t request, fuse_ino_t node);
+    static void on_getxattr(fuse_req_t request, fuse_ino_t node, const char* name,
+                            std::size_t size);
+    static void on_listxattr(fuse_req_t request, fuse_ino_t node, std::size_t size);
+    static void on_access(fuse_req_t request, fuse_ino_t node, int mask);
+    static void on_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
+                         fuse_file_info* file);
+    static void on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void* argument,
+                         fuse_file_info* file, unsigned flags, const void* input,
+                         std::size_t input_size, std::size_t output_size);
+
+    static LibfuseSession& self(fuse_req_t request) {
+        return *static_cast<LibfuseSession*>(fuse_req_userdata(request));
+    }
+    /// Counts the request and runs `answer`; whatever it throws becomes an error reply.
+    template <class Answer>
+    static void handle(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);
+    void reply_error(fuse_req_t request, RequestKind kind, fuse_ino_t node, const Error& error);
+    void read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
+    /// How much of a listing's entries is told to the kernel.
+    enum class Detail { names, directories, everything };
+    void list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
+              off_t offset, Detail detail);
+    std::size_t add_entry(fuse_req_t request, char* buffer, std::size_t room,
+                          const FileSystem::Entry& entry, Detail detail) const;
+    void list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
+    [[nodiscard]] bool store_pages(NodeId node, std::uint64_t offset, ByteView bytes) const;
+
+    void work_first();
+    void work(const std::function<void()>& on_init_answered);
+
+    const FileSystem& file_system_;
+    const SessionOptions options_;
+    const Clock::time_point started_ = Clock::now();
+    std::atomic<Clock::rep> last_request_{Clock::now().time_since_epoch().count()};
+    RequestCounters counters_;
+    log::RateLimit log_limit_;
+    DeviceChannel channel_;
+    bool can_skip_open_ = false;     ///< settled by INIT, before other requests
+    bool can_skip_opendir_ = false;  ///< likewise
+    fuse_session* session_ = nullptr;
+    std::unique_ptr<ReaderTurn> turn_;
+    std::optional<PageStore> pages_;
+    Warming warming_;
+    cpu_set_t all_processors_{};
+    const unsigned threads_;
+    DeferredListings deferred_;
+    /// A user lists directories and reads nothing, as find(1) does: attributes of files can wait.
+    std::atomic<bool> has_lister_{false};
+    std::function<void()> on_ready_;
+    std::function<void()> on_end_;
+    std::jthread first_worker_;
+};
+
+}  // namespace squenv::fuse

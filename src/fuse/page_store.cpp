@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "fuse/page_store.h"
+
+#include <optional>
+
+#include "fuse/worker.h"
+
+namespace squenv::fuse {
+
+namespace {
+/// A fragment block of 128 KiB holds about twenty files of an environment.
+constexpr std::size_t kMaxSiblings = 64;
+/// Files the kernel has never heard of, in a row, after which the rest is not tried.
+constexpr int kMaxUnknown = 3;
+}  // namespace
+
+bool PageStore::store(NodeId node, std::uint64_t offset, ByteView bytes) {
+    if (bytes.empty()) return true;
+    std::optional<ReaderTurn::Guard> guard;
+    if (auto* worker = Worker::current(); worker != nullptr && worker->has_turn()) {
+        // Whoever waits may have the pages locked, and is served before anything is stored.
+        if (turn_.is_request_waiting()) return false;
+        guard.emplace(turn_, worker->turn_number());
+    }
+    if (!store_(node, offset, bytes)) return false;
+    stored_bytes_.fetch_add(bytes.size(), std::memory_order_relaxed);
+    return true;
+}
+
+void PageStore::store_fresh(NodeId node, std::uint64_t offset, std::uint64_t size,
+                            const std::vector<image::FreshBlock>& fresh) {
+    const std::unique_lock only_one(storing_, std::try_to_lock);
+    if (!only_one) return;
+    for (const auto& one : fresh) {
+        if (one.is_fragment)
+            store_siblings(node, one.block->bytes());
+        else
+            store_rest(node, offset, offset + size, one);
+    }
+}
+
+void PageStore::store_rest(NodeId node, std::uint64_t offset, std::uint64_t end,
+                           const image::FreshBlock& fresh) {
+    const ByteView bytes = fresh.block->bytes();
+    const std::uint64_t start = fresh.file_offset;
+    // What lies behind the request first: files are mostly read forward.
+    if (end < start + bytes.size() && !store(node, end, bytes.subspan(end - start))) return;
+    if (offset > start) (void)store(node, start, bytes.first(offset - start));
+}
+
+void PageStore::store_siblings(NodeId node, ByteView fragment) {
+    int unknown = 0;
+    file_system_.visit_siblings(node, fragment, kMaxSiblings,
+                                [&](NodeId sibling, ByteView content) {
+                                    unknown = store(sibling, 0, content) ? 0 : unknown + 1;
+                                    return unknown < kMaxUnknown;
+                                });
+}
+
+}  // namespace squenv::fuse
