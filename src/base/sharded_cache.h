@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -67,11 +68,11 @@ class ShardedCache {
             shard.flights.emplace(key, flight);
         }
         misses_.fetch_add(1, std::memory_order_relaxed);
-        Landing landing{*this, shard, key, *flight};
-        Result<Loaded> loaded = std::forward<Load>(load)();
-        landing.loaded = &loaded;
-        if (!loaded) return tl::unexpected(loaded.error());
-        return loaded->value;
+        std::optional<Result<Loaded>> loaded;  // outlives the landing, which reads it
+        const Landing landing{*this, shard, key, *flight, loaded};
+        loaded.emplace(std::forward<Load>(load)());
+        if (!*loaded) return tl::unexpected(loaded->error());
+        return (*loaded)->value;
     }
 
     /// The cached value, or null. Does not wait for a load under way.
@@ -124,13 +125,13 @@ class ShardedCache {
         Shard& shard;
         const Key& key;
         Flight& flight;
-        const Result<Loaded>* loaded = nullptr;
+        const std::optional<Result<Loaded>>& loaded;  ///< empty when the loader threw
 
         ~Landing() {
             {
                 std::lock_guard lock(shard.mutex);
                 flight.done = true;
-                if (loaded == nullptr) {
+                if (!loaded) {
                     flight.error = out_of_memory();
                 } else if (!*loaded) {
                     // Copying the text may fail, and a destructor must not.
