@@ -8,6 +8,7 @@ does. SQUENV_BINARY names the program to test (default: build/src/cli/squenv).
 import contextlib
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -42,6 +43,8 @@ def needs():
     except OSError as error:
         pytest.skip(f"{FUSE} cannot be opened: {error}")
     mode = stat.S_IMODE(os.stat(FUSE).st_mode)
+    # Whoever ends the run from outside must not leave mounts either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     os.chmod(FUSE, mode)
 

@@ -124,8 +124,10 @@ def test_same_tree_as_the_kernel(tool, codec, block_size, variant, work, compare
 
 def test_matrix_reads_what_was_packed(nasty_tree, nasty_image, tree_digest, image_digest):
     """The kernel could be wrong as well; the source is not."""
-    expected = without(tree_digest(nasty_tree), "data", "nlink", "xattr")
-    assert_same(expected, without(image_digest(nasty_image), "data", "nlink", "xattr"), "source")
+    # mksquashfs stores the names of one symlink as two, and no user.* of the source is lost.
+    lost = ("data", "nlink", "link", "xattr:system.")
+    assert_same(without(tree_digest(nasty_tree), *lost),
+                without(image_digest(nasty_image), *lost), "source")
 
 
 @pytest.fixture(scope="session")
@@ -140,14 +142,14 @@ def crowd(session_dir):
     shutil.rmtree(top)
 
 
-@pytest.mark.parametrize("codec", KERNEL_CODECS)
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
 def test_70000_entries_in_one_directory(codec, work, compare, crowd):
     compare(trees.mksquashfs(crowd, work.path / "image", "-comp", codec))
 
 
 @pytest.fixture(scope="session")
 def pseudo_image(session_dir):
-    """By mksquashfs, which indexes large directories; devices take no content."""
+    """By mksquashfs, whose time grows with the square of the lines."""
 
     def make(name, lines):
         empty = session_dir / f"{name}-empty"
@@ -160,24 +162,25 @@ def pseudo_image(session_dir):
     return make
 
 
-def test_lookups_among_70000(work, pseudo_image):
-    lines = ["d d 755 0 0"]
-    lines += [f"d/{'n' * (i % 60)}{i:05} c 600 0 0 {i % 4000} {i}" for i in range(70_000)]
-    image = pseudo_image("indexed", lines)
+def test_lookups_among_70000(work, crowd):
+    image = trees.mksquashfs(crowd, work.path / "image", "-comp", "lz4")
     mount = work.mount(image)
     # Every name is looked up by itself, in a fresh mount, and so are names that are not there.
     script = "import os, sys; print([os.path.lexists(os.fsencode(a)) for a in sys.argv[1:]])"
-    names = [f"d/{'n' * (i % 60)}{i:05}" for i in range(0, 70_000, 777)]
-    missing = ["d/" + name for name in ["0", "n", "n" * 61, "zzz", "00000x", "n00000"]]
+    names = [f"{'n' * (i % 60)}{i:05}" for i in range(0, 70_000, 777)]
+    missing = ["0", "n", "n" * 61, "zzz", "00000x", "n00000"]
     paths = [mount.path / name for name in names + missing]
     result = run(["/usr/bin/python3", "-c", script, *paths], user=True)
     mount.umount()
     assert result.stdout.strip() == str([True] * len(names) + [False] * len(missing))
 
 
-def test_65000_owners(work, compare, pseudo_image):
-    lines = [f"id-{i:05} c 600 {i} {i} 1 3" for i in range(65_000)]
-    compare(pseudo_image("owners", lines))
+def test_65000_owners(work, compare):
+    lines = [f"dir /d{i:03} 0755 {i} 0" for i in range(130)]
+    lines += [f"nod /d{i // 500:03}/id-{i:05} 0600 {i} {i} c 1 3" for i in range(65_000)]
+    listing = work.path / "listing"
+    listing.write_text("\n".join(lines) + "\n")
+    compare(trees.gensquashfs_list(listing, work.path / "image", "-c", "gzip"))
 
 
 def test_names_of_255_bytes_fill_a_directory(work, compare, pseudo_image):

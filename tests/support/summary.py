@@ -25,16 +25,13 @@ def cases_of(path):
             yield name, "passed", ""
 
 
-def programs_of(path, reported):
-    """Meson tests that crashed before they wrote their cases, or that have none."""
+def programs_of(path):
+    """Programs of meson that failed: (name, last words)."""
     for line in path.read_text(encoding="utf-8").splitlines():
         test = json.loads(line)
-        name = f"{path.stem}: {test['name']}"
         if test["result"] in ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT"):
-            if not reported:
-                yield name, "failed", test.get("stderr", "")[-2000:]
-            else:
-                yield name, "crashed", test["result"]
+            words = test.get("stderr") or test.get("stdout") or test["result"]
+            yield f"{path.stem}: {test['name']}", words.strip()[-200:]
 
 
 def main():
@@ -50,15 +47,17 @@ def main():
             if outcome != "passed":
                 first = text.strip().splitlines()[0][:200] if text.strip() else "no reason given"
                 print(f"{outcome}  {name}\n         {first}")
-    for path in sorted(directory.glob("*.json")):
-        xml_files = list((directory / path.stem).glob("*.xml"))
-        failed_cases = sum(
-            outcome == "failed" for xml in xml_files for _, outcome, _ in cases_of(xml)
-        )
-        for name, outcome, text in programs_of(path, bool(failed_cases)):
-            if outcome == "failed":
+    # A program that crashed wrote no cases, or none that failed.
+    for path in sorted(directory.rglob("*.json")):
+        cases = path.with_suffix(".xml")
+        try:
+            has_failed_case = any(outcome == "failed" for _, outcome, _ in cases_of(cases))
+        except (OSError, ElementTree.ParseError):
+            has_failed_case = False
+        for name, text in programs_of(path):
+            print(f"failed  {name}\n         {text}")
+            if not has_failed_case:
                 outcomes["failed"] += 1
-            print(f"failed  {name}\n         {text.strip()[-200:]}")
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**outcomes))
     return 1 if outcomes["failed"] or not outcomes["passed"] else 0
 
