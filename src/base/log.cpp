@@ -6,6 +6,8 @@
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <ctime>
+
 namespace squenv::log {
 
 namespace {
@@ -32,7 +34,7 @@ Status start(const std::string& destination, Level threshold) {
         } else if (destination == "syslog") {
             logger = std::make_shared<spdlog::logger>(
                 "squenv",
-                std::make_shared<spdlog::sinks::syslog_sink_mt>("squenv", LOG_PID, LOG_USER, false));
+                std::make_shared<spdlog::sinks::syslog_sink_mt>("squenv", LOG_PID | LOG_NDELAY, LOG_USER, false));
         } else {
             logger = std::make_shared<spdlog::logger>(
                 "squenv", std::make_shared<spdlog::sinks::basic_file_sink_mt>(destination));
@@ -42,6 +44,7 @@ Status start(const std::string& destination, Level threshold) {
         return fail(Errc::denied, fmt::format("log {}: {}", destination, exception.what()),
                     "choose another --log destination");
     }
+    ::tzset();  // a sandboxed daemon can no longer read /etc/localtime
     logger->set_level(to_spdlog(threshold));
     logger->flush_on(spdlog::level::debug);
     spdlog::set_default_logger(std::move(logger));

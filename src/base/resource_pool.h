@@ -24,8 +24,8 @@ class ResourcePool {
         ~Loan() {
             if (object_) pool_->give_back(std::move(object_));
         }
-        T* get() const { return object_.get(); }
-        T* operator->() const { return object_.get(); }
+        typename Pointer::pointer get() const { return object_.get(); }
+        typename Pointer::pointer operator->() const { return object_.get(); }
         explicit operator bool() const { return object_ != nullptr; }
 
       private:

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "base/work_queue.h"
+
+#include <algorithm>
+
+namespace squenv {
+
+WorkQueue::WorkQueue(unsigned threads, std::size_t capacity) : capacity_(capacity) {
+    for (unsigned i = 0; i < std::max(threads, 1U); ++i) threads_.emplace_back([this] { work(); });
+}
+
+void WorkQueue::submit(std::function<void()> job) {
+    std::unique_lock lock(mutex_);
+    job_taken_.wait(lock, [this] { return jobs_.size() < capacity_; });
+    jobs_.push_back(std::move(job));
+    job_added_.notify_one();
+}
+
+void WorkQueue::finish() {
+    {
+        std::lock_guard lock(mutex_);
+        is_finishing_ = true;
+    }
+    job_added_.notify_all();
+    threads_.clear();
+}
+
+void WorkQueue::work() {
+    for (;;) {
+        std::function<void()> job;
+        {
+            std::unique_lock lock(mutex_);
+            job_added_.wait(lock, [this] { return !jobs_.empty() || is_finishing_; });
+            if (jobs_.empty()) return;
+            job = std::move(jobs_.front());
+            jobs_.pop_front();
+        }
+        job_taken_.notify_one();
+        job();
+    }
+}
+
+}  // namespace squenv

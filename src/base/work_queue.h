@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Jobs done by a fixed set of threads.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace squenv {
+
+/// submit() blocks while `capacity` jobs wait, so that a fast producer cannot fill the memory.
+/// Thread-safe. Jobs must not throw and must not submit jobs themselves.
+class WorkQueue {
+  public:
+    WorkQueue(unsigned threads, std::size_t capacity);
+    /// Finishes what was submitted.
+    ~WorkQueue() { finish(); }
+    WorkQueue(const WorkQueue&) = delete;
+    WorkQueue& operator=(const WorkQueue&) = delete;
+
+    void submit(std::function<void()> job);
+    /// Returns when every job is done and the threads have ended; nothing may be submitted then.
+    void finish();
+
+  private:
+    void work();
+
+    std::mutex mutex_;  ///< protects jobs_ and is_finishing_
+    std::condition_variable job_added_;
+    std::condition_variable job_taken_;
+    std::deque<std::function<void()>> jobs_;
+    const std::size_t capacity_;
+    bool is_finishing_ = false;
+    std::vector<std::jthread> threads_;
+};
+
+}  // namespace squenv

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// A command of the program: what it takes, and what it does. The only module that prints.
+#pragma once
+
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace squenv::cli {
+
+/// Where a command reads and writes. Injected, so that commands are tested in-process.
+struct Io {
+    std::ostream& out;  ///< results
+    std::ostream& err;  ///< everything else
+    bool is_quiet = false;
+    bool is_verbose = false;
+};
+
+/// One command. declare() is called once, then run() at most once.
+class Command {
+  public:
+    virtual ~Command() = default;
+    [[nodiscard]] virtual const char* name() const = 0;
+    [[nodiscard]] virtual const char* summary() const = 0;
+    /// Adds options and arguments, bound to members.
+    virtual void declare(CLI::App& app) = 0;
+    [[nodiscard]] virtual Status run(Io& io) = 0;
+};
+
+std::unique_ptr<Command> make_cat_command();
+std::unique_ptr<Command> make_extract_command();
+std::unique_ptr<Command> make_info_command();
+std::unique_ptr<Command> make_list_command();
+std::unique_ptr<Command> make_ls_command();
+std::unique_ptr<Command> make_mount_command();
+std::unique_ptr<Command> make_stats_command();
+std::unique_ptr<Command> make_umount_command();
+std::unique_ptr<Command> make_verify_command();
+
+/// The other names this program answers to.
+[[nodiscard]] Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io);
+[[nodiscard]] Status run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
+
+/// The whole program: `arguments` with the name it was called by first. Returns the exit status.
+[[nodiscard]] int run_program(const std::vector<std::string>& arguments, Io& io);
+
+}  // namespace squenv::cli

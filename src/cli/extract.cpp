@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "extract/extract.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/image_argument.h"
+
+namespace squenv::cli {
+
+namespace {
+
+class ExtractCommand final : public Command {
+  public:
+    const char* name() const override { return "extract"; }
+    const char* summary() const override { return "Unpack an image into a directory"; }
+    void declare(CLI::App& app) override {
+        image_.declare(app);
+        app.add_option("DIR", target_, "Where to; default: squashfs-root");
+        app.add_option("--path", path_, "Only what is below PATH of the image")->type_name("PATH");
+        app.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
+        app.add_flag("!--no-xattrs", options_.xattrs, "Leave extended attributes out");
+        app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
+            ->type_name("N")
+            ->check(CLI::Range(1, 256));
+    }
+    Status run(Io& io) override {
+        SQUENV_TRY_ASSIGN(const auto image, image_.open());
+        SQUENV_TRY_ASSIGN(const auto start, image->resolve(path_));
+        if (!start.is_directory())
+            return fail(Errc::invalid_argument, path_ + ": not a directory",
+                        "'squenv cat' prints single files");
+        SQUENV_TRY_ASSIGN(const auto report,
+                          extract::extract_tree(*image, start, target_, options_));
+        for (const auto& error : report.errors)
+            io.err << "squenv extract: " << error.message() << '\n';
+        if (report.skipped_xattrs != 0 && !io.is_quiet)
+            io.err << fmt::format(
+                "squenv extract: {} extended attributes could not be set here\n",
+                report.skipped_xattrs);
+        if (io.is_verbose)
+            io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
+                                  format_size(report.bytes));
+        if (report.errors.empty()) return {};
+        return tl::unexpected(Error{report.errors.front().code, 0,
+                                    fmt::format("{}: {} objects are missing or incomplete",
+                                                target_, report.errors.size()),
+                                    {}});
+    }
+
+  private:
+    ImageArgument image_;
+    std::string target_ = "squashfs-root";
+    std::string path_;
+    extract::ExtractOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_extract_command() {
+    return std::make_unique<ExtractCommand>();
+}
+
+}  // namespace squenv::cli

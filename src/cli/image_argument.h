@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The arguments shared by every command that opens an image.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "image/image.h"
+
+namespace CLI {
+class App;
+}
+
+namespace squenv::cli {
+
+/// IMAGE and --offset.
+class ImageArgument {
+  public:
+    void declare(CLI::App& app);
+    [[nodiscard]] Result<std::unique_ptr<image::Image>> open() const;
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+    std::string offset_ = "0";
+};
+
+/// "drwxr-xr-x": type and permissions as ls(1) shows them.
+[[nodiscard]] std::string mode_text(const image::Inode& inode);
+/// "directory", "file", "symlink", "block device", "character device", "fifo" or "socket".
+[[nodiscard]] const char* type_text(format::InodeType type);
+
+}  // namespace squenv::cli

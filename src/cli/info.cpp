@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/image_argument.h"
+
+namespace squenv::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const image::Image& image, const std::string& path) {
+    const auto& sb = image.superblock();
+    return {{"image", path},
+            {"offset", image.offset()},
+            {"streamed", image.is_streamed()},
+            {"bytes_used", sb.bytes_used},
+            {"compressor", format::compressor_name(sb.compressor)},
+            {"compressor_options", image.compressor_options()},
+            {"block_size", sb.block_size},
+            {"inodes", sb.inode_count},
+            {"fragments", sb.fragment_count},
+            {"owners", sb.id_count},
+            {"created", sb.mkfs_time},
+            {"export_table", sb.has_export_table()},
+            {"xattrs", sb.has_xattrs()}};
+}
+
+void print_text(std::ostream& out, const image::Image& image, const std::string& path) {
+    const auto& sb = image.superblock();
+    const auto& options = image.compressor_options();
+    out << fmt::format("image        {}\n", path);
+    if (image.offset() != 0) out << fmt::format("offset       {}\n", image.offset());
+    out << fmt::format("size         {} ({} bytes{})\n", format_size(sb.bytes_used), sb.bytes_used,
+                       image.is_streamed() ? ", streamed" : "");
+    out << fmt::format("created      {:%Y-%m-%dT%H:%M:%SZ}\n",
+                       fmt::gmtime(static_cast<std::time_t>(sb.mkfs_time)));
+    out << fmt::format("compressor   {}{}\n", format::compressor_name(sb.compressor),
+                       options.empty() ? "" : ", " + options);
+    out << fmt::format("block size   {}\n", format_size(sb.block_size));
+    out << fmt::format("inodes       {}\n", sb.inode_count);
+    out << fmt::format("fragments    {}\n", sb.fragment_count);
+    out << fmt::format("owners       {}\n", sb.id_count);
+    out << fmt::format("export       {}\n", sb.has_export_table() ? "yes" : "no");
+    out << fmt::format("xattrs       {}\n", sb.has_xattrs() ? "yes" : "no");
+}
+
+class InfoCommand final : public Command {
+  public:
+    const char* name() const override { return "info"; }
+    const char* summary() const override { return "Show what an image is"; }
+    void declare(CLI::App& app) override {
+        image_.declare(app);
+        app.add_flag("--json", is_json_, "Print a JSON object");
+    }
+    Status run(Io& io) override {
+        SQUENV_TRY_ASSIGN(const auto image, image_.open());
+        if (is_json_)
+            io.out << to_json(*image, image_.path())
+                          .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+                   << '\n';
+        else
+            print_text(io.out, *image, image_.path());
+        return {};
+    }
+
+  private:
+    ImageArgument image_;
+    bool is_json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_info_command() {
+    return std::make_unique<InfoCommand>();
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#include <iostream>
+
+#include "cli/command.h"
+
+int main(int argc, char** argv) {
+    squenv::cli::Io io{std::cout, std::cerr};
+    return squenv::cli::run_program({argv, argv + argc}, io);
+}

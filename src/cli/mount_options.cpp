@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "cli/mount_options.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string_view>
+#include <vector>
+
+#include "base/units.h"
+
+namespace squenv::cli {
+
+namespace {
+
+constexpr std::uint64_t kMaxId = std::numeric_limits<std::uint32_t>::max() - 1;
+constexpr std::uint64_t kMaxThreads = 256;
+constexpr std::uint64_t kMaxTimeout = 1U << 30;
+constexpr std::uint64_t kMinCache = 1U << 20;
+constexpr std::uint64_t kMaxCache = 1ULL << 40;
+
+/// Always in force, or about mounting at boot: nothing is left to do for them.
+constexpr std::array kGranted{"ro", "nosuid", "nodev", "defaults", "auto", "noauto", "nofail",
+                              "_netdev", "user", "users", "nouser", "exec", "noatime",
+                              "relatime", "auto_unmount", "nonempty"};
+/// What a read-only, untrusted image can never be.
+constexpr std::array kImpossible{"rw", "suid", "dev"};
+
+struct Option {
+    std::string name;
+    std::string value;
+    bool has_value = false;
+};
+
+std::vector<Option> split(const std::string& text) {
+    std::vector<std::string> words(1);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 1 < text.size())
+            words.back() += text[++i];
+        else if (text[i] == ',')
+            words.emplace_back();
+        else
+            words.back() += text[i];
+    }
+    std::vector<Option> options;
+    for (const auto& word : words) {
+        if (word.empty()) continue;
+        const auto equals = word.find('=');
+        options.push_back({word.substr(0, equals),
+                           equals == std::string::npos ? "" : word.substr(equals + 1),
+                           equals != std::string::npos});
+    }
+    return options;
+}
+
+Result<std::uint32_t> parse_id(const Option& option) {
+    SQUENV_TRY_ASSIGN(const auto id, parse_number(option.value, kMaxId));
+    return static_cast<std::uint32_t>(id);
+}
+
+/// Options with a value. False when `option` is none of them.
+Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
+    if (option.name == "offset") {
+        SQUENV_TRY(parse_offset(option.value, request.image));
+    } else if (option.name == "subdir") {
+        request.view.subdirectory = option.value;
+    } else if (option.name == "timeout") {
+        SQUENV_TRY_ASSIGN(const auto seconds, parse_number(option.value, kMaxTimeout));
+        request.idle_timeout = std::chrono::seconds(seconds);
+    } else if (option.name == "uid") {
+        SQUENV_TRY_ASSIGN(request.view.uid, parse_id(option));
+    } else if (option.name == "gid") {
+        SQUENV_TRY_ASSIGN(request.view.gid, parse_id(option));
+    } else if (option.name == "cache_size") {
+        SQUENV_TRY_ASSIGN(const auto bytes, parse_size(option.value));
+        if (bytes < kMinCache || bytes > kMaxCache)
+            return fail(Errc::invalid_argument, "between 1M and 1T");
+        request.image.cache_bytes = static_cast<std::size_t>(bytes);
+    } else if (option.name == "threads") {
+        SQUENV_TRY_ASSIGN(const auto threads, parse_number(option.value, kMaxThreads));
+        request.threads = static_cast<unsigned>(threads);
+    } else if (option.name == "notify_pipe") {
+        request.notify_pipe = option.value;
+    } else if (option.name == "log") {
+        request.log_destination = option.value;
+    } else if (option.name == "fsname") {
+        request.source_name = option.value;
+    } else if (option.name == "subtype") {
+        request.subtype = option.value;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool apply_plain(const Option& option, mount::MountRequest& request) {
+    if (option.name == "allow_other")
+        request.allow_other = true;
+    else if (option.name == "allow_root")
+        request.allow_root = true;
+    else if (option.name == "default_permissions")
+        request.default_permissions = true;
+    else if (option.name == "debug")
+        request.trace = true;
+    else
+        return std::find(kGranted.begin(), kGranted.end(), option.name) != kGranted.end() ||
+               option.name.starts_with("x-");
+    return true;
+}
+
+}  // namespace
+
+Status parse_offset(const std::string& text, image::OpenOptions& options) {
+    options.find_offset = text == "auto";
+    if (options.find_offset) return {};
+    SQUENV_TRY_ASSIGN(options.offset,
+                      parse_number(text, std::numeric_limits<std::int64_t>::max()));
+    return {};
+}
+
+Status apply_mount_options(const std::string& options, mount::MountRequest& request) {
+    for (const Option& option : split(options)) {
+        if (std::find(kImpossible.begin(), kImpossible.end(), option.name) != kImpossible.end())
+            return fail(Errc::invalid_argument,
+                        "option " + option.name + ": images are mounted ro,nosuid,nodev",
+                        "leave it out");
+        if (option.has_value && !option.value.empty()) {
+            auto applied = apply_valued(option, request);
+            if (!applied) return with_context(applied.error(), "option " + option.name);
+            if (*applied || option.name.starts_with("x-")) continue;
+        } else if (!option.has_value && apply_plain(option, request)) {
+            continue;
+        }
+        return fail(Errc::invalid_argument,
+                    "unknown option '" + option.name + (option.has_value ? "=" + option.value : "") +
+                        "'",
+                    "see squenv-mount(1)");
+    }
+    return {};
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+
+#include <exception>
+#include <ostream>
+
+#include "cli/command.h"
+#include "config.h"
+
+namespace squenv::cli {
+
+namespace {
+
+constexpr int kUsage = 2;
+constexpr std::size_t kHelpColumn = 28;
+
+std::vector<std::unique_ptr<Command>> make_commands() {
+    std::vector<std::unique_ptr<Command>> commands;
+    commands.push_back(make_mount_command());
+    commands.push_back(make_umount_command());
+    commands.push_back(make_list_command());
+    commands.push_back(make_stats_command());
+    commands.push_back(make_info_command());
+    commands.push_back(make_ls_command());
+    commands.push_back(make_cat_command());
+    commands.push_back(make_extract_command());
+    commands.push_back(make_verify_command());
+    return commands;
+}
+
+int report(Io& io, const std::string& who, const Status& status) {
+    if (status) {
+        io.out.flush();
+        if (io.out) return 0;
+        io.err << who << ": cannot write the output\n";
+        return 1;
+    }
+    if (!status.error().message().empty())
+        io.err << who << ": " << status.error().message() << '\n';
+    return exit_code(status.error().code);
+}
+
+int parse_failed(Io& io, const std::string& who, const CLI::App& app,
+                 const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
+    io.err << who << ": " << error.what() << "; see '" << who << " --help'\n";
+    return kUsage;
+}
+
+int run_squenv(const std::vector<std::string>& arguments, Io& io) {
+    CLI::App app{"Python environments from one file: mounts squashfs images without privilege.",
+                 "squenv"};
+    app.set_version_flag("--version", "squenv " SQUENV_VERSION);
+    app.get_formatter()->column_width(kHelpColumn);
+    app.require_subcommand(1);
+    app.footer("Run 'squenv COMMAND --help' for the options of a command.");
+    auto commands = make_commands();
+    std::vector<CLI::App*> declared;
+    for (const auto& command : commands) {
+        CLI::App* sub = app.add_subcommand(command->name(), command->summary());
+        sub->get_formatter()->column_width(kHelpColumn);
+        sub->add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
+        sub->add_flag("-q,--quiet", io.is_quiet, "Say errors only");
+        command->declare(*sub);
+        declared.push_back(sub);
+    }
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);
+    try {
+        app.parse(std::move(reversed));
+    } catch (const CLI::ParseError& error) {
+        const auto chosen = app.get_subcommands();
+        return parse_failed(
+            io, chosen.empty() ? "squenv" : "squenv " + chosen.front()->get_name(), app, error);
+    }
+    for (std::size_t i = 0; i < commands.size(); ++i)
+        if (declared[i]->parsed())
+            return report(io, std::string("squenv ") + commands[i]->name(), commands[i]->run(io));
+    return kUsage;
+}
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& arguments, Io& io) {
+    const std::string path = arguments.empty() ? "squenv" : arguments.front();
+    const std::string name = path.substr(path.rfind('/') + 1);
+    try {
+        if (name == "squashfuse" || name == "squashfuse_ll")
+            return report(io, name, run_as_squashfuse(arguments, io));
+        if (name == "mount.squenv" || name == "mount.fuse.squenv")
+            return report(io, name, run_as_mount_helper(arguments, io));
+        return run_squenv(arguments, io);
+    } catch (const std::exception& exception) {
+        io.err << name << ": " << exception.what() << '\n';
+        return 1;
+    }
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Called as squashfuse or squashfuse_ll: the options of those programs, so that scripts and
+// container runtimes can use this one unchanged.
+#include <ostream>
+
+#include "cli/command.h"
+#include "cli/mount_options.h"
+#include "config.h"
+
+namespace squenv::cli {
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: squashfuse [options] ARCHIVE MOUNTPOINT\n"
+    "\n"
+    "    -h  --help             print this help\n"
+    "    -V  --version          print the version\n"
+    "    -f                     foreground operation\n"
+    "    -d  -o debug           print every request (implies -f)\n"
+    "    -s                     single-threaded\n"
+    "    -o offset=N|auto       bytes in front of the image, or look for it\n"
+    "    -o subdir=PATH         mount a directory of the image\n"
+    "    -o timeout=N           unmount when idle for N seconds\n"
+    "    -o uid=N,gid=N         show everything as owned by N\n"
+    "    -o notify_pipe=PATH    write 's' or 'f' there when mounted or failed\n"
+    "    -o allow_other         allow access by other users\n"
+    "\n"
+    "This is squenv " SQUENV_VERSION "; squenv-mount(1) describes all options.\n";
+
+/// The single letters without a value, which may be joined as in "-fs".
+Status apply_letters(const std::string& letters, mount::MountRequest& request) {
+    for (const char letter : letters) {
+        switch (letter) {
+            case 'f': request.is_foreground = true; break;
+            case 'd': request.trace = true; break;
+            case 's': request.threads = 1; break;
+            default:
+                return fail(Errc::invalid_argument, std::string("unknown option '-") + letter + "'",
+                            "see --help");
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
+    mount::MountRequest request;
+    const std::string& path = arguments.front();
+    request.subtype = path.substr(path.rfind('/') + 1);
+    std::vector<std::string> operands;
+    bool is_options = true;
+    for (std::size_t i = 1; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (!is_options || word.size() < 2 || word[0] != '-') {
+            operands.push_back(word);
+        } else if (word == "--") {
+            is_options = false;
+        } else if (word == "-h" || word == "--help") {
+            io.out << kUsage;
+            return {};
+        } else if (word == "-V" || word == "--version") {
+            io.out << "squashfuse (squenv " SQUENV_VERSION ")\n";
+            return {};
+        } else if (word == "-o") {
+            if (++i == arguments.size())
+                return fail(Errc::invalid_argument, "-o needs a value", "see --help");
+            SQUENV_TRY(apply_mount_options(arguments[i], request));
+        } else if (word.starts_with("-o")) {
+            SQUENV_TRY(apply_mount_options(word.substr(2), request));
+        } else {
+            SQUENV_TRY(apply_letters(word.substr(1), request));
+        }
+    }
+    if (operands.size() != 2)
+        return fail(Errc::invalid_argument, "expected ARCHIVE and MOUNTPOINT", "see --help");
+    request.image_path = operands[0];
+    request.mountpoint = operands[1];
+    return mount::serve(request);
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+
+#include <cerrno>
+#include <ostream>
+
+#include "cli/command.h"
+#include "mount/mount_table.h"
+#include "mount/unmount.h"
+
+namespace squenv::cli {
+
+namespace {
+
+class UmountCommand final : public Command {
+  public:
+    const char* name() const override { return "umount"; }
+    const char* summary() const override { return "Unmount a mount point"; }
+    void declare(CLI::App& app) override {
+        app.add_option("MOUNTPOINT", mountpoint_, "Where the image is mounted")->required();
+        app.add_flag("-l,--lazy", is_lazy_, "Detach now, end when nobody uses it");
+    }
+    Status run(Io& io) override {
+        SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
+        SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
+        if (!entry || !entry->is_squenv())
+            return fail(Errc::not_found, path + ": no image is mounted here",
+                        "'squenv list' shows your mounts");
+        const auto status = mount::unmount(
+            path, is_lazy_ ? mount::UnmountMode::lazy : mount::UnmountMode::normal);
+        if (status || status.error().sys_errno != EBUSY) return status;
+        for (const auto& holder : mount::find_holders(path))
+            io.err << "squenv umount: process " << holder.pid << " (" << holder.command
+                   << ") holds it: " << holder.how << '\n';
+        return fail_errno(EBUSY, path, "end what holds it, or use --lazy");
+    }
+
+  private:
+    std::string mountpoint_;
+    bool is_lazy_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_umount_command() {
+    return std::make_unique<UmountCommand>();
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "verify/verify.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/image_argument.h"
+
+namespace squenv::cli {
+
+namespace {
+
+class VerifyCommand final : public Command {
+  public:
+    const char* name() const override { return "verify"; }
+    const char* summary() const override { return "Decode everything and report damage"; }
+    void declare(CLI::App& app) override {
+        image_.declare(app);
+        app.add_flag("--json", is_json_, "Print a JSON object");
+        app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
+            ->type_name("N")
+            ->check(CLI::Range(1, 256));
+    }
+    Status run(Io& io) override {
+        SQUENV_TRY_ASSIGN(const auto image, image_.open());
+        const auto report = verify::verify_image(*image, options_);
+        if (is_json_)
+            print_json(io, report);
+        else
+            for (const auto& error : report.errors)
+                io.err << "squenv verify: " << error.message() << '\n';
+        if (!report.errors.empty())
+            return fail(Errc::corrupt, fmt::format("{}: {} objects are damaged", image_.path(),
+                                                   report.errors.size()));
+        if (io.is_verbose)
+            io.err << fmt::format("squenv verify: {}: {} objects, {}: ok\n", image_.path(),
+                                  report.objects, format_size(report.bytes));
+        return {};
+    }
+
+  private:
+    void print_json(Io& io, const verify::VerifyReport& report) const {
+        auto errors = nlohmann::ordered_json::array();
+        for (const auto& error : report.errors) errors.push_back(error.message());
+        const nlohmann::ordered_json json{{"image", image_.path()},
+                                          {"ok", report.errors.empty()},
+                                          {"objects", report.objects},
+                                          {"bytes", report.bytes},
+                                          {"errors", errors}};
+        io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    }
+
+    ImageArgument image_;
+    verify::VerifyOptions options_;
+    bool is_json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_verify_command() {
+    return std::make_unique<VerifyCommand>();
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Writing a tree of an image to disk, on all processors, without ever leaving the target.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "image/image.h"
+
+namespace squenv::extract {
+
+struct ExtractOptions {
+    unsigned threads = 0;   ///< 0: by the number of processors
+    bool overwrite = false; ///< into a directory that has content; files there are replaced
+    bool xattrs = true;
+};
+
+/// What was written, and what was not.
+struct ExtractReport {
+    std::uint64_t objects = 0;         ///< names created
+    std::uint64_t bytes = 0;           ///< of file content, holes included
+    std::uint64_t skipped_xattrs = 0;  ///< the user may not set them or the target cannot hold them
+    std::vector<Error> errors{};       ///< one per object that is missing or incomplete
+};
+
+/// Writes `start` (a directory) to `target`, which is created. Content, modes, times, links, holes
+/// and xattrs are restored; owners and devices when we are root.
+/// Names cannot escape: every object is made relative to the open descriptor of a directory that
+/// was itself made or checked here, and no symlink is ever followed.
+/// Errors: exists (target not empty), denied, limit (no space, for the target itself).
+[[nodiscard]] Result<ExtractReport> extract_tree(const image::Image& image,
+                                                 const image::Inode& start,
+                                                 const std::string& target,
+                                                 const ExtractOptions& options);
+
+}  // namespace squenv::extract

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "extract/target.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace squenv::extract {
+
+namespace {
+
+constexpr std::uint64_t kReadBytes = 1 << 20;
+
+Status write_all(int fd, ByteView bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return fail_errno(errno, "write");
+        bytes = bytes.subspan(static_cast<std::size_t>(done));
+        offset += static_cast<std::uint64_t>(done);
+    }
+    return {};
+}
+
+}  // namespace
+
+Job::Job(const image::Image& image, const ExtractOptions& options)
+    : image_(image), options_(options), is_root_(::geteuid() == 0) {}
+
+void Job::failed(const std::string& path, const Error& error) {
+    std::lock_guard lock(mutex_);
+    errors_.push_back(with_context(error, path.empty() ? "/" : path).value());
+}
+
+ExtractReport Job::report() {
+    std::lock_guard lock(mutex_);
+    return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), std::move(errors_)};
+}
+
+Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::string& name,
+                           int fd) {
+    const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
+    SQUENV_TRY_ASSIGN(const auto names, image_.xattrs().names(inode));
+    for (const auto& attribute : names) {
+        SQUENV_TRY_ASSIGN(const auto value, image_.xattrs().value(inode, attribute));
+        if (!value) continue;
+        const int result =
+            fd >= 0 ? ::fsetxattr(fd, attribute.c_str(), value->data(), value->size(), 0)
+                    : ::lsetxattr(path.c_str(), attribute.c_str(), value->data(), value->size(), 0);
+        if (result == 0) continue;
+        if (errno != EPERM && errno != EACCES && errno != EOPNOTSUPP)
+            return fail_errno(errno, "xattr " + attribute);
+        skipped_xattrs_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return {};
+}
+
+Status Job::restore_attributes(const image::Inode& inode, int directory, const std::string& name,
+                               int fd) {
+    const bool has_fd = fd >= 0;
+    if (is_root_ &&
+        (has_fd ? ::fchown(fd, inode.uid, inode.gid)
+                : ::fchownat(directory, name.c_str(), inode.uid, inode.gid, AT_SYMLINK_NOFOLLOW)) !=
+            0)
+        return fail_errno(errno, "owner");
+    if (options_.xattrs && image_.xattrs().has_any())
+        SQUENV_TRY(restore_xattrs(inode, directory, name, fd));
+    if (!inode.is_symlink() && (has_fd ? ::fchmod(fd, inode.mode)
+                                       : ::fchmodat(directory, name.c_str(), inode.mode, 0)) != 0)
+        return fail_errno(errno, "mode");
+    const timespec time{static_cast<time_t>(inode.mtime), 0};
+    const timespec times[2] = {time, time};
+    if ((has_fd ? ::futimens(fd, times)
+                : ::utimensat(directory, name.c_str(), times, AT_SYMLINK_NOFOLLOW)) != 0)
+        return fail_errno(errno, "time");
+    return {};
+}
+
+TargetDirectory::~TargetDirectory() {
+    if (auto status = job.restore_attributes(inode, -1, "", fd.get()); !status)
+        job.failed(path, status.error());
+}
+
+TargetFile::~TargetFile() {
+    Status status;
+    if (::ftruncate(fd.get(), static_cast<off_t>(inode.size_bytes)) != 0)
+        status = fail_errno(errno, "size");
+    if (status) {
+        const std::string name = path.substr(path.rfind('/') + 1);
+        status = job.restore_attributes(inode, parent->fd.get(), name, fd.get());
+    }
+    const int raw = fd.release();
+    if (::close(raw) != 0 && status) status = fail_errno(errno, "close");
+    if (!status && !is_broken) job.failed(path, status.error());
+}
+
+void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) {
+    if (auto status = copy_part(offset, size); !status && !is_broken.exchange(true))
+        job.failed(path, status.error());
+}
+
+Status TargetFile::copy_part(std::uint64_t offset, std::uint64_t size) {
+    const std::uint64_t end = offset + size;
+    while (offset < end && !is_broken) {
+        SQUENV_TRY_ASSIGN(const auto slices,
+                          job.image().data().read(inode, offset,
+                                                  std::min(kReadBytes, end - offset)));
+        for (const auto& slice : slices) {
+            // Slices of holes have no owner; ftruncate makes them.
+            if (slice.owner) SQUENV_TRY(write_all(fd.get(), slice.bytes, offset));
+            offset += slice.bytes.size();
+            job.wrote(slice.bytes.size());
+        }
+    }
+    return {};
+}
+
+}  // namespace squenv::extract

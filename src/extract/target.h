@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Objects under construction on disk: finished by whoever lets go of them last.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "extract/extract.h"
+
+namespace squenv::extract {
+
+/// What all jobs of one extraction share. Thread-safe.
+class Job {
+  public:
+    Job(const image::Image& image, const ExtractOptions& options);
+
+    void failed(const std::string& path, const Error& error);
+    void created() { objects_.fetch_add(1, std::memory_order_relaxed); }
+    void wrote(std::uint64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+    [[nodiscard]] ExtractReport report();
+
+    /// Owner, xattrs, mode and mtime of the object `name` in `directory`; through `fd` when it is
+    /// not negative, which symlinks and devices have not.
+    [[nodiscard]] Status restore_attributes(const image::Inode& inode, int directory,
+                                            const std::string& name, int fd);
+    [[nodiscard]] const image::Image& image() const { return image_; }
+    [[nodiscard]] const ExtractOptions& options() const { return options_; }
+
+  private:
+    [[nodiscard]] Status restore_xattrs(const image::Inode& inode, int directory,
+                                        const std::string& name, int fd);
+
+    const image::Image& image_;
+    const ExtractOptions& options_;
+    const bool is_root_;
+    std::atomic<std::uint64_t> objects_{0};
+    std::atomic<std::uint64_t> bytes_{0};
+    std::atomic<std::uint64_t> skipped_xattrs_{0};
+    std::mutex mutex_;  ///< protects errors_
+    std::vector<Error> errors_;
+};
+
+/// A directory that is being filled. Its mode and times are set when nobody fills it any more,
+/// and before those of its parent.
+struct TargetDirectory {
+    Job& job;
+    std::shared_ptr<TargetDirectory> parent;
+    std::string path;
+    image::Inode inode;
+    UniqueFd fd;
+
+    ~TargetDirectory();
+};
+
+/// A file that is being written, in pieces, by several threads.
+struct TargetFile {
+    Job& job;
+    std::shared_ptr<TargetDirectory> parent;
+    std::string path;
+    image::Inode inode;
+    UniqueFd fd;
+    std::atomic<bool> is_broken{false};
+
+    ~TargetFile();
+    /// Writes [offset, offset + size) of the content; holes are left out.
+    void write_part(std::uint64_t offset, std::uint64_t size);
+
+  private:
+    [[nodiscard]] Status copy_part(std::uint64_t offset, std::uint64_t size);
+};
+
+}  // namespace squenv::extract

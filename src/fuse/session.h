@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The FUSE session: requests in, replies out. The only part that knows libfuse.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "fuse/file_system.h"
+#include "fuse/request_counters.h"
+
+namespace squenv::fuse {
+
+/// How a session runs.
+struct SessionOptions {
+    unsigned threads = 0;   ///< 0: chosen by the number of processors
+    bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
+    bool trace = false;     ///< libfuse prints every request on stderr
+    std::string name{};     ///< the image, for log lines
+};
+
+/// The ioctl on the mount's root that answers with the statistics as JSON text.
+inline constexpr std::size_t kStatisticsBytes = 8192;
+[[nodiscard]] unsigned long statistics_ioctl();
+
+/// One mounted file system being served.
+class Session {
+  public:
+    /// Takes over the connection `device` (an open /dev/fuse that is mounted).
+    /// Errors: environment when libfuse refuses.
+    [[nodiscard]] static Result<std::unique_ptr<Session>> create(const FileSystem& file_system,
+                                                                 const SessionOptions& options,
+                                                                 UniqueFd device);
+    virtual ~Session() = default;
+
+    /// Starts the worker threads. `on_ready` is called once, when INIT was answered; `on_end` when
+    /// the kernel closed the connection (unmounted). Both on a worker thread.
+    virtual void start(std::function<void()> on_ready, std::function<void()> on_end) = 0;
+    /// Waits for the workers, which end when the connection does.
+    virtual void join() = 0;
+
+    /// Seconds since the last request, on the monotonic clock.
+    [[nodiscard]] virtual double idle_seconds() const = 0;
+    [[nodiscard]] virtual const RequestCounters& counters() const = 0;
+};
+
+}  // namespace squenv::fuse

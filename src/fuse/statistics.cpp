@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "fuse/statistics.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "config.h"
+
+namespace squenv::fuse {
+
+namespace {
+
+nlohmann::ordered_json cache_json(const CacheCounters& cache) {
+    return {{"hits", cache.hits},
+            {"misses", cache.misses},
+            {"evictions", cache.evictions},
+            {"used_bytes", cache.used_bytes},
+            {"budget_bytes", cache.budget_bytes}};
+}
+
+}  // namespace
+
+std::string statistics_json(const image::Image& image, const RequestCounters& requests,
+                            const std::string& name,
+                            std::chrono::steady_clock::time_point started) {
+    nlohmann::ordered_json by_kind;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i)
+        by_kind[request_name(static_cast<RequestKind>(i))] =
+            requests.of(static_cast<RequestKind>(i));
+    const auto counters = image.counters();
+    struct rusage usage {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const double up = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    const nlohmann::ordered_json json{
+        {"version", SQUENV_VERSION},
+        {"image", name},
+        {"pid", ::getpid()},
+        {"uptime_seconds", up},
+        {"peak_memory_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024},
+        {"requests", requests.total()},
+        {"requests_by_kind", by_kind},
+        {"errors", requests.errors()},
+        {"bytes_served", requests.bytes()},
+        {"image_reads", counters.source.reads},
+        {"image_bytes_read", counters.source.bytes},
+        {"caches",
+         {{"metadata", cache_json(counters.metadata)},
+          {"directories", cache_json(counters.directories)},
+          {"blocks", cache_json(counters.blocks)}}}};
+    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace squenv::fuse

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "image/block_cache.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace squenv::image {
+
+namespace {
+
+/// Shards that still hold several blocks each.
+std::size_t shard_count(std::size_t cache_bytes, std::uint32_t block_size) {
+    return std::clamp<std::size_t>(cache_bytes / block_size / 8, 1, 8);
+}
+
+}  // namespace
+
+BlockCache::BlockCache(const ByteSource& source, const codec::Decompressor& decompressor,
+                       std::uint32_t block_size, std::size_t cache_bytes)
+    : source_(source),
+      decompressor_(decompressor),
+      block_size_(block_size),
+      buffers_(std::make_shared<Block::Buffers>()),
+      cache_(cache_bytes, shard_count(cache_bytes, block_size)) {}
+
+BlockCache::Key BlockCache::key_of(const BlockPlace& place, std::size_t expected) {
+    return {place.position, format::encode_block_word(place.stored),
+            static_cast<std::uint32_t>(expected)};
+}
+
+Result<BlockPointer> BlockCache::get(const BlockPlace& place, std::size_t expected) const {
+    using Cache = ShardedCache<Key, Block, KeyHash>;
+    return cache_.get_or_load(key_of(place, expected), [&]() -> Result<Cache::Loaded> {
+        SQUENV_TRY_ASSIGN(auto block, decode(place, expected));
+        return Cache::Loaded{std::move(block), block_size_};
+    });
+}
+
+Result<BlockPointer> BlockCache::get_once(const BlockPlace& place, std::size_t expected) const {
+    if (auto cached = cache_.find(key_of(place, expected))) return cached;
+    SQUENV_TRY_ASSIGN(auto block, decode(place, expected));
+    return BlockPointer(std::move(block));
+}
+
+Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place,
+                                                  std::size_t expected) const {
+    const auto failed = [&](const Error& error) {
+        return with_context(error, fmt::format("block at {}", place.position));
+    };
+    auto block = std::make_shared<Block>(buffers_, block_size_);
+    if (!place.stored.is_compressed) {
+        block->set_size(place.stored.size_bytes);
+        const MutableBytes whole(block->data(), place.stored.size_bytes);
+        if (auto status = source_.read_exact(place.position, whole); !status)
+            return failed(status.error());
+    } else {
+        const auto stored = buffers_->borrow([&] { return new std::byte[block_size_]; });
+        const MutableBytes input(stored.get(), place.stored.size_bytes);
+        if (auto status = source_.read_exact(place.position, input); !status)
+            return failed(status.error());
+        const std::size_t room = expected == kAnyLength ? block_size_ : expected;
+        const auto size = decompressor_.decompress(input, MutableBytes(block->data(), room));
+        if (!size) return failed(size.error());
+        block->set_size(*size);
+    }
+    if (expected != kAnyLength && block->bytes().size() != expected)
+        return fail(Errc::corrupt, fmt::format("block at {}: {} bytes instead of {}",
+                                               place.position, block->bytes().size(), expected));
+    return block;
+}
+
+}  // namespace squenv::image

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Decoded data and fragment blocks in reused buffers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/resource_pool.h"
+#include "base/sharded_cache.h"
+#include "codec/codec.h"
+#include "image/block_list.h"
+#include "image/byte_source.h"
+
+namespace squenv::image {
+
+/// A decoded block. The buffer goes back to the cache's pool with the last pointer.
+class Block {
+  public:
+    using Buffers = ResourcePool<std::byte[]>;
+    Block(std::shared_ptr<Buffers> buffers, std::size_t capacity)
+        : buffers_(std::move(buffers)),
+          buffer_(buffers_->borrow([&] { return new std::byte[capacity]; })) {}
+
+    [[nodiscard]] ByteView bytes() const { return {buffer_.get(), size_}; }
+    [[nodiscard]] std::byte* data() { return buffer_.get(); }
+    void set_size(std::size_t size) { size_ = size; }
+
+  private:
+    std::shared_ptr<Buffers> buffers_;  ///< outlives buffer_
+    Buffers::Loan buffer_;
+    std::size_t size_ = 0;
+};
+using BlockPointer = std::shared_ptr<const Block>;
+
+/// Thread-safe.
+class BlockCache {
+  public:
+    BlockCache(const ByteSource& source, const codec::Decompressor& decompressor,
+               std::uint32_t block_size, std::size_t cache_bytes);
+
+    /// A decoded block of exactly `expected` bytes, or of any length up to a block when
+    /// `expected` is kAnyLength (fragments). Errors: corrupt, io.
+    [[nodiscard]] Result<BlockPointer> get(const BlockPlace& place, std::size_t expected) const;
+    /// Like get, but the block is not kept: for blocks that go to the page cache as a whole.
+    [[nodiscard]] Result<BlockPointer> get_once(const BlockPlace& place,
+                                                std::size_t expected) const;
+    [[nodiscard]] CacheCounters counters() const { return cache_.counters(); }
+
+    static constexpr std::size_t kAnyLength = 0;
+
+  private:
+    struct Key {
+        std::uint64_t position = 0;
+        std::uint32_t stored_bytes = 0;
+        std::uint32_t expected = 0;
+        bool operator==(const Key&) const = default;
+    };
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const {
+            return std::hash<std::uint64_t>{}(key.position * 0x9E3779B97F4A7C15ULL >> 20);
+        }
+    };
+    [[nodiscard]] static Key key_of(const BlockPlace& place, std::size_t expected);
+    [[nodiscard]] Result<std::shared_ptr<Block>> decode(const BlockPlace& place,
+                                                        std::size_t expected) const;
+
+    const ByteSource& source_;
+    const codec::Decompressor& decompressor_;
+    std::uint32_t block_size_;
+    std::shared_ptr<Block::Buffers> buffers_;
+    mutable ShardedCache<Key, Block, KeyHash> cache_;
+};
+
+}  // namespace squenv::image

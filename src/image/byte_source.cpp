@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "image/byte_source.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <linux/fs.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace squenv::image {
+
+namespace {
+
+std::int64_t nanoseconds(const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+Result<std::uint64_t> length_of(int fd, const struct stat& info, const std::string& path) {
+    if (S_ISREG(info.st_mode)) return static_cast<std::uint64_t>(info.st_size);
+    if (S_ISBLK(info.st_mode)) {
+        std::uint64_t bytes = 0;
+        if (::ioctl(fd, BLKGETSIZE64, &bytes) != 0) return fail_errno(errno, path);
+        return bytes;
+    }
+    if (S_ISDIR(info.st_mode))
+        return fail(Errc::invalid_argument, path + ": is a directory, not an image",
+                    "pack it first with 'squenv pack'");
+    return fail(Errc::invalid_argument, path + ": not a regular file or block device");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
+    SQUENV_TRY_ASSIGN(auto fd, open_file(path, O_RDONLY | O_NONBLOCK));
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, path);
+    SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd.get(), info, path));
+    std::unique_ptr<FileSource> source(new FileSource);
+    source->path_ = path;
+    source->fd_ = std::move(fd);
+    source->file_bytes_ = bytes;
+    source->mtime_ns_ = nanoseconds(info.st_mtim);
+    return source;
+}
+
+Status FileSource::set_offset(std::uint64_t offset) {
+    if (offset > file_bytes_)
+        return fail(Errc::invalid_argument,
+                    fmt::format("{}: offset {} lies behind the end of the file", path_, offset));
+    offset_ = offset;
+    return {};
+}
+
+Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
+    reads_.fetch_add(1, std::memory_order_relaxed);
+    bytes_.fetch_add(out.size(), std::memory_order_relaxed);
+    std::size_t done = 0;
+    while (done < out.size()) {
+        const auto at = static_cast<off_t>(offset_ + position + done);
+        const ssize_t got = ::pread(fd_.get(), out.data() + done, out.size() - done, at);
+        if (got > 0) {
+            done += static_cast<std::size_t>(got);
+        } else if (got == 0) {
+            return fail(Errc::io, fmt::format("{}: the file ends at {}, before {}", path_,
+                                              position + done, position + out.size()));
+        } else if (errno != EINTR && errno != EAGAIN) {
+            const int code = errno;
+            return tl::unexpected(Error{
+                Errc::io, code, fmt::format("{}: reading at {}", path_, position + done), {}});
+        }
+    }
+    return {};
+}
+
+bool FileSource::has_changed() const {
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0) return true;
+    return nanoseconds(info.st_mtim) != mtime_ns_ ||
+           (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_bytes_);
+}
+
+SourceCounters FileSource::counters() const {
+    return {reads_.load(std::memory_order_relaxed), bytes_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace squenv::image

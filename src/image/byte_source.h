@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Where the bytes of an image come from. The seam at which tests inject failing storage.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace squenv::image {
+
+/// What was asked of the storage since opening.
+struct SourceCounters {
+    std::uint64_t reads = 0;
+    std::uint64_t bytes = 0;
+};
+
+/// Thread-safe. Positions count from the start of the image, not of the file that holds it.
+class ByteSource {
+  public:
+    virtual ~ByteSource() = default;
+    /// Fills `out` from `position` on. Errors: io, also when the file ends before.
+    [[nodiscard]] virtual Status read_exact(std::uint64_t position, MutableBytes out) const = 0;
+    /// Bytes from the start of the image to the end of the file.
+    [[nodiscard]] virtual std::uint64_t size_bytes() const = 0;
+    /// True when the file is no longer what it was at opening (size or modification time).
+    [[nodiscard]] virtual bool has_changed() const = 0;
+    [[nodiscard]] virtual SourceCounters counters() const = 0;
+};
+
+/// A regular file or block device, read with pread on one descriptor that pins it: an image that
+/// is unlinked or replaced by rename stays readable.
+class FileSource final : public ByteSource {
+  public:
+    /// Errors: not_found, denied, invalid_argument (a directory or pipe).
+    [[nodiscard]] static Result<std::unique_ptr<FileSource>> open(const std::string& path);
+
+    [[nodiscard]] Status read_exact(std::uint64_t position, MutableBytes out) const override;
+    [[nodiscard]] std::uint64_t size_bytes() const override { return file_bytes_ - offset_; }
+    [[nodiscard]] bool has_changed() const override;
+    [[nodiscard]] SourceCounters counters() const override;
+
+    /// Makes `offset` the start of the image. Before the source is shared only.
+    /// Errors: invalid_argument (behind the end of the file).
+    [[nodiscard]] Status set_offset(std::uint64_t offset);
+    [[nodiscard]] int descriptor() const { return fd_.get(); }
+
+  private:
+    FileSource() = default;
+
+    std::string path_;
+    UniqueFd fd_;
+    std::uint64_t offset_ = 0;
+    std::uint64_t file_bytes_ = 0;
+    std::int64_t mtime_ns_ = 0;
+    mutable std::atomic<std::uint64_t> reads_{0};
+    mutable std::atomic<std::uint64_t> bytes_{0};
+};
+
+}  // namespace squenv::image

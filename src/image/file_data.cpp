@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "image/file_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/checked.h"
+#include "format/tables.h"
+
+namespace squenv::image {
+
+namespace {
+
+/// What holes are read from.
+ByteView zeros() {
+    static const std::array<std::byte, format::kMaxBlockSize> kZeros{};
+    return kZeros;
+}
+
+/// Block places are looked up in steps, so that no request allocates by what a size field says.
+constexpr std::uint64_t kPlacesAtOnce = 256;
+
+}  // namespace
+
+Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t offset,
+                                              std::uint64_t size) const {
+    std::vector<DataSlice> slices;
+    if (offset >= file.size_bytes) return slices;
+    const std::uint64_t end = offset + std::min(size, file.size_bytes - offset);
+    const std::uint64_t blocks_end =
+        file.has_fragment() ? file.size_bytes - file.size_bytes % superblock_.block_size
+                            : file.size_bytes;
+    Status status;
+    if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices);
+    if (status && end > blocks_end)
+        status = read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end, slices);
+    if (!status)
+        return with_context(status.error(), fmt::format("file inode {}", file.number));
+    return slices;
+}
+
+Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,
+                             std::vector<DataSlice>& slices) const {
+    const std::uint64_t block_size = superblock_.block_size;
+    const std::uint64_t last_block = (end - 1) / block_size;
+    std::vector<BlockPlace> places;
+    for (std::uint64_t first = offset / block_size; first <= last_block; first += kPlacesAtOnce) {
+        places.clear();
+        SQUENV_TRY(lists_.places(file, first, std::min(kPlacesAtOnce, last_block - first + 1),
+                                 places));
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            const std::uint64_t start = (first + i) * block_size;
+            const auto length =
+                static_cast<std::size_t>(std::min(block_size, file.size_bytes - start));
+            const auto from = static_cast<std::size_t>(std::max(offset, start) - start);
+            const auto to = static_cast<std::size_t>(std::min<std::uint64_t>(end - start, length));
+            if (places[i].stored.size_bytes == 0) {
+                slices.push_back({nullptr, zeros().subspan(from, to - from)});
+                continue;
+            }
+            // A block that is wanted as a whole will live in the page cache, not in ours.
+            const bool is_whole = from == 0 && to == length;
+            SQUENV_TRY_ASSIGN(auto block, is_whole ? blocks_.get_once(places[i], length)
+                                                   : blocks_.get(places[i], length));
+            const ByteView bytes = block->bytes().subspan(from, to - from);
+            slices.push_back({std::move(block), bytes});
+        }
+    }
+    return {};
+}
+
+Result<BlockPlace> FileData::fragment_place(const Inode& file) const {
+    std::array<std::byte, format::kFragmentRecordSize> raw;
+    SQUENV_TRY(fragments_.record(file.fragment_index, raw));
+    SQUENV_TRY_ASSIGN(const auto fragment, format::parse_fragment(raw, superblock_));
+    return BlockPlace{fragment.start, fragment.stored};
+}
+
+Status FileData::read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
+                           std::vector<DataSlice>& slices) const {
+    SQUENV_TRY_ASSIGN(const auto place, fragment_place(file));
+    SQUENV_TRY_ASSIGN(auto block, blocks_.get(place, BlockCache::kAnyLength));
+    // The whole tail must lie in the block, also when only its beginning is asked for.
+    const std::uint64_t tail = file.size_bytes % superblock_.block_size;
+    if (!fits(file.fragment_offset, tail, block->bytes().size()))
+        return fail(Errc::corrupt, fmt::format("tail at {} of a fragment of {} bytes",
+                                               file.fragment_offset, block->bytes().size()));
+    const ByteView bytes =
+        block->bytes().subspan(static_cast<std::size_t>(file.fragment_offset + first),
+                               static_cast<std::size_t>(last - first));
+    slices.push_back({std::move(block), bytes});
+    return {};
+}
+
+Result<std::optional<std::uint64_t>> FileData::seek(const Inode& file, std::uint64_t offset,
+                                                    Seek what) const {
+    if (offset >= file.size_bytes) return std::nullopt;
+    const std::uint32_t block_size = superblock_.block_size;
+    const std::uint64_t count = file.block_count(block_size);
+    std::vector<BlockPlace> places;
+    for (std::uint64_t first = offset / block_size; first < count; first += kPlacesAtOnce) {
+        places.clear();
+        SQUENV_TRY(lists_.places(file, first, std::min(kPlacesAtOnce, count - first), places));
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            const bool is_hole = places[i].stored.size_bytes == 0;
+            if (is_hole == (what == Seek::hole))
+                return std::max(offset, (first + i) * block_size);
+        }
+    }
+    if (what == Seek::hole) return file.size_bytes;
+    if (file.has_fragment()) return std::max(offset, count * block_size);
+    return std::nullopt;
+}
+
+}  // namespace squenv::image

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// The content of files, handed out as slices of decoded blocks so that nobody copies it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "image/block_cache.h"
+#include "image/block_list.h"
+#include "image/inode.h"
+#include "image/lookup_table.h"
+
+namespace squenv::image {
+
+/// Bytes and what keeps them alive. Holes point to shared zeros and own nothing.
+struct DataSlice {
+    BlockPointer owner;
+    ByteView bytes;
+};
+
+/// Thread-safe.
+class FileData {
+  public:
+    FileData(const format::Superblock& superblock, const BlockLists& lists,
+             const BlockCache& blocks, const LookupTable& fragments)
+        : superblock_(superblock), lists_(lists), blocks_(blocks), fragments_(fragments) {}
+
+    /// Up to `size` bytes of `file` from `offset` on, less at its end.
+    /// Errors: corrupt or io, when any block of the range is bad.
+    [[nodiscard]] Result<std::vector<DataSlice>> read(const Inode& file, std::uint64_t offset,
+                                                      std::uint64_t size) const;
+
+    enum class Seek { data, hole };
+    /// The first position >= `offset` that is data or a hole, as lseek(2) has it: holes are whole
+    /// sparse blocks, and the end of the file is one. Nothing behind the end or no more data.
+    [[nodiscard]] Result<std::optional<std::uint64_t>> seek(const Inode& file,
+                                                            std::uint64_t offset, Seek what) const;
+
+  private:
+    [[nodiscard]] Result<BlockPlace> fragment_place(const Inode& file) const;
+    [[nodiscard]] Status read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,
+                                     std::vector<DataSlice>& slices) const;
+    [[nodiscard]] Status read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
+                                   std::vector<DataSlice>& slices) const;
+
+    const format::Superblock& superblock_;
+    const BlockLists& lists_;
+    const BlockCache& blocks_;
+    const LookupTable& fragments_;
+};
+
+}  // namespace squenv::image

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "image/walk.h"
+
+#include <unordered_set>
+#include <vector>
+
+namespace squenv::image {
+
+namespace {
+
+/// Entries fetched at a time, so that a huge directory is never held as a whole.
+constexpr std::size_t kBatch = 1024;
+
+/// A directory whose children are being visited.
+struct Level {
+    std::string path;
+    Inode directory;
+    std::uint64_t next_entry = 0;
+    std::size_t next_in_batch = 0;
+    struct Child {
+        std::string name;
+        format::Reference inode;
+        format::InodeType type;
+    };
+    std::vector<Child> batch{};
+};
+
+Status refill(const Image& image, Level& level) {
+    level.batch.clear();
+    level.next_in_batch = 0;
+    const auto status = image.directories().visit(
+        level.directory, level.next_entry, [&](std::uint64_t index, const DirectoryItem& item) {
+            level.batch.push_back({std::string(item.name), item.inode, item.type});
+            level.next_entry = index + 1;
+            return level.batch.size() < kBatch;
+        });
+    if (!status) level.batch.clear();
+    return status;
+}
+
+Result<Inode> read_child(const Image& image, const Level::Child& child) {
+    SQUENV_TRY_ASSIGN(auto inode, image.inode(child.inode));
+    if (inode.type != child.type)
+        return fail(Errc::corrupt, "the inode is of another type than its entry says");
+    return inode;
+}
+
+}  // namespace
+
+void walk(const Image& image, const Inode& start, const WalkVisitor& visitor) {
+    if (!visitor.enter("", start) || !start.is_directory()) return;
+    std::unordered_set<std::uint64_t> entered{start.reference.raw()};
+    std::vector<Level> levels;
+    levels.push_back({"", start});
+    while (!levels.empty()) {
+        Level& level = levels.back();
+        if (level.next_in_batch == level.batch.size()) {
+            if (auto status = refill(image, level);
+                !status && !visitor.failed(level.path, status.error()))
+                return;
+            if (level.batch.empty()) {
+                if (visitor.leave) visitor.leave(level.path, level.directory);
+                levels.pop_back();
+                continue;
+            }
+        }
+        const Level::Child& child = level.batch[level.next_in_batch++];
+        std::string path = level.path.empty() ? child.name : level.path + '/' + child.name;
+        auto inode = read_child(image, child);
+        if (inode && inode->is_directory() && !entered.insert(inode->reference.raw()).second)
+            inode = fail(Errc::corrupt, "a directory with two parents");
+        if (!inode) {
+            if (!visitor.failed(path, inode.error())) return;
+            continue;
+        }
+        if (!visitor.enter(path, *inode)) return;
+        if (inode->is_directory()) levels.push_back({std::move(path), *inode});
+    }
+}
+
+}  // namespace squenv::image

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "mount/keeper.h"
+
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "mount/mount_table.h"
+
+namespace squenv::mount {
+
+namespace {
+
+enum class Command : char { unmount = 'u', lazy = 'z', dismiss = 'd' };
+
+/// One byte each way: a command, and an errno value (0 for success).
+bool send_byte(int fd, char byte) {
+    ssize_t sent = 0;
+    do {
+        sent = ::send(fd, &byte, 1, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent == 1;
+}
+
+bool receive_byte(int fd, char& byte) {
+    ssize_t got = 0;
+    do {
+        got = ::recv(fd, &byte, 1, 0);
+    } while (got < 0 && errno == EINTR);
+    return got == 1;
+}
+
+char to_byte(const Status& status) {
+    if (status) return 0;
+    const int code = status.error().sys_errno != 0 ? status.error().sys_errno : EPERM;
+    return static_cast<char>(code);
+}
+
+/// The daemon is gone. Detaches the mount unless somebody mounted anew over it meanwhile.
+void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
+    const auto entry = find_mount(mountpoint);
+    if (entry && *entry && (*entry)->device_minor == device_minor)
+        (void)unmount(mountpoint, UnmountMode::lazy);
+}
+
+[[noreturn]] void run_keeper(int socket, const std::string& mountpoint) {
+    ::setsid();
+    ::prctl(PR_SET_NAME, "squenv-keeper");
+    // The terminal's signals and the end of the session are the daemon's business.
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1})
+        ::signal(signal, SIG_IGN);
+    if (::dup2(socket, 3) < 0) ::_exit(1);
+    ::close_range(4, ~0U, 0);
+    if (::chdir("/") != 0) ::_exit(1);
+    const auto mounted = find_mount(mountpoint);
+    const std::uint32_t device_minor = mounted && *mounted ? (*mounted)->device_minor : 0;
+    char byte = 0;
+    while (receive_byte(3, byte)) {
+        switch (static_cast<Command>(byte)) {
+            case Command::dismiss: ::_exit(0);
+            case Command::unmount:
+                send_byte(3, to_byte(unmount(mountpoint, UnmountMode::normal)));
+                break;
+            case Command::lazy:
+                send_byte(3, to_byte(unmount(mountpoint, UnmountMode::lazy)));
+                break;
+        }
+    }
+    clean_up(mountpoint, device_minor);
+    ::_exit(0);
+}
+
+}  // namespace
+
+Result<Keeper> Keeper::start(const std::string& mountpoint) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail_errno(errno, "socketpair");
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) return fail_errno(errno, "fork");
+    if (child == 0) run_keeper(theirs.get(), mountpoint);
+    return Keeper(std::move(ours));
+}
+
+Status Keeper::unmount(UnmountMode mode) {
+    const auto command = mode == UnmountMode::lazy ? Command::lazy : Command::unmount;
+    char answer = 0;
+    if (!send_byte(socket_.get(), static_cast<char>(command)) ||
+        !receive_byte(socket_.get(), answer))
+        return fail(Errc::io, "the keeper process is gone");
+    if (answer != 0) return fail_errno(answer, "unmount");
+    return {};
+}
+
+void Keeper::dismiss() {
+    send_byte(socket_.get(), static_cast<char>(Command::dismiss));
+    socket_.reset();
+}
+
+}  // namespace squenv::mount

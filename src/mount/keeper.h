@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// The keeper: a small process beside the daemon that unmounts for it. It is forked before the
+// daemon gives up its rights (fusermount3 is setuid, which no_new_privs forbids), and it cleans up
+// when the daemon dies by any means, so that a crash leaves no dead mount behind.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "mount/unmount.h"
+
+namespace squenv::mount {
+
+/// The daemon's end. Not thread-safe.
+class Keeper {
+  public:
+    /// Forks the keeper of `mountpoint`. Before any thread exists. In the keeper, every descriptor
+    /// but its own is closed, the connection to /dev/fuse above all: while anybody holds that
+    /// open, the kernel does not notice that the daemon is gone.
+    [[nodiscard]] static Result<Keeper> start(const std::string& mountpoint);
+
+    /// Unmounts through the keeper. Errors: as unmount(), io when the keeper is gone.
+    [[nodiscard]] Status unmount(UnmountMode mode);
+    /// Tells the keeper that the mount is gone and it may end.
+    void dismiss();
+
+  private:
+    explicit Keeper(UniqueFd socket) : socket_(std::move(socket)) {}
+    UniqueFd socket_;
+};
+
+}  // namespace squenv::mount

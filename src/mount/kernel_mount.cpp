@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "mount/kernel_mount.h"
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace squenv::mount {
+
+const char* method_name(Method method) {
+    switch (method) {
+        case Method::automatic: return "auto";
+        case Method::direct: return "direct";
+        case Method::fusermount: return "fusermount";
+    }
+    return "unknown";
+}
+
+Result<Method> parse_method(std::string_view name) {
+    for (const Method method : {Method::automatic, Method::direct, Method::fusermount})
+        if (name == method_name(method)) return method;
+    return fail(Errc::invalid_argument, "'" + std::string(name) + "' is not a way to mount",
+                "use auto, direct or fusermount");
+}
+
+bool may_mount_directly() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (::syscall(SYS_capget, &header, data.data()) != 0) return false;
+    return (data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
+}
+
+Result<MountedDevice> mount_kernel(const KernelMount& request, Method method) {
+    if (method == Method::direct || (method == Method::automatic && may_mount_directly())) {
+        auto device = mount_direct(request);
+        if (device) return MountedDevice{std::move(*device), Method::direct};
+        // In a container root may hold the capability and still be refused: try the helper.
+        if (method == Method::direct || device.error().sys_errno != EPERM)
+            return tl::unexpected(device.error());
+    }
+    SQUENV_TRY_ASSIGN(auto device, mount_by_fusermount(request));
+    return MountedDevice{std::move(device), Method::fusermount};
+}
+
+}  // namespace squenv::mount

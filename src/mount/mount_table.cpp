@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "mount/mount_table.h"
+
+#include <charconv>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+namespace squenv::mount {
+
+namespace {
+
+/// The kernel writes blank, tab, newline and backslash as three octal digits.
+std::string unescape(const std::string& text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        unsigned value = 0;
+        if (text[i] == '\\' && i + 3 < text.size() &&
+            std::from_chars(&text[i + 1], &text[i + 4], value, 8).ptr == &text[i + 4]) {
+            plain += static_cast<char>(value);
+            i += 3;
+        } else {
+            plain += text[i];
+        }
+    }
+    return plain;
+}
+
+std::optional<std::uint32_t> find_number(const std::string& options, const std::string& key) {
+    std::stringstream stream(options);
+    for (std::string option; std::getline(stream, option, ',');) {
+        if (!option.starts_with(key + '=')) continue;
+        std::uint32_t value = 0;
+        const char* end = option.data() + option.size();
+        if (std::from_chars(option.data() + key.size() + 1, end, value).ptr == end) return value;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+bool MountEntry::is_squenv() const {
+    return type == "fuse.squenv" || type == "fuse.squashfuse" || type == "fuse.squashfuse_ll";
+}
+
+std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
+    std::istringstream words(line);
+    std::string id;
+    std::string parent;
+    std::string device;
+    std::string root;
+    std::string mountpoint;
+    std::string options;
+    if (!(words >> id >> parent >> device >> root >> mountpoint >> options)) return std::nullopt;
+    std::string word;
+    while (words >> word && word != "-") {
+    }
+    MountEntry entry;
+    std::string super_options;
+    if (word != "-" || !(words >> entry.type >> entry.source)) return std::nullopt;
+    words >> super_options;
+    entry.mountpoint = unescape(mountpoint);
+    entry.source = unescape(entry.source);
+    entry.user_id = find_number(super_options, "user_id");
+    entry.is_read_only = options == "ro" || options.starts_with("ro,");
+    const auto colon = device.find(':');
+    if (colon == std::string::npos) return std::nullopt;
+    std::from_chars(device.data() + colon + 1, device.data() + device.size(), entry.device_minor);
+    return entry;
+}
+
+Result<std::vector<MountEntry>> read_mount_table() {
+    std::ifstream file("/proc/self/mountinfo");
+    if (!file)
+        return fail_errno(errno, "/proc/self/mountinfo", "mount /proc");
+    std::vector<MountEntry> entries;
+    for (std::string line; std::getline(file, line);)
+        if (auto entry = parse_mountinfo_line(line)) entries.push_back(std::move(*entry));
+    return entries;
+}
+
+Result<std::optional<MountEntry>> find_mount(const std::string& path) {
+    SQUENV_TRY_ASSIGN(auto entries, read_mount_table());
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry)
+        if (entry->mountpoint == path) return std::move(*entry);
+    return std::nullopt;
+}
+
+Result<std::string> canonical_mountpoint(const std::string& path) {
+    std::error_code error;
+    auto absolute = std::filesystem::absolute(path, error).lexically_normal();
+    if (error || path.empty()) return fail_errno(error ? error.value() : ENOENT, "'" + path + "'");
+    if (!absolute.has_filename()) absolute = absolute.parent_path();
+    if (absolute == absolute.root_path()) return absolute.string();
+    // A symlink as the last part is followed only when what it names is not a dead mount.
+    const std::unique_ptr<char, decltype(&std::free)> whole(
+        ::realpath(absolute.c_str(), nullptr), &std::free);
+    if (whole) return std::string(whole.get());
+    const std::unique_ptr<char, decltype(&std::free)> parent(
+        ::realpath(absolute.parent_path().c_str(), nullptr), &std::free);
+    if (!parent) return fail_errno(errno, absolute.parent_path().string());
+    std::string result = parent.get();
+    if (result != "/") result += '/';
+    return result + absolute.filename().string();
+}
+
+}  // namespace squenv::mount

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The mounts of this mount namespace, read from /proc/self/mountinfo. Never touches a mount point,
+// so a dead or hanging mount cannot stop it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace squenv::mount {
+
+struct MountEntry {
+    std::string mountpoint;
+    std::string type;    ///< "fuse.squenv"
+    std::string source;  ///< for our mounts the path of the image
+    std::optional<std::uint32_t> user_id;  ///< FUSE: who mounted it
+    std::uint32_t device_minor = 0;  ///< the number of the FUSE connection in /sys/fs/fuse
+    bool is_read_only = false;
+
+    /// Served by this program, under its own name or as a squashfuse replacement.
+    [[nodiscard]] bool is_squenv() const;
+};
+
+/// In mount order: of several mounts at one path the last is the visible one.
+[[nodiscard]] Result<std::vector<MountEntry>> read_mount_table();
+/// The visible mount at exactly `path` (absolute, without symlinks), if there is one.
+[[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
+
+/// Parses one line; nothing when it is not of the documented form.
+[[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);
+
+/// `path` made absolute with the symlinks of its parent resolved, but not touching the last part:
+/// a stale FUSE mount there would make every system call on it fail.
+[[nodiscard]] Result<std::string> canonical_mountpoint(const std::string& path);
+
+}  // namespace squenv::mount

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "mount/mountpoint.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/log.h"
+#include "mount/live_statistics.h"
+#include "mount/mount_table.h"
+#include "mount/unmount.h"
+
+namespace squenv::mount {
+
+bool is_stale(const std::string& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+namespace {
+
+/// Looks at what is mounted there now without waiting for a daemon that may be dead.
+Status clear_earlier_mount(const std::string& path) {
+    SQUENV_TRY_ASSIGN(const auto entry, find_mount(path));
+    if (!entry || !entry->type.starts_with("fuse")) return {};
+    if (entry->is_squenv()) {
+        const auto statistics = query_statistics(path, kQueryTimeout);
+        if (statistics)
+            return fail(Errc::exists, path + ": " + entry->source + " is mounted here already",
+                        "unmount it first with 'squenv umount " + path + "'");
+        if (statistics.error().sys_errno != ENOTCONN && !is_stale(path))
+            return fail(Errc::busy, path + ": the mount here does not answer",
+                        "remove it with 'squenv umount --lazy " + path + "'");
+    } else if (!is_stale(path)) {
+        return {};
+    }
+    if (auto status = unmount(path, UnmountMode::lazy); !status)
+        return with_context(status.error(), "a dead mount cannot be detached");
+    log::info("{}: detached a dead mount of {}", path, entry->source);
+    return {};
+}
+
+}  // namespace
+
+Status prepare_mountpoint(const std::string& path) {
+    SQUENV_TRY(clear_earlier_mount(path));
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0)
+        return fail_errno(errno, path,
+                          errno == ENOENT ? "create it with 'mkdir -p " + path + "'" : "");
+    if (!S_ISDIR(info.st_mode))
+        return fail(Errc::invalid_argument, path + ": not a directory",
+                    "an image is mounted on a directory");
+    if (::access(path.c_str(), W_OK) != 0 && ::getuid() != 0)
+        return fail_errno(errno, path + ": you cannot write to the mount point",
+                          "mount on a directory that belongs to you");
+    return {};
+}
+
+}  // namespace squenv::mount

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "mount/serve.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+
+#include "fuse/session.h"
+#include "mount/background.h"
+#include "mount/event_loop.h"
+#include "mount/keeper.h"
+#include "mount/mount_table.h"
+#include "mount/mountpoint.h"
+#include "mount/sandbox.h"
+
+namespace squenv::mount {
+
+namespace {
+
+/// Tells a script that waits on `path` how the mount went.
+class Notifier {
+  public:
+    explicit Notifier(std::string path) : path_(std::move(path)) {}
+    void tell(bool is_mounted) {
+        if (path_.empty()) return;
+        if (const auto fd = open_file(path_, O_WRONLY))
+            (void)!::write(fd->get(), is_mounted ? "s" : "f", 1);
+        path_.clear();
+    }
+
+  private:
+    std::string path_;
+};
+
+std::string absolute_path(const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+    return real ? std::string(real.get()) : path;
+}
+
+/// What is open once the mount exists, in order of construction.
+struct Opened {
+    std::unique_ptr<image::Image> image;
+    std::unique_ptr<fuse::FileSystem> file_system;
+    std::string mountpoint;
+    std::string image_name;
+    MountedDevice device;
+};
+
+/// Everything that can fail in front of the user.
+Result<Opened> open_and_mount(const MountRequest& request) {
+    Opened opened;
+    SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
+    auto file_system = fuse::FileSystem::create(*opened.image, request.view);
+    if (!file_system) return with_context(file_system.error(), request.image_path);
+    opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
+    SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
+    SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
+    opened.image_name = absolute_path(request.image_path);
+    KernelMount kernel;
+    kernel.mountpoint = opened.mountpoint;
+    kernel.source = request.source_name.empty() ? opened.image_name : request.source_name;
+    kernel.subtype = request.subtype;
+    kernel.allow_other = request.allow_other || request.allow_root;
+    kernel.default_permissions = request.default_permissions || kernel.allow_other;
+    SQUENV_TRY_ASSIGN(opened.device, mount_kernel(kernel, request.method));
+    return opened;
+}
+
+/// Threads of the same size class must not each keep their own arena of freed block buffers.
+void limit_allocator() {
+    ::mallopt(M_ARENA_MAX, 2);
+    ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+/// Serves until the mount is gone. `on_ready` is called once INIT was answered.
+Status run(const MountRequest& request, Opened opened, const std::function<void()>& on_ready) {
+    limit_allocator();
+    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start(opened.mountpoint));
+    SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
+    fuse::SessionOptions options;
+    options.threads = request.threads;
+    options.trace = request.trace;
+    options.only_owner_and_root = request.allow_root && !request.allow_other;
+    options.name = opened.image_name;
+    SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
+                                                          std::move(opened.device.device)));
+    drop_privileges();
+    session->start(
+        [&] {
+            on_ready();
+            events.post(Event::ready);
+        },
+        [&] { events.post(Event::unmounted); });
+    events.run(*session, keeper, request.idle_timeout);
+    session->join();
+    keeper.dismiss();
+    return {};
+}
+
+Status start_log(const MountRequest& request) {
+    std::string destination = request.log_destination;
+    if (destination.empty())
+        destination = request.is_foreground || request.trace ? "stderr" : "syslog";
+    return log::start(destination, request.log_level);
+}
+
+Status serve_in_background(const MountRequest& request, Opened opened, Notifier& notifier) {
+    SQUENV_TRY_ASSIGN(auto background, Background::start());
+    if (!background.is_daemon()) {
+        // The parent's copy of the connection must go, or a daemon that dies goes unnoticed.
+        opened.device.device.reset();
+        auto status = background.wait_until_ready();
+        if (!status) (void)unmount(opened.mountpoint, UnmountMode::lazy);
+        return status;
+    }
+    Status status = start_log(request);
+    if (status)
+        status = run(request, std::move(opened), [&] {
+            notifier.tell(true);
+            background.report_ready();
+        });
+    if (!status) background.report_failure(status.error());
+    log::stop();
+    std::_Exit(status ? 0 : 1);
+}
+
+}  // namespace
+
+Status serve(const MountRequest& request) {
+    guard_standard_fds();
+    Notifier notifier(request.notify_pipe);
+    auto opened = open_and_mount(request);
+    Status status;
+    if (!opened) {
+        status = tl::unexpected(opened.error());
+    } else if (request.is_foreground || request.trace) {
+        const std::string mountpoint = opened->mountpoint;
+        status = start_log(request);
+        if (status) status = run(request, std::move(*opened), [&] { notifier.tell(true); });
+        if (!status) (void)unmount(mountpoint, UnmountMode::lazy);
+        log::stop();
+    } else {
+        status = serve_in_background(request, std::move(*opened), notifier);
+    }
+    if (!status) notifier.tell(false);
+    return status;
+}
+
+}  // namespace squenv::mount

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "mount/unmount.h"
+
+#include <dirent.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <fstream>
+#include <memory>
+#include <optional>
+
+#include "mount/kernel_mount.h"
+#include "mount/mount_table.h"
+#include "mount/subprocess.h"
+
+namespace squenv::mount {
+
+namespace {
+
+Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
+    SQUENV_TRY_ASSIGN(const auto program, find_program("fusermount3"));
+    std::vector<std::string> arguments{program, "-u"};
+    if (mode == UnmountMode::lazy) arguments.emplace_back("-z");
+    arguments.insert(arguments.end(), {"--", mountpoint});
+    SQUENV_TRY_ASSIGN(const auto result, run_subprocess(arguments, {}, -1));
+    if (result.is_success()) return {};
+    if (result.errors.find("busy") != std::string::npos)
+        return fail_errno(EBUSY, mountpoint);
+    if (result.errors.find("not found in") != std::string::npos)
+        return fail(Errc::not_found, mountpoint + ": not mounted by you");
+    return fail(Errc::denied, mountpoint + ": " + result.errors);
+}
+
+std::optional<std::string> link_target(const std::string& path) {
+    char target[PATH_MAX];
+    const ssize_t size = ::readlink(path.c_str(), target, sizeof target);
+    if (size < 0) return std::nullopt;
+    return std::string(target, static_cast<std::size_t>(size));
+}
+
+bool is_below(const std::string& path, const std::string& mountpoint) {
+    return path == mountpoint ||
+           (path.starts_with(mountpoint) && path[mountpoint.size()] == '/');
+}
+
+/// The names in a directory of /proc; processes come and go, so errors mean "none".
+std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+    if (!directory) return names;
+    while (const dirent* entry = ::readdir(directory.get()))
+        if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    return names;
+}
+
+std::optional<std::string> how_it_holds(const std::string& process, const std::string& mountpoint) {
+    const auto points_below = [&](const std::string& link) {
+        const auto target = link_target(process + link);
+        return target && is_below(*target, mountpoint);
+    };
+    if (points_below("/cwd")) return "current directory";
+    if (points_below("/root")) return "root directory";
+    if (points_below("/exe")) return "program";
+    for (const auto& fd : names_in(process + "/fd"))
+        if (points_below("/fd/" + fd)) return "open file";
+    std::ifstream maps(process + "/maps");
+    for (std::string line; std::getline(maps, line);) {
+        const auto path = line.find('/');
+        if (path != std::string::npos && is_below(line.substr(path), mountpoint))
+            return "mapped file";
+    }
+    return std::nullopt;
+}
+
+std::string command_of(const std::string& process) {
+    std::ifstream file(process + "/cmdline");
+    std::string text(80, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    while (!text.empty() && text.back() == '\0') text.pop_back();
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < ' ') c = ' ';
+    return text;
+}
+
+}  // namespace
+
+Status unmount(const std::string& mountpoint, UnmountMode mode) {
+    if (may_mount_directly()) {
+        const int flags = UMOUNT_NOFOLLOW | (mode == UnmountMode::lazy ? MNT_DETACH : 0);
+        if (::umount2(mountpoint.c_str(), flags) == 0) return {};
+        if (errno == EINVAL) return fail(Errc::not_found, mountpoint + ": not mounted");
+        if (errno != EPERM) return fail_errno(errno, mountpoint);
+    }
+    return unmount_by_fusermount(mountpoint, mode);
+}
+
+std::vector<Holder> find_holders(const std::string& mountpoint) {
+    std::vector<Holder> holders;
+    for (const auto& name : names_in("/proc")) {
+        pid_t pid = 0;
+        const char* end = name.data() + name.size();
+        if (std::from_chars(name.data(), end, pid).ptr != end || pid == ::getpid()) continue;
+        const std::string process = "/proc/" + name;
+        if (const auto how = how_it_holds(process, mountpoint))
+            holders.push_back({pid, command_of(process), *how});
+    }
+    return holders;
+}
+
+}  // namespace squenv::mount

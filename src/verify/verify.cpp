@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "verify/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/cpus.h"
+#include "base/work_queue.h"
+#include "image/walk.h"
+
+namespace squenv::verify {
+
+namespace {
+
+constexpr std::uint64_t kPieceBytes = 8 << 20;
+constexpr std::size_t kMaxWaiting = 256;
+
+/// Thread-safe where jobs use it.
+class Verifier {
+  public:
+    Verifier(const image::Image& image, WorkQueue& queue) : image_(image), queue_(queue) {}
+
+    void check(const std::string& path, const image::Inode& inode);
+    void failed(const std::string& path, const Error& error) {
+        std::lock_guard lock(mutex_);
+        errors_.push_back(with_context(error, path.empty() ? "/" : path).value());
+    }
+    /// After the walk and the queue are done.
+    VerifyReport report();
+
+  private:
+    struct Seen {
+        std::uint64_t names = 0;
+        std::uint32_t nlink = 0;
+        std::string path;
+    };
+    void check_content(const std::string& path, const image::Inode& inode);
+    void check_xattrs(const std::string& path, const image::Inode& inode);
+    void check_links();
+
+    const image::Image& image_;
+    WorkQueue& queue_;
+    std::uint64_t objects_ = 0;
+    std::uint64_t inodes_ = 0;
+    std::atomic<std::uint64_t> bytes_{0};
+    std::unordered_map<std::uint64_t, Seen> linked_;
+    std::mutex mutex_;  ///< protects errors_
+    std::vector<Error> errors_;
+};
+
+void Verifier::check(const std::string& path, const image::Inode& inode) {
+    ++objects_;
+    if (!inode.is_directory() && inode.nlink > 1) {
+        auto& seen = linked_[inode.reference.raw()];
+        if (seen.names++ == 0) {
+            seen.nlink = inode.nlink;
+            seen.path = path;
+        } else {
+            return;
+        }
+    }
+    ++inodes_;
+    check_xattrs(path, inode);
+    if (inode.is_file()) check_content(path, inode);
+    if (inode.is_symlink())
+        if (auto target = image_.read_link(inode); !target) failed(path, target.error());
+}
+
+void Verifier::check_content(const std::string& path, const image::Inode& inode) {
+    const std::uint64_t step = image_.superblock().block_size;
+    for (std::uint64_t start = 0; start < inode.size_bytes; start += kPieceBytes) {
+        const std::uint64_t end = std::min(start + kPieceBytes, inode.size_bytes);
+        queue_.submit([this, path, inode, start, end, step] {
+            for (std::uint64_t offset = start; offset < end; offset += step) {
+                const auto slices =
+                    image_.data().read(inode, offset, std::min(step, end - offset));
+                if (!slices) return failed(path, slices.error());
+                for (const auto& slice : *slices) bytes_ += slice.bytes.size();
+            }
+        });
+    }
+}
+
+void Verifier::check_xattrs(const std::string& path, const image::Inode& inode) {
+    const auto names = image_.xattrs().names(inode);
+    if (!names) return failed(path, names.error());
+    for (const auto& name : *names)
+        if (const auto value = image_.xattrs().value(inode, name); !value)
+            failed(path, value.error());
+}
+
+void Verifier::check_links() {
+    for (const auto& [reference, seen] : linked_)
+        if (seen.names != seen.nlink)
+            failed(seen.path, Error{Errc::corrupt, 0,
+                                    fmt::format("link count {}, but {} names", seen.nlink,
+                                                seen.names),
+                                    {}});
+    // Fewer inodes than announced are unreachable ones; more cannot be.
+    if (inodes_ > image_.superblock().inode_count)
+        failed("", Error{Errc::corrupt, 0,
+                         fmt::format("{} inodes, but the superblock says {}", inodes_,
+                                     image_.superblock().inode_count),
+                         {}});
+}
+
+VerifyReport Verifier::report() {
+    if (errors_.empty()) check_links();
+    std::sort(errors_.begin(), errors_.end(),
+              [](const Error& a, const Error& b) { return a.context < b.context; });
+    return {objects_, bytes_.load(), std::move(errors_)};
+}
+
+}  // namespace
+
+VerifyReport verify_image(const image::Image& image, const VerifyOptions& options) {
+    WorkQueue queue(options.threads != 0 ? options.threads : available_cpus(), kMaxWaiting);
+    Verifier verifier(image, queue);
+    image::WalkVisitor visitor;
+    visitor.enter = [&](const std::string& path, const image::Inode& inode) {
+        verifier.check(path, inode);
+        return true;
+    };
+    visitor.failed = [&](const std::string& path, const Error& error) {
+        verifier.failed(path, error);
+        return true;
+    };
+    image::walk(image, image.root(), visitor);
+    queue.finish();
+    return verifier.report();
+}
+
+}  // namespace squenv::verify

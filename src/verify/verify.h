@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Decoding everything an image holds, to find out what of it is damaged.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "image/image.h"
+
+namespace squenv::verify {
+
+struct VerifyOptions {
+    unsigned threads = 0;  ///< 0: by the number of processors
+};
+
+struct VerifyReport {
+    std::uint64_t objects = 0;  ///< names walked
+    std::uint64_t bytes = 0;    ///< of file content decoded
+    std::vector<Error> errors{};  ///< the context begins with the path
+};
+
+/// Reads every directory, inode, symlink, xattr and data block once, and checks that link counts
+/// and the number of inodes agree with the tree. Never fails as a whole.
+[[nodiscard]] VerifyReport verify_image(const image::Image& image, const VerifyOptions& options);
+
+}  // namespace squenv::verify
