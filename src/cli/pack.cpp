@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/pack_options.h"
+#include "cli/progress_bar.h"
+#include "cli/stop_signal.h"
+#include "pack/pack.h"
+#include "venv/environment.h"
+
+namespace squenv::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// More lines of advice than this hide each other; --json has them all.
+constexpr std::size_t kMostFindings = 20;
+constexpr std::size_t kLargestPackages = 10;
+
+/// What is known of the packed tree besides the packer's own report.
+struct Surroundings {
+    std::optional<venv::Environment> environment;
+    std::vector<venv::Finding> findings;
+    std::vector<venv::Package> packages;
+};
+
+/// Image bytes per source byte, in percent.
+double ratio(const pack::Report& report) {
+    if (report.source_bytes == 0) return 100;
+    return 100.0 * static_cast<double>(report.image_bytes) /
+           static_cast<double>(report.source_bytes);
+}
+
+void print_summary(std::ostream& out, const std::string& output, const pack::Report& report,
+                   const Surroundings& around) {
+    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", output, report.inodes,
+                       format_size(report.image_bytes), format_size(report.source_bytes),
+                       ratio(report));
+    if (report.duplicate_files > 0)
+        out << fmt::format("{} files with {} are copies of others and stored once\n",
+                           report.duplicate_files, format_size(report.duplicate_bytes));
+    if (!around.packages.empty()) out << "largest packages:\n";
+    for (const auto& package : around.packages)
+        out << fmt::format("{:>12}  {}\n", format_size(package.size_bytes), package.name);
+}
+
+Json to_json(const std::string& output, const pack::Report& report, const Surroundings& around) {
+    Json json{{"image", output},
+              {"image_bytes", report.image_bytes},
+              {"source_bytes", report.source_bytes},
+              {"inodes", report.inodes},
+              {"files", report.files},
+              {"directories", report.directories},
+              {"duplicate_files", report.duplicate_files},
+              {"duplicate_bytes", report.duplicate_bytes},
+              {"lost_xattrs", report.lost_xattrs},
+              {"clamped_mtimes", report.clamped_mtimes}};
+    json["left_out"] = Json::array();
+    for (const auto& finding : report.left_out)
+        json["left_out"].push_back({{"path", finding.path}, {"reason", finding.reason}});
+    json["findings"] = Json::array();
+    for (const auto& finding : around.findings)
+        json["findings"].push_back(
+            {{"path", finding.path}, {"reason", finding.reason}, {"advice", finding.advice}});
+    json["largest_packages"] = Json::array();
+    for (const auto& package : around.packages)
+        json["largest_packages"].push_back({{"name", package.name}, {"bytes", package.size_bytes}});
+    if (around.environment)
+        json["python"] = {{"version", around.environment->python_version},
+                          {"home", around.environment->home},
+                          {"relocatable", around.environment->is_relocatable}};
+    return json;
+}
+
+void print_findings(std::ostream& err, const std::vector<venv::Finding>& findings) {
+    for (std::size_t i = 0; i < findings.size() && i < kMostFindings; ++i)
+        err << fmt::format("{}: {}; {}\n", findings[i].path, findings[i].reason,
+                           findings[i].advice);
+    if (findings.size() > kMostFindings)
+        err << fmt::format("and {} more findings; --json lists them all\n",
+                           findings.size() - kMostFindings);
+}
+
+void print_notes(std::ostream& err, const pack::Report& report) {
+    for (const auto& finding : report.left_out)
+        err << fmt::format("{}: {}; left out\n", finding.path, finding.reason);
+    if (report.lost_xattrs > 0)
+        err << fmt::format("{} extended attributes such as {} do not fit into squashfs; left out\n",
+                           report.lost_xattrs, report.lost_xattr_example);
+    if (report.clamped_mtimes > 0)
+        err << fmt::format("{} times of files were changed to fit\n", report.clamped_mtimes);
+}
+
+class PackCommand final : public Command {
+  public:
+    const char* name() const override { return "pack"; }
+    const char* summary() const override { return "Pack a tree into an image"; }
+    void declare(CLI::App& app) override { arguments_.declare(app); }
+    Status run(Io& io) override;
+
+  private:
+    Status look_around(Io& io, Surroundings& around, pack::Options& options);
+    Result<pack::Report> pack(Io& io, const std::string& output, const pack::Options& options);
+
+    PackArguments arguments_;
+};
+
+Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& options) {
+    SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
+    SQUENV_TRY_ASSIGN(around.environment, venv::recognise(tree));
+    if (!around.environment) {
+        if (arguments_.has_compile())
+            return fail(Errc::invalid_argument, tree + " is not a Python environment",
+                        "pack without --compile");
+        return {};
+    }
+    const venv::Environment& environment = *around.environment;
+    options.manifest_python = environment.python_version;
+    options.manifest_python_home = environment.home;
+    options.manifest_is_relocatable = environment.is_relocatable;
+    if (arguments_.has_compile()) {
+        SQUENV_TRY_ASSIGN(const bool is_complete, venv::compile(environment));
+        if (!is_complete && !io.is_quiet) io.err << "some modules could not be compiled\n";
+    }
+    around.findings = venv::check(environment);
+    if (!io.is_quiet) print_findings(io.err, around.findings);
+    if (!io.is_quiet || arguments_.is_json())
+        around.packages = venv::largest_packages(environment, kLargestPackages);
+    return {};
+}
+
+Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
+                                       const pack::Options& options) {
+    pack::Options watched = options;
+    ProgressBar bar(io.err);
+    const bool is_terminal = &io.err == &std::cerr && ::isatty(STDERR_FILENO) == 1;
+    if (is_terminal && !io.is_quiet)
+        watched.progress = [&bar](const pack::Progress& progress) { bar.update(progress); };
+    const StopSignal stop;
+    watched.cancel = &StopSignal::flag();
+    auto report = pack::pack_directory(arguments_.directory(), output, watched);
+    bar.clear();
+    if (report) return std::move(*report);
+    for (const auto& finding : report.error().findings)
+        io.err << fmt::format("{}: {}\n", finding.path, finding.reason);
+    return tl::unexpected(report.error().error);
+}
+
+Status PackCommand::run(Io& io) {
+    if (arguments_.directory().empty())
+        return fail(Errc::invalid_argument, "nothing to pack", "name a directory");
+    SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
+    SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
+    Surroundings around;
+    SQUENV_TRY(look_around(io, around, options));
+    SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, output, options));
+    if (!io.is_quiet) print_notes(io.err, report);
+    if (arguments_.is_json())
+        io.out << to_json(output, report, around)
+                      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+               << '\n';
+    else if (!io.is_quiet)
+        print_summary(io.out, output, report, around);
+    return {};
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_pack_command() {
+    return std::make_unique<PackCommand>();
+}
+
+}  // namespace squenv::cli
