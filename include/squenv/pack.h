@@ -62,6 +62,9 @@ struct Options {
     std::string manifest_python_home;  ///< directory of the base interpreter, or empty
     bool manifest_is_relocatable = false;
 
+    /// A directory relative to the tree; Report::sizes says how large each of its entries is.
+    std::string measured_directory;
+
     /// Set from any thread or a signal handler to stop; the temporary file is removed.
     const std::atomic<bool>* cancel = nullptr;
     std::function<void(const Progress&)> progress;
@@ -71,6 +74,12 @@ struct Options {
 struct Finding {
     std::string path;  ///< relative to the tree
     std::string reason;
+};
+
+/// One entry of a directory and the bytes of all regular files in it.
+struct Size {
+    std::string name;
+    std::uint64_t bytes = 0;
 };
 
 struct Report {
@@ -84,6 +93,7 @@ struct Report {
     std::uint64_t lost_xattrs = 0;       ///< attributes that squashfs cannot hold
     std::string lost_xattr_example;      ///< name of one of them
     std::uint64_t clamped_mtimes = 0;    ///< outside 1970..2106, or newer than newest_mtime
+    std::vector<Size> sizes;             ///< of entries of measured_directory, largest first
     std::vector<Finding> left_out;       ///< with ignores_unreadable, or named by the error
 };
 

@@ -29,7 +29,6 @@ constexpr std::size_t kLargestPackages = 10;
 struct Surroundings {
     std::optional<venv::Environment> environment;
     std::vector<venv::Finding> findings;
-    std::vector<venv::Package> packages;
 };
 
 /// Image bytes per source byte, in percent.
@@ -39,17 +38,17 @@ double ratio(const pack::Report& report) {
            static_cast<double>(report.source_bytes);
 }
 
-void print_summary(std::ostream& out, const std::string& output, const pack::Report& report,
-                   const Surroundings& around) {
+void print_summary(std::ostream& out, const std::string& output, const pack::Report& report) {
     out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", output, report.inodes,
                        format_size(report.image_bytes), format_size(report.source_bytes),
                        ratio(report));
     if (report.duplicate_files > 0)
         out << fmt::format("{} files with {} are copies of others and stored once\n",
                            report.duplicate_files, format_size(report.duplicate_bytes));
-    if (!around.packages.empty()) out << "largest packages:\n";
-    for (const auto& package : around.packages)
-        out << fmt::format("{:>12}  {}\n", format_size(package.size_bytes), package.name);
+    if (!report.sizes.empty()) out << "largest packages:\n";
+    for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
+        out << fmt::format("{:>12}  {}\n", format_size(report.sizes[i].bytes),
+                           report.sizes[i].name);
 }
 
 Json to_json(const std::string& output, const pack::Report& report, const Surroundings& around) {
@@ -71,8 +70,9 @@ Json to_json(const std::string& output, const pack::Report& report, const Surrou
         json["findings"].push_back(
             {{"path", finding.path}, {"reason", finding.reason}, {"advice", finding.advice}});
     json["largest_packages"] = Json::array();
-    for (const auto& package : around.packages)
-        json["largest_packages"].push_back({{"name", package.name}, {"bytes", package.size_bytes}});
+    for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
+        json["largest_packages"].push_back(
+            {{"name", report.sizes[i].name}, {"bytes", report.sizes[i].bytes}});
     if (around.environment)
         json["python"] = {{"version", around.environment->python_version},
                           {"home", around.environment->home},
@@ -132,8 +132,7 @@ Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& opt
     }
     around.findings = venv::check(environment);
     if (!io.is_quiet) print_findings(io.err, around.findings);
-    if (!io.is_quiet || arguments_.is_json())
-        around.packages = venv::largest_packages(environment, kLargestPackages);
+    if (!environment.library.empty()) options.measured_directory = environment.site_packages();
     return {};
 }
 
@@ -168,7 +167,7 @@ Status PackCommand::run(Io& io) {
                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
                << '\n';
     else if (!io.is_quiet)
-        print_summary(io.out, output, report, around);
+        print_summary(io.out, output, report);
     return {};
 }
 

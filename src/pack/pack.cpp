@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <map>
 #include <utility>
 
 #include "appendix/appendix.h"
@@ -112,6 +114,38 @@ void count(const Tree& tree, const Contents& contents, Report& report) {
     for_each_directory_children_first(tree, [&](NodeId) { ++report.directories; });
 }
 
+NodeId find_directory(const Tree& tree, std::string_view path) {
+    NodeId at = kRootNode;
+    while (!path.empty()) {
+        const std::string_view name = path.substr(0, path.find('/'));
+        path.remove_prefix(std::min(path.size(), name.size() + 1));
+        const Node& directory = tree.at(at);
+        at = kNoNode;
+        for (std::uint32_t i = 0; i < directory.child_count; ++i)
+            if (tree.at(directory.first_child + i).name_view() == name)
+                at = directory.first_child + i;
+        if (at == kNoNode) break;
+    }
+    return at;
+}
+
+/// Bytes of the files in every entry of `directory`, largest first.
+std::vector<Size> sizes_in(const Tree& tree, const Contents& contents, NodeId directory) {
+    std::map<NodeId, std::uint64_t> sizes;
+    for (const Content& content : contents.files) {
+        NodeId entry = content.node;
+        while (entry != kRootNode && tree.at(entry).parent != directory)
+            entry = tree.at(entry).parent;
+        if (entry != kRootNode) sizes[entry] += content.size_bytes;
+    }
+    std::vector<Size> sorted;
+    for (const auto& [entry, bytes] : sizes)
+        sorted.push_back({std::string(tree.at(entry).name_view()), bytes});
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const Size& a, const Size& b) { return a.bytes > b.bytes; });
+    return sorted;
+}
+
 Result<Report> run_passes(Source& source, const std::string& output, const Options& options,
                           std::vector<Finding>& problems) {
     SQUENV_TRY(check(options));
@@ -167,6 +201,10 @@ Result<Report> run_passes(Source& source, const std::string& output, const Optio
     report.duplicate_bytes = stored.duplicate_bytes;
     report.clamped_mtimes = tables.clamped_mtimes;
     count(tree, contents, report);
+    const NodeId measured = options.measured_directory.empty()
+                                ? kNoNode
+                                : find_directory(tree, options.measured_directory);
+    if (measured != kNoNode) report.sizes = sizes_in(tree, contents, measured);
     return report;
 }
 

@@ -44,23 +44,6 @@ std::string find_library(const std::string& root, const std::string& version) {
     return found;
 }
 
-std::uint64_t size_of(const std::string& path) {
-    struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0) return 0;
-    if (!S_ISDIR(info.st_mode)) return static_cast<std::uint64_t>(info.st_size);
-    std::uint64_t sum = 0;
-    walk(path, [&](const std::string& directory, const auto& entries) {
-        if (!entries) return;
-        for (const WalkEntry& entry : *entries) {
-            struct stat file {};
-            const std::string name = join(join(path, directory), entry.name);
-            if (entry.kind == Kind::file && ::lstat(name.c_str(), &file) == 0)
-                sum += static_cast<std::uint64_t>(file.st_size);
-        }
-    });
-    return sum;
-}
-
 Result<int> run(const std::vector<std::string>& command) {
     std::vector<char*> arguments;
     for (const std::string& argument : command)
@@ -113,22 +96,6 @@ Result<std::optional<Environment>> recognise(const std::string& root) {
     environment.root = root;
     environment.library = find_library(root, environment.python_version);
     return std::optional(std::move(environment));
-}
-
-std::vector<Package> largest_packages(const Environment& environment, std::size_t count) {
-    std::vector<Package> packages;
-    const std::string directory = join(environment.root, environment.site_packages());
-    const auto entries = list_directory(directory);
-    if (environment.library.empty() || !entries) return packages;
-    for (const WalkEntry& entry : *entries) {
-        if (entry.name == "__pycache__" || entry.name.ends_with(".dist-info")) continue;
-        packages.push_back({entry.name, size_of(join(directory, entry.name))});
-    }
-    std::stable_sort(packages.begin(), packages.end(), [](const Package& a, const Package& b) {
-        return a.size_bytes > b.size_bytes;
-    });
-    if (packages.size() > count) packages.resize(count);
-    return packages;
 }
 
 Result<bool> compile(const Environment& environment) {

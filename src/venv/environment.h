@@ -41,15 +41,6 @@ struct Finding {
 /// name another path, modules without a valid compiled form, unreadable files. Sorted by path.
 [[nodiscard]] std::vector<Finding> check(const Environment& environment);
 
-struct Package {
-    std::string name;
-    std::uint64_t size_bytes = 0;
-};
-
-/// The `count` largest entries of site-packages, largest first.
-[[nodiscard]] std::vector<Package> largest_packages(const Environment& environment,
-                                                    std::size_t count);
-
 /// Runs the environment's own compileall on all cores, with pycs that are never checked against
 /// their sources. False when some modules cannot be compiled, which is common for templates.
 /// Errors: not_found (no bin/python), io, internal (killed).
