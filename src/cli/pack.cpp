@@ -12,7 +12,12 @@
 #include "cli/pack_options.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
+#include "appendix/appendix.h"
+#include "image/image.h"
 #include "pack/pack.h"
+#include "pack/tar_source.h"
+#include "repack/image_source.h"
+#include "repack/read_back.h"
 #include "venv/environment.h"
 
 namespace squenv::cli {
@@ -108,6 +113,10 @@ class PackCommand final : public Command {
 
   private:
     Status look_around(Io& io, Surroundings& around, pack::Options& options);
+    tl::expected<pack::Report, pack::PackFailure> pack_other(const std::string& output,
+                                                             pack::Options& options,
+                                                             const pack::Verify& verify);
+    Status inherit_manifest(const image::Image& image, pack::Options& options) const;
     Result<pack::Report> pack(Io& io, const std::string& output, const pack::Options& options);
 
     PackArguments arguments_;
@@ -115,6 +124,7 @@ class PackCommand final : public Command {
 
 Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& options) {
     SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
+    if (tree.empty()) return {};
     SQUENV_TRY_ASSIGN(around.environment, venv::recognise(tree));
     if (!around.environment) {
         if (arguments_.has_compile())
@@ -136,6 +146,43 @@ Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& opt
     return {};
 }
 
+tl::expected<pack::Report, pack::PackFailure> PackCommand::pack_other(const std::string& output,
+                                                                      pack::Options& options,
+                                                                      const pack::Verify& verify) {
+    const auto failed = [](Error error) {
+        return tl::unexpected(pack::PackFailure{std::move(error), {}});
+    };
+    if (!arguments_.archive().empty()) {
+        const auto slash = output.rfind('/');
+        const std::string directory =
+            slash == std::string::npos ? "." : output.substr(0, slash + 1);
+        auto source = pack::open_tar_source(arguments_.archive(), directory, options);
+        if (!source) return failed(source.error());
+        return pack::pack(**source, output, options, verify);
+    }
+    auto image = image::Image::open(arguments_.image());
+    if (!image) return failed(image.error());
+    const Status inherited = inherit_manifest(**image, options);
+    if (!inherited) return failed(inherited.error());
+    const auto source = repack::make_image_source(std::move(*image), options);
+    return pack::pack(*source, output, options, verify);
+}
+
+/// What the first packer recorded stays true, unless the user says otherwise.
+Status PackCommand::inherit_manifest(const image::Image& image, pack::Options& options) const {
+    const auto read = [&image](std::uint64_t position, MutableBytes out) {
+        return image.source().read_exact(position, out);
+    };
+    SQUENV_TRY_ASSIGN(const auto appendix, appendix::load(image.superblock().bytes_used,
+                                                          image.source().size_bytes(), read));
+    if (!appendix) return {};
+    if (!arguments_.has_mount_point()) options.manifest_mount_point = appendix->manifest.mount_point;
+    options.manifest_python = appendix->manifest.python_version;
+    options.manifest_python_home = appendix->manifest.python_home;
+    options.manifest_is_relocatable = appendix->manifest.is_relocatable;
+    return {};
+}
+
 Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
                                        const pack::Options& options) {
     pack::Options watched = options;
@@ -145,7 +192,10 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
         watched.progress = [&bar](const pack::Progress& progress) { bar.update(progress); };
     const StopSignal stop;
     watched.cancel = &StopSignal::flag();
-    auto report = pack::pack_directory(arguments_.directory(), output, watched);
+    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
+    auto report = arguments_.directory().empty()
+                      ? pack_other(output, watched, verify)
+                      : pack::pack_directory(arguments_.directory(), output, watched, verify);
     bar.clear();
     if (report) return std::move(*report);
     for (const auto& finding : report.error().findings)
@@ -154,8 +204,6 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
 }
 
 Status PackCommand::run(Io& io) {
-    if (arguments_.directory().empty())
-        return fail(Errc::invalid_argument, "nothing to pack", "name a directory");
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
     Surroundings around;

@@ -72,6 +72,9 @@ void PackArguments::declare(CLI::App& app) {
     app.add_option("DIR", directory_, "The tree to pack");
     app.add_option("-o,--output", output_, "The image; default: DIR.squashfs")
         ->type_name("IMAGE");
+    app.add_option("--tar", archive_, "Pack a tar archive; - is the standard input")
+        ->type_name("FILE");
+    app.add_option("--from-image", image_, "Pack what is in another image")->type_name("IMAGE");
     app.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
     declare_image(app);
     declare_selection(app);
@@ -83,6 +86,7 @@ void PackArguments::declare(CLI::App& app) {
         ->check(CLI::Range(1U, kMaxThreads));
     app.add_option("--memory", memory_, "For file data under way (48M)")->type_name("SIZE");
     app.add_flag("--compile", has_compile_, "Compile all Python modules first");
+    app.add_flag("--verify", has_verify_, "Read the image back and compare");
     app.add_flag("--json", is_json_, "Print the summary as a JSON object");
 }
 
@@ -133,6 +137,13 @@ Result<std::string> PackArguments::output() const {
 }
 
 Result<pack::Options> PackArguments::options() const {
+    const int sources = (directory_.empty() ? 0 : 1) + (archive_.empty() ? 0 : 1) +
+                        (image_.empty() ? 0 : 1);
+    if (sources != 1)
+        return fail(Errc::invalid_argument, "name one thing to pack",
+                    "a directory, --tar FILE or --from-image IMAGE");
+    if (has_compile_ && directory_.empty())
+        return fail(Errc::invalid_argument, "--compile needs a directory");
     pack::Options options;
     const auto codec = pack::codec_of(codec_);
     if (!codec)

@@ -26,7 +26,12 @@ class PackArguments {
     /// that is no directory. Errors: not_found, denied.
     [[nodiscard]] Result<std::string> tree() const;
 
+    /// Exactly one of these says what is packed. Checked by options().
     [[nodiscard]] const std::string& directory() const { return directory_; }
+    [[nodiscard]] const std::string& archive() const { return archive_; }
+    [[nodiscard]] const std::string& image() const { return image_; }
+    [[nodiscard]] bool has_mount_point() const { return !mount_point_.empty(); }
+    [[nodiscard]] bool has_verify() const { return has_verify_; }
     [[nodiscard]] bool is_json() const { return is_json_; }
     [[nodiscard]] bool has_compile() const { return has_compile_; }
 
@@ -35,6 +40,8 @@ class PackArguments {
     void declare_selection(CLI::App& app);
 
     std::string directory_;
+    std::string archive_;
+    std::string image_;
     std::string output_;
     std::string codec_ = "zstd";
     std::string level_;
@@ -55,6 +62,7 @@ class PackArguments {
     bool is_strict_ = false;
     bool is_forced_ = false;
     bool has_compile_ = false;
+    bool has_verify_ = false;
     bool is_json_ = false;
 };
 

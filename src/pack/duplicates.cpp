@@ -2,6 +2,8 @@
 #include "pack/duplicates.h"
 
 #include <sys/random.h>
+// The streaming state is kept by value.
+#define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
 #include <algorithm>
@@ -18,11 +20,6 @@ namespace squenv::pack {
 
 namespace {
 
-struct FreeState {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
-using HashState = std::unique_ptr<XXH3_state_t, FreeState>;
-
 Hash128 to_hash(const XXH128_hash_t& hash) {
     return {hash.low64, hash.high64};
 }
@@ -33,6 +30,25 @@ Hash128 key_of(const Hash128& hash, std::uint64_t size_bytes) {
 }
 
 }  // namespace
+
+struct HashStream::State {
+    XXH3_state_t hash;
+};
+
+HashStream::HashStream(std::uint64_t seed) : state_(std::make_unique<State>()) {
+    XXH3_INITSTATE(&state_->hash);
+    XXH3_128bits_reset_withSeed(&state_->hash, seed);
+}
+HashStream::~HashStream() = default;
+HashStream::HashStream(HashStream&&) noexcept = default;
+
+void HashStream::add(ByteView bytes) {
+    XXH3_128bits_update(&state_->hash, bytes.data(), bytes.size());
+}
+
+Hash128 HashStream::result() const {
+    return to_hash(XXH3_128bits_digest(&state_->hash));
+}
 
 FileHasher::FileHasher() : seed_(0) {
     // Any seed works; without a random one only the protection against prepared files is weaker.
@@ -47,9 +63,7 @@ Hash128 FileHasher::of(ByteView bytes) const {
 
 Result<Hash128> FileHasher::of_file(FileReader& reader, NodeId node,
                                     std::uint64_t size_bytes) const {
-    const HashState state(XXH3_createState());
-    if (!state || XXH3_128bits_reset_withSeed(state.get(), seed_) != XXH_OK)
-        return fail(Errc::limit, "no memory to hash a file");
+    HashStream hash = stream();
     ByteVector piece(kUnitSize);
     for (std::uint64_t offset = 0; offset < size_bytes;) {
         const MutableBytes bytes(piece.data(), static_cast<std::size_t>(std::min<std::uint64_t>(
@@ -59,10 +73,10 @@ Result<Hash128> FileHasher::of_file(FileReader& reader, NodeId node,
             std::fill(bytes.begin(), bytes.end(), std::byte{0});
         else
             SQUENV_TRY(reader.read(node, offset, bytes));
-        XXH3_128bits_update(state.get(), bytes.data(), bytes.size());
+        hash.add(bytes);
         offset += bytes.size();
     }
-    return to_hash(XXH3_128bits_digest(state.get()));
+    return hash.result();
 }
 
 DuplicateIndex::DuplicateIndex(std::size_t expected)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/bytes.h"
@@ -18,6 +19,21 @@ struct Hash128 {
     bool operator==(const Hash128&) const = default;
 };
 
+/// A hash of what is added piece by piece. Not thread-safe.
+class HashStream {
+  public:
+    explicit HashStream(std::uint64_t seed);
+    ~HashStream();
+    HashStream(HashStream&&) noexcept;
+    HashStream& operator=(HashStream&&) = delete;
+    void add(ByteView bytes);
+    [[nodiscard]] Hash128 result() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
 /// Hashes file contents with a seed drawn anew for every run, so that nobody can prepare two files
 /// that look the same to us. Results decide only what is equal, never what is written.
 /// Thread-safe.
@@ -25,6 +41,7 @@ class FileHasher {
   public:
     FileHasher();
     [[nodiscard]] Hash128 of(ByteView bytes) const;
+    [[nodiscard]] HashStream stream() const { return HashStream(seed_); }
     /// The hash of a whole file, read piece by piece; holes are hashed as the zeros they are.
     [[nodiscard]] Result<Hash128> of_file(FileReader& reader, NodeId node,
                                           std::uint64_t size_bytes) const;

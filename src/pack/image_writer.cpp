@@ -131,14 +131,14 @@ Status ImageWriter::write_at(ByteView bytes, std::uint64_t position) {
     return {};
 }
 
-Status ImageWriter::commit(ByteView superblock) {
+Status ImageWriter::seal(ByteView superblock) {
     SQUENV_TRY(flush());
     SQUENV_TRY(sync(file_.get(), path_));
     SQUENV_TRY(write_at(superblock, 0));
     SQUENV_TRY(sync(file_.get(), path_));
     // Network file systems report a full disk as late as here.
     if (::close(file_.release()) != 0) return fail_errno(errno, path_);
-    return publish();
+    return {};
 }
 
 Status ImageWriter::publish() {

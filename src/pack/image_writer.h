@@ -12,8 +12,8 @@
 
 namespace squenv::pack {
 
-/// Appends in large aligned writes. Where the superblock belongs there are zeros until commit(),
-/// so that an unfinished file is never taken for an image. Destroyed before commit() succeeded,
+/// Appends in large aligned writes. Where the superblock belongs there are zeros until seal(),
+/// so that an unfinished file is never taken for an image. Destroyed before publish() succeeded,
 /// it removes the temporary file. Not thread-safe.
 class ImageWriter {
   public:
@@ -31,8 +31,12 @@ class ImageWriter {
     [[nodiscard]] Status append(ByteView bytes);
     /// Appends zeros up to a multiple of `alignment`.
     [[nodiscard]] Status align(std::uint64_t alignment);
-    /// Makes everything durable, then the superblock, then gives the file its name.
-    [[nodiscard]] Status commit(ByteView superblock);
+    /// Makes everything durable, then the superblock. Nothing can be appended afterwards.
+    [[nodiscard]] Status seal(ByteView superblock);
+    /// Gives the sealed file its name. Errors: exists, denied, io.
+    [[nodiscard]] Status publish();
+    /// The file's name until then.
+    [[nodiscard]] const std::string& temporary_path() const { return temporary_path_; }
 
   private:
     struct FreeBuffer {
@@ -41,7 +45,6 @@ class ImageWriter {
     ImageWriter() = default;
     [[nodiscard]] Status flush();
     [[nodiscard]] Status write_at(ByteView bytes, std::uint64_t position);
-    [[nodiscard]] Status publish();
 
     std::string path_;
     std::string temporary_path_;

@@ -147,7 +147,7 @@ std::vector<Size> sizes_in(const Tree& tree, const Contents& contents, NodeId di
 }
 
 Result<Report> run_passes(Source& source, const std::string& output, const Options& options,
-                          std::vector<Finding>& problems) {
+                          const Verify& verify, std::vector<Finding>& problems) {
     SQUENV_TRY(check(options));
     std::unique_ptr<codec::Compressor> compressor;
     if (options.codec != Codec::none) {
@@ -176,8 +176,10 @@ Result<Report> run_passes(Source& source, const std::string& output, const Optio
     resolve_hard_links(tree);
     const std::vector<NodeId> files = order_files(tree);
     SQUENV_TRY_ASSIGN(Contents contents, make_contents(tree, files, options.block_size));
-    SQUENV_TRY_ASSIGN(Stored stored, store_contents(source, tree, contents, options,
-                                                    compressor.get(), writer));
+    const FileHasher hasher;
+    SQUENV_TRY_ASSIGN(Stored stored,
+                      store_contents(source, tree, contents, options, compressor.get(), hasher,
+                                     static_cast<bool>(verify), writer));
     problems.insert(problems.end(), stored.problems.begin(), stored.problems.end());
     if (!problems.empty() && !options.ignores_unreadable) return Report{};
     leave_out_failed(tree, contents);
@@ -193,7 +195,11 @@ Result<Report> run_passes(Source& source, const std::string& output, const Optio
     if (options.has_appendix)
         SQUENV_TRY(write_appendix(options, std::move(stored.digests), head, writer));
     if (is_cancelled(options)) return cancelled();
-    SQUENV_TRY(writer.commit(head));
+    SQUENV_TRY(writer.seal(head));
+    if (verify)
+        SQUENV_TRY(verify(writer.temporary_path(),
+                          Expectation{tree, contents, stored.hashes, hasher, options}));
+    SQUENV_TRY(writer.publish());
 
     report.inodes = tables.superblock.inode_count;
     report.image_bytes = writer.position();
@@ -250,9 +256,9 @@ int level_of(const Options& options) {
 }
 
 tl::expected<Report, PackFailure> pack(Source& source, const std::string& output,
-                                       const Options& options) {
+                                       const Options& options, const Verify& verify) {
     std::vector<Finding> problems;
-    auto report = run_passes(source, output, options, problems);
+    auto report = run_passes(source, output, options, verify, problems);
     if (!report) return failed(report.error(), std::move(problems));
     if (!problems.empty() && !options.ignores_unreadable) return unreadable(std::move(problems));
     report->left_out = std::move(problems);
@@ -260,13 +266,13 @@ tl::expected<Report, PackFailure> pack(Source& source, const std::string& output
 }
 
 tl::expected<Report, PackFailure> pack_directory(const std::string& path, const std::string& output,
-                                                 const Options& options) {
+                                                 const Options& options, const Verify& verify) {
     std::optional<SkippedFile> skipped;
     struct stat info {};
     if (::stat(output.c_str(), &info) == 0) skipped = SkippedFile{info.st_dev, info.st_ino};
     auto source = open_directory_source(path, options, skipped);
     if (!source) return failed(source.error());
-    return pack(**source, output, options);
+    return pack(**source, output, options, verify);
 }
 
 }  // namespace squenv::pack

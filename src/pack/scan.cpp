@@ -30,26 +30,8 @@ struct CloseDirectory {
 };
 using DirectoryStream = std::unique_ptr<DIR, CloseDirectory>;
 
-std::optional<InodeType> type_of(std::uint32_t mode) {
-    switch (mode & S_IFMT) {
-        case S_IFDIR: return InodeType::directory;
-        case S_IFREG: return InodeType::file;
-        case S_IFLNK: return InodeType::symlink;
-        case S_IFBLK: return InodeType::block_device;
-        case S_IFCHR: return InodeType::char_device;
-        case S_IFIFO: return InodeType::fifo;
-        case S_IFSOCK: return InodeType::socket;
-        default: return std::nullopt;
-    }
-}
-
 std::string reason(int sys_errno) {
     return std::generic_category().message(sys_errno);
-}
-
-/// new_encode_dev() of Linux: 12 bits of major, 20 of minor.
-std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
-    return (minor & 0xFF) | (major << 8) | ((minor & ~0xFFU) << 12);
 }
 
 /// One directory to list.

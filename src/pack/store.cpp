@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "pack/block_pipeline.h"
 #include "pack/duplicates.h"
@@ -12,11 +13,6 @@
 namespace squenv::pack {
 
 namespace {
-
-bool is_all_zero(ByteView bytes) {
-    if (bytes.empty() || bytes[0] != std::byte{0}) return bytes.empty();
-    return std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
-}
 
 PipelineSettings pipeline_settings(const Options& options, const codec::Compressor* compressor) {
     PipelineSettings settings;
@@ -33,9 +29,12 @@ PipelineSettings pipeline_settings(const Options& options, const codec::Compress
 class Store {
   public:
     Store(const Source& source, const Tree& tree, Contents& contents, const Options& options,
-          const codec::Compressor* compressor, ImageWriter& writer)
+          const codec::Compressor* compressor, const FileHasher& hasher, bool has_hashes,
+          ImageWriter& writer)
         : contents_(contents),
           options_(options),
+          hasher_(hasher),
+          has_hashes_(has_hashes),
           duplicates_(contents.files.size()),
           fragment_buffers_(
               std::max<std::size_t>(options.memory_bytes / 4 / options.block_size, 2),
@@ -43,6 +42,7 @@ class Store {
           pipeline_(pipeline_settings(options, compressor), writer,
                     [this](const WrittenBlock& block) { note(block); }),
           units_(source, tree, contents, options, hasher_) {
+        if (has_hashes) stored_.hashes.resize(contents.files.size(), empty_hash());
         progress_.files_total = contents.files.size();
         for (const Content& content : contents.files)
             if (content.same_as == kNoContent) progress_.bytes_total += content.size_bytes;
@@ -51,6 +51,10 @@ class Store {
     Result<Stored> run();
 
   private:
+    [[nodiscard]] Hash128 empty_hash() const {
+        return ContentHash(hasher_, options_.block_size).result();
+    }
+    void add_to_hash(const Segment& segment, ByteView bytes);
     Status store(const Unit& unit);
     Status store_whole(const Unit& unit, const Segment& segment);
     Status store_blocks(const Unit& unit, const Segment& segment);
@@ -61,7 +65,10 @@ class Store {
 
     Contents& contents_;
     const Options& options_;
-    const FileHasher hasher_;
+    const FileHasher& hasher_;
+    const bool has_hashes_;
+    std::optional<ContentHash> hash_;  ///< of the file under way
+    std::uint32_t hashed_content_ = kNoContent;
     DuplicateIndex duplicates_;
     Stored stored_;  ///< digests: only the writing thread of the pipeline until it is finished
     Progress progress_;
@@ -101,16 +108,28 @@ Status Store::store(const Unit& unit) {
         }
         if (segment.is_whole)
             SQUENV_TRY(store_whole(unit, segment));
-        else
+        else {
+            add_to_hash(segment, unit.bytes(segment));
             SQUENV_TRY(store_blocks(unit, segment));
+        }
     }
     return {};
+}
+
+void Store::add_to_hash(const Segment& segment, ByteView bytes) {
+    if (!has_hashes_) return;
+    if (segment.is_whole || hashed_content_ != segment.content)
+        hash_.emplace(hasher_, options_.block_size);
+    hashed_content_ = segment.content;
+    hash_->add(segment.offset, bytes);
+    stored_.hashes[segment.content] = hash_->result();
 }
 
 Status Store::store_whole(const Unit& unit, const Segment& segment) {
     Content& content = contents_.files[segment.content];
     const ByteView bytes = unit.bytes(segment);
     if (bytes.empty()) return {};
+    add_to_hash(segment, bytes);
     if (options_.has_duplicates_removed) {
         content.same_as =
             duplicates_.find_or_add(segment.hash, content.size_bytes, segment.content);
@@ -181,14 +200,11 @@ void Store::report() {
 
 Result<Stored> store_contents(const Source& source, const Tree& tree, Contents& contents,
                               const Options& options, const codec::Compressor* compressor,
-                              ImageWriter& writer) {
-    {
-        const FileHasher hasher;
-        if (options.has_duplicates_removed)
-            SQUENV_TRY(find_large_duplicates(source, tree, contents, options, hasher));
-    }
-    SQUENV_TRY_ASSIGN(Stored stored,
-                      Store(source, tree, contents, options, compressor, writer).run());
+                              const FileHasher& hasher, bool has_hashes, ImageWriter& writer) {
+    if (options.has_duplicates_removed)
+        SQUENV_TRY(find_large_duplicates(source, tree, contents, options, hasher));
+    Store store(source, tree, contents, options, compressor, hasher, has_hashes, writer);
+    SQUENV_TRY_ASSIGN(Stored stored, store.run());
     for (Content& content : contents.files) {
         if (content.same_as == kNoContent) continue;
         ++stored.duplicate_files;

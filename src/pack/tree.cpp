@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pack/tree.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -31,6 +33,24 @@ void TextArena::adopt(TextArena&& other) {
                        std::make_move_iterator(other.chunks_.end()));
     }
     other = TextArena{};
+}
+
+std::optional<format::InodeType> type_of(std::uint32_t mode) {
+    using format::InodeType;
+    switch (mode & S_IFMT) {
+        case S_IFDIR: return InodeType::directory;
+        case S_IFREG: return InodeType::file;
+        case S_IFLNK: return InodeType::symlink;
+        case S_IFBLK: return InodeType::block_device;
+        case S_IFCHR: return InodeType::char_device;
+        case S_IFIFO: return InodeType::fifo;
+        case S_IFSOCK: return InodeType::socket;
+        default: return std::nullopt;
+    }
+}
+
+std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
+    return (minor & 0xFF) | (major << 8) | ((minor & ~0xFFU) << 12);
 }
 
 std::string Tree::path_of(NodeId id) const {

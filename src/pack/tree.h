@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,6 +84,12 @@ struct Tree {
         return !nodes[id].is_left_out && !nodes[inode_of(id)].is_left_out;
     }
 };
+
+/// The type behind the S_IFMT bits of a mode; nothing for what squashfs does not know.
+[[nodiscard]] std::optional<format::InodeType> type_of(std::uint32_t mode);
+
+/// A device number as Linux stores it in 32 bits: 12 of major, 20 of minor.
+[[nodiscard]] std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor);
 
 /// Visits the directories below and including the root, every directory after all directories
 /// inside it; those left out are skipped. No recursion: depth costs heap, not stack.

@@ -72,21 +72,24 @@ void XattrSets::lose(const std::string& name) {
     ++lost_.count;
 }
 
+void add_xattr(XattrSet& set, XattrSets& sets, const std::string& name,
+               std::optional<std::string> value) {
+    if (name == "security.selinux") return;
+    const auto prefix = prefix_of(name);
+    if (!prefix || !value || value->size() > format::kMaxXattrValue)
+        sets.lose(name);
+    else
+        set.push_back({*prefix, name.substr(format::xattr_prefix(*prefix)->size()),
+                       std::move(*value)});
+}
+
 XattrSet read_xattrs(const std::string& path, XattrSets& sets) {
     XattrSet set;
     const std::string names = list_names(path);
     for (std::string_view rest = names; !rest.empty();) {
         const std::string name(rest.substr(0, rest.find('\0')));
         rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-        if (name == "security.selinux") continue;
-        const auto prefix = prefix_of(name);
-        auto value = prefix ? get_value(path, name) : std::nullopt;
-        if (!value) {
-            sets.lose(name);
-            continue;
-        }
-        set.push_back({*prefix, name.substr(format::xattr_prefix(*prefix)->size()),
-                       std::move(*value)});
+        add_xattr(set, sets, name, get_value(path, name));
     }
     std::sort(set.begin(), set.end());
     return set;

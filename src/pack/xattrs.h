@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -49,9 +50,13 @@ class XattrSets {
     LostXattrs lost_;
 };
 
+/// Adds one attribute with its full name to `set`, or counts it as lost. security.selinux is left
+/// out uncounted, because a label belongs to the host that gave it.
+void add_xattr(XattrSet& set, XattrSets& sets, const std::string& name,
+               std::optional<std::string> value);
+
 /// The attributes of the object at `path` (the link itself for symlinks). Those that cannot be
-/// stored are counted in `sets`; security.selinux is left out uncounted, because a label belongs
-/// to the host that gave it.
+/// stored are counted in `sets`.
 [[nodiscard]] XattrSet read_xattrs(const std::string& path, XattrSets& sets);
 
 }  // namespace squenv::pack
