@@ -332,3 +332,29 @@ def test_archives_that_are_cut_off(tmp_path, keep):
         assert keep == 512
     else:
         assert done.stderr and not (tmp_path / "image").exists()
+
+
+@needs_reader
+def test_verify_names_the_file_that_was_damaged(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    rng = random.Random(1)
+    contents = {name: rng.randbytes(300_000) for name in ("first", "second", "third")}
+    for name, content in contents.items():
+        (tree / name).write_bytes(content)
+    (tree / "small").write_bytes(rng.randbytes(5000))
+    pack(tree, tmp_path / "image")
+    image = bytearray((tmp_path / "image").read_bytes())
+    at = image.index(contents["second"][:64])  # random bytes are stored as they are
+    image[at + 1000] ^= 1
+    (tmp_path / "image").write_bytes(image)
+    done = run(SQUENV, "verify", tmp_path / "image", check=False)
+    assert done.returncode == 3
+    assert b"second: stored bytes differ" in done.stderr
+    assert b"first" not in done.stderr and b"small" not in done.stderr
+    image[at + 1000] ^= 1
+    # Behind the data and in front of the tables' end: the id table holds uncompressed owners.
+    image[8] ^= 1  # time of the superblock
+    (tmp_path / "image").write_bytes(image)
+    done = run(SQUENV, "verify", tmp_path / "image", check=False)
+    assert done.returncode == 3 and b"metadata at 0" in done.stderr
