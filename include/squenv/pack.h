@@ -44,7 +44,8 @@ struct Options {
 
     unsigned jobs = 0;     ///< threads that compress; 0: as many as this process may use
     unsigned readers = 0;  ///< threads that read; 0: a few, enough for a local disk
-    std::uint64_t memory_bytes = 48U << 20;  ///< for file data under way; metadata comes on top
+    /// For file data under way; metadata comes on top. 0: what the threads need, 12 MiB for two.
+    std::uint64_t memory_bytes = 0;
 
     Ownership owner;
     std::optional<std::uint32_t> mtime;  ///< every file's, seconds since 1970

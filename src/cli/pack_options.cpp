@@ -84,7 +84,7 @@ void PackArguments::declare(CLI::App& app) {
     app.add_option("--readers", readers_, "Threads that read files")
         ->type_name("N")
         ->check(CLI::Range(1U, kMaxThreads));
-    app.add_option("--memory", memory_, "For file data under way (48M)")->type_name("SIZE");
+    app.add_option("--memory", memory_, "For file data under way (12M for two threads)")->type_name("SIZE");
     app.add_flag("--compile", has_compile_, "Compile all Python modules first");
     app.add_flag("--verify", has_verify_, "Read the image back and compare");
     app.add_flag("--json", is_json_, "Print the summary as a JSON object");
@@ -155,7 +155,9 @@ Result<pack::Options> PackArguments::options() const {
     }
     SQUENV_TRY_ASSIGN(const std::uint64_t block_size, parse_size(block_size_));
     options.block_size = static_cast<std::uint32_t>(std::min(block_size, kMax32));
-    SQUENV_TRY_ASSIGN(options.memory_bytes, parse_size(memory_));
+    if (!memory_.empty()) {
+        SQUENV_TRY_ASSIGN(options.memory_bytes, parse_size(memory_));
+    }
     SQUENV_TRY_ASSIGN(options.owner, parse_owner(owner_));
     if (!mtime_.empty()) {
         SQUENV_TRY_ASSIGN(options.mtime, parse_time(mtime_, "--mtime"));

@@ -48,7 +48,7 @@ class PackArguments {
     std::string block_size_ = "128K";
     std::string owner_ = "keep";
     std::string mtime_;
-    std::string memory_ = "48M";
+    std::string memory_;
     std::string mount_point_;
     std::vector<std::string> exclude_;
     std::vector<std::string> exclude_from_;

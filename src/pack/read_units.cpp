@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kMaxSegments = 512;
 
 std::size_t unit_count(const Options& options) {
-    return std::max<std::size_t>(options.memory_bytes / 2 / kUnitSize, 3);
+    return std::max<std::size_t>(memory_of(options) / 2 / kUnitSize, 3);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ PipelineSettings pipeline_settings(const Options& options, const codec::Compress
     settings.block_size = options.block_size;
     settings.has_digests = options.has_appendix;
     settings.blocks_in_flight = std::max<std::size_t>(
-        options.memory_bytes / 4 / options.block_size, 2);
+        memory_of(options) / 4 / options.block_size, 2);
     return settings;
 }
 
@@ -37,7 +37,7 @@ class Store {
           has_hashes_(has_hashes),
           duplicates_(contents.files.size()),
           fragment_buffers_(
-              std::max<std::size_t>(options.memory_bytes / 4 / options.block_size, 2),
+              std::max<std::size_t>(memory_of(options) / 4 / options.block_size, 2),
               options.block_size),
           pipeline_(pipeline_settings(options, compressor), writer,
                     [this](const WrittenBlock& block) { note(block); }),

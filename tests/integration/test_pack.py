@@ -353,7 +353,6 @@ def test_verify_names_the_file_that_was_damaged(tmp_path):
     assert b"second: stored bytes differ" in done.stderr
     assert b"first" not in done.stderr and b"small" not in done.stderr
     image[at + 1000] ^= 1
-    # Behind the data and in front of the tables' end: the id table holds uncompressed owners.
     image[8] ^= 1  # time of the superblock
     (tmp_path / "image").write_bytes(image)
     done = run(SQUENV, "verify", tmp_path / "image", check=False)
