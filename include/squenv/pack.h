@@ -98,4 +98,18 @@ struct Report {
     std::vector<Finding> left_out;       ///< with ignores_unreadable, or named by the error
 };
 
+/// What came of it: a report, or an error and the files it is about.
+struct Outcome {
+    std::optional<Error> error;
+    std::vector<Finding> findings;  ///< with an error: every file that could not be packed
+    Report report;                  ///< without one
+};
+
+/// Packs the directory into a new image at `image`. Without success no file of that name is made
+/// or changed. Thread-safe; uses Options::jobs + Options::readers threads of its own meanwhile.
+/// Errors: invalid_argument (options), not_found, denied, exists, limit (disk full, limits of the
+/// format), unsupported, io, cancelled; busy when files could not be read or changed.
+[[nodiscard]] Outcome pack_tree(const std::string& directory, const std::string& image,
+                                const Options& options = {});
+
 }  // namespace squenv::pack
