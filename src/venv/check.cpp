@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
 #include <unordered_set>
 
 #include "base/little_endian.h"
@@ -52,7 +54,7 @@ bool is_same_directory(const std::string& a, const std::string& b) {
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-/// Collects the findings of one environment.
+/// Collects the findings of one environment, from several threads.
 class Checker {
   public:
     explicit Checker(const Environment& environment)
@@ -68,10 +70,20 @@ class Checker {
     void check_script(const std::string& path);
     void check_modules(const std::string& directory, const std::vector<WalkEntry>& entries);
     void add_module_findings();
+    void add(Finding finding) {
+        std::lock_guard lock(mutex_);
+        findings_.push_back(std::move(finding));
+    }
+    /// Counts a module; the first path of all is the one that is told.
+    void count(std::uint64_t& modules, std::string& first, const std::string& path) {
+        std::lock_guard lock(mutex_);
+        if (modules++ == 0 || path < first) first = path;
+    }
 
     const Environment& environment_;
     const std::string root_;
     const bool is_root_user_ = ::geteuid() == 0;
+    std::mutex mutex_;  ///< protects everything below
     std::vector<Finding> findings_;
     std::uint64_t uncompiled_ = 0;
     std::uint64_t stale_ = 0;
@@ -91,7 +103,7 @@ void Checker::check_link(const std::string& path, const std::string& name) {
     if (is_inside(whole, root_)) return;
     // The interpreter of a virtual environment is always such a link; the manifest records it.
     if (directory == "bin" && name.starts_with("python")) return;
-    findings_.push_back({path, "is a link to " + target + ", outside the tree",
+    add({path, "is a link to " + target + ", outside the tree",
                          "copy the target into the environment"});
 }
 
@@ -107,7 +119,7 @@ void Checker::check_path_file(const std::string& path) {
             continue;
         const std::string whole = line.starts_with('/') ? line : directory + '/' + line;
         if (!is_inside(whole, root_))
-            findings_.push_back({path, "adds " + line + ", outside the tree, to the module path",
+            add({path, "adds " + line + ", outside the tree, to the module path",
                                  "install that package without -e"});
     }
 }
@@ -120,7 +132,7 @@ void Checker::check_direct_url(const std::string& path) {
     if (!info.contains("editable") || info["editable"] != true) return;
     const std::string url =
         json.contains("url") && json["url"].is_string() ? json["url"].get<std::string>() : "";
-    findings_.push_back({path, "is an editable install of " + url,
+    add({path, "is an editable install of " + url,
                          "install that package without -e, or it is missing where " +
                              std::string("its sources are not mounted")});
 }
@@ -164,12 +176,12 @@ void Checker::check_script(const std::string& path) {
     if (interpreter.starts_with('/') && (name.starts_with("python") || name.starts_with("pypy")) &&
         !is_inside(interpreter, root_) &&
         !is_same_directory(interpreter.substr(0, interpreter.rfind('/')), root_ + "/bin"))
-        findings_.push_back({path, "runs with " + interpreter, advice});
+        add({path, "runs with " + interpreter, advice});
     if (!path.starts_with("bin/activate")) return;
     const std::string activated = activated_path(*text);
     if (!activated.empty() && normalise(activated) != root_ &&
         !is_same_directory(activated, root_))
-        findings_.push_back({path, "activates " + activated, advice});
+        add({path, "activates " + activated, advice});
 }
 
 /// Whether a compiled module belongs to its source. Errors count as not.
@@ -209,9 +221,9 @@ void Checker::check_modules(const std::string& directory, const std::vector<Walk
         const std::string path = join(directory, entry.name);
         const std::string name = entry.name.substr(0, entry.name.size() - 3) + tag;
         if (!compiled.contains(name)) {
-            if (uncompiled_++ == 0) first_uncompiled_ = path;
+            count(uncompiled_, first_uncompiled_, path);
         } else if (!is_current(cache + '/' + name, root_ + '/' + path)) {
-            if (stale_++ == 0) first_stale_ = path;
+            count(stale_, first_stale_, path);
         }
     }
 }
@@ -219,14 +231,14 @@ void Checker::check_modules(const std::string& directory, const std::vector<Walk
 void Checker::add_module_findings() {
     const std::string advice = "add --compile, or every start compiles them again";
     if (uncompiled_ > 0)
-        findings_.push_back({first_uncompiled_,
+        add({first_uncompiled_,
                              uncompiled_ == 1
                                  ? std::string("has no compiled form")
                                  : fmt::format("and {} other modules have no compiled form",
                                                uncompiled_ - 1),
                              advice});
     if (stale_ > 0)
-        findings_.push_back(
+        add(
             {first_stale_,
              stale_ == 1 ? std::string("is newer than its compiled form")
                          : fmt::format("and {} other modules do not match their compiled form",
@@ -238,7 +250,7 @@ void Checker::visit(const std::string& path,
                     const std::optional<std::vector<WalkEntry>>& entries) {
     const std::string unreadable = "make it readable, or leave it out with --ignore-unreadable";
     if (!entries) {
-        findings_.push_back({path.empty() ? "." : path, "cannot be listed", unreadable});
+        add({path.empty() ? "." : path, "cannot be listed", unreadable});
         return;
     }
     const bool is_site = path == environment_.site_packages();
@@ -247,7 +259,7 @@ void Checker::visit(const std::string& path,
         if (entry.kind == Kind::symlink) check_link(name, entry.name);
         if (entry.kind != Kind::file) continue;
         if (!is_root_user_ && ::access((root_ + '/' + name).c_str(), R_OK) != 0)
-            findings_.push_back({name, "cannot be read", unreadable});
+            add({name, "cannot be read", unreadable});
         if (is_site && entry.name.ends_with(".pth")) check_path_file(name);
         if (path == "bin") check_script(name);
         if (entry.name == "direct_url.json" && path.ends_with(".dist-info"))
@@ -260,8 +272,9 @@ void Checker::visit(const std::string& path,
 std::vector<Finding> Checker::run() {
     walk(root_, [this](const std::string& path, const auto& entries) { visit(path, entries); });
     add_module_findings();
-    std::stable_sort(findings_.begin(), findings_.end(),
-                     [](const Finding& a, const Finding& b) { return a.path < b.path; });
+    std::sort(findings_.begin(), findings_.end(), [](const Finding& a, const Finding& b) {
+        return std::tie(a.path, a.reason) < std::tie(b.path, b.reason);
+    });
     return std::move(findings_);
 }
 

@@ -6,13 +6,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <thread>
 
+#include "base/cpus.h"
 #include "base/unique_fd.h"
 
 namespace squenv::venv {
 
 namespace {
+
+constexpr unsigned kMostThreads = 16;
 
 struct CloseDirectory {
     void operator()(DIR* stream) const { ::closedir(stream); }
@@ -55,16 +61,32 @@ std::optional<std::vector<WalkEntry>> list_directory(const std::string& path) {
 void walk(const std::string& root,
           const std::function<void(const std::string&,
                                    const std::optional<std::vector<WalkEntry>>&)>& visit) {
+    std::mutex mutex;  // protects pending and busy
+    std::condition_variable changed;
     std::vector<std::string> pending{""};
-    while (!pending.empty()) {
-        const std::string path = std::move(pending.back());
-        pending.pop_back();
-        const auto entries = list_directory(path.empty() ? root : join(root, path));
-        visit(path, entries);
-        if (!entries) continue;
-        for (const WalkEntry& entry : *entries)
-            if (entry.kind == Kind::directory) pending.push_back(join(path, entry.name));
-    }
+    unsigned busy = 0;
+    const auto work = [&] {
+        std::unique_lock lock(mutex);
+        while (true) {
+            changed.wait(lock, [&] { return !pending.empty() || busy == 0; });
+            if (pending.empty()) break;
+            const std::string path = std::move(pending.back());
+            pending.pop_back();
+            ++busy;
+            lock.unlock();
+            const auto entries = list_directory(path.empty() ? root : join(root, path));
+            visit(path, entries);
+            lock.lock();
+            --busy;
+            for (const WalkEntry& entry : entries.value_or(std::vector<WalkEntry>()))
+                if (entry.kind == Kind::directory) pending.push_back(join(path, entry.name));
+            changed.notify_all();
+        }
+    };
+    std::vector<std::jthread> helpers;
+    for (unsigned i = 1; i < std::clamp(available_cpus(), 2U, kMostThreads); ++i)
+        helpers.emplace_back(work);
+    work();
 }
 
 std::optional<std::string> read_head(const std::string& path, std::size_t limit) {

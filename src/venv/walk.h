@@ -23,7 +23,9 @@ struct WalkEntry {
 [[nodiscard]] std::optional<std::vector<WalkEntry>> list_directory(const std::string& path);
 
 /// Visits every directory below and including `root`, with its path relative to it ("" for the
-/// root itself) and its entries; those that cannot be read come with nothing.
+/// root itself) and its entries; those that cannot be read come with nothing. Several directories
+/// are visited at the same time, from threads of their own, because on a network file system each
+/// is a few round trips: `visit` is thread-safe.
 void walk(const std::string& root,
           const std::function<void(const std::string& path,
                                    const std::optional<std::vector<WalkEntry>>& entries)>& visit);
