@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -48,9 +49,13 @@ class ResourcePool {
     }
 
   private:
-    void give_back(Pointer object) {
+    void give_back(Pointer object) noexcept {
         std::lock_guard lock(mutex_);
-        idle_.push_back(std::move(object));
+        try {
+            idle_.push_back(std::move(object));
+        } catch (const std::bad_alloc&) {
+            // Called by destructors, which must not throw: the object is freed instead.
+        }
     }
 
     std::mutex mutex_;  ///< protects idle_

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -128,11 +130,16 @@ class ShardedCache {
             {
                 std::lock_guard lock(shard.mutex);
                 flight.done = true;
-                if (loaded == nullptr)
-                    flight.error = Error{Errc::internal, 0, "the load was abandoned", {}};
-                else if (!*loaded)
-                    flight.error = loaded->error();
-                else {
+                if (loaded == nullptr) {
+                    flight.error = out_of_memory();
+                } else if (!*loaded) {
+                    // Copying the text may fail, and a destructor must not.
+                    try {
+                        flight.error = loaded->error();
+                    } catch (const std::bad_alloc&) {
+                        flight.error = out_of_memory();
+                    }
+                } else {
                     flight.value = (*loaded)->value;
                     cache.insert(shard, key, **loaded);
                 }
@@ -142,7 +149,10 @@ class ShardedCache {
         }
     };
 
-    void insert(Shard& shard, const Key& key, const Loaded& loaded) {
+    /// What waiters get when the loader threw. Allocates nothing.
+    static Error out_of_memory() { return Error{Errc::limit, ENOMEM, {}, {}}; }
+
+    void insert(Shard& shard, const Key& key, const Loaded& loaded) noexcept {
         if (loaded.cost_bytes > shard_budget_) return;
         while (shard.used_bytes + loaded.cost_bytes > shard_budget_ && !shard.order.empty()) {
             auto oldest = shard.entries.find(shard.order.back());
@@ -151,9 +161,14 @@ class ShardedCache {
             shard.order.pop_back();
             evictions_.fetch_add(1, std::memory_order_relaxed);
         }
-        shard.order.push_front(key);
-        shard.entries.emplace(key, Entry{loaded.value, loaded.cost_bytes, shard.order.begin()});
-        shard.used_bytes += loaded.cost_bytes;
+        try {
+            std::list<Key> newest{key};
+            shard.entries.emplace(key, Entry{loaded.value, loaded.cost_bytes, newest.begin()});
+            shard.order.splice(shard.order.begin(), newest);
+            shard.used_bytes += loaded.cost_bytes;
+        } catch (const std::bad_alloc&) {
+            // No memory to remember it: the value is still served.
+        }
     }
 
     std::size_t shard_budget_;

@@ -81,6 +81,10 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
         request.threads = static_cast<unsigned>(threads);
     } else if (option.name == "notify_pipe") {
         request.notify_pipe = option.value;
+    } else if (option.name == "prefetch") {
+        if (option.value != "on" && option.value != "off")
+            return fail(Errc::invalid_argument, "on or off");
+        request.prefetch = option.value == "on";
     } else if (option.name == "log") {
         request.log_destination = option.value;
     } else if (option.name == "fsname") {

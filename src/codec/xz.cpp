@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "base/little_endian.h"
 #include "base/resource_pool.h"
 #include "codec/registry.h"
 #include "format/bounds.h"
@@ -41,6 +42,14 @@ const char* reason(lzma_ret code) {
 
 enum class Container { xz, alone };
 
+/// The length that the header of an "alone" stream promises; 0 when it is not known.
+std::uint64_t alone_length(ByteView input) {
+    constexpr std::size_t kLengthPosition = 5;
+    if (input.size() < kLengthPosition + sizeof(Le64)) return 0;
+    const std::uint64_t length = load<Le64>(input.subspan(kLengthPosition));
+    return length == ~std::uint64_t{0} ? 0 : length;
+}
+
 class LzmaDecompressor final : public Decompressor {
   public:
     explicit LzmaDecompressor(Container container) : container_(container) {}
@@ -63,6 +72,8 @@ class LzmaDecompressor final : public Decompressor {
                               (container_ == Container::alone && produced == output.size() &&
                                (code == LZMA_OK || code == LZMA_BUF_ERROR));
         if (!is_whole) return fail(Errc::corrupt, std::string(name) + reason(code));
+        if (container_ == Container::alone && alone_length(input) > output.size())
+            return fail(Errc::corrupt, "lzma: longer than the block may be");
         return produced;
     }
 

@@ -132,7 +132,9 @@ Status Extractor::make_file(const std::string& path, const std::string& name,
     if (!fd) return fail_errno(errno, "create");
     const std::shared_ptr<TargetFile> file(
         new TargetFile{job_, open_directories_.back(), path, inode, std::move(fd)});
-    for (std::uint64_t offset = 0; offset < inode.size_bytes; offset += kPieceBytes) {
+    // A broken file is not continued: its size field can promise exabytes.
+    for (std::uint64_t offset = 0; offset < inode.size_bytes && !file->is_broken;
+         offset += kPieceBytes) {
         const std::uint64_t size = std::min(kPieceBytes, inode.size_bytes - offset);
         queue_.submit([file, offset, size] { file->write_part(offset, size); });
     }

@@ -3,18 +3,24 @@
 #include "fuse/session.h"
 
 #include <fuse_lowlevel.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <limits>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "base/cpus.h"
 #include "base/log.h"
+#include "base/slow_work.h"
 #include "fuse/device_channel.h"
+#include "fuse/reader_turn.h"
 #include "fuse/statistics.h"
 
 namespace squenv::fuse {
@@ -29,6 +35,7 @@ constexpr double kForever = std::numeric_limits<double>::max();
 constexpr unsigned kMaxBackground = 64;
 /// Log lines per minute about requests that failed.
 constexpr unsigned kLogBurst = 20;
+constexpr std::chrono::microseconds kDeferral{4000};
 
 class LibfuseSession final : public Session {
   public:
@@ -44,6 +51,8 @@ class LibfuseSession final : public Session {
     void join() override {
         if (first_worker_.joinable()) first_worker_.join();
     }
+    void end_warming() override;
+    void set_warmer(pid_t pid) override { warmer_pid_ = pid; }
     [[nodiscard]] double idle_seconds() const override {
         const auto last = Clock::time_point(Clock::duration(last_request_.load()));
         return std::chrono::duration<double>(Clock::now() - last).count();
@@ -87,7 +96,7 @@ class LibfuseSession final : public Session {
     void list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
               off_t offset);
     std::size_t add_entry(fuse_req_t request, RequestKind kind, char* buffer, std::size_t room,
-                          const FileSystem::Entry& entry);
+                          const FileSystem::Entry& entry, bool is_names_only);
     void work_first();
     void work(const std::function<void()>& on_init_answered);
 
@@ -97,12 +106,21 @@ class LibfuseSession final : public Session {
     std::atomic<Clock::rep> last_request_{Clock::now().time_since_epoch().count()};
     RequestCounters counters_;
     DeviceChannel channel_;
+    std::optional<ReaderTurn> turn_;
     log::RateLimit log_limit_{kLogBurst, std::chrono::seconds(60)};
     bool can_skip_open_ = false;
     bool can_skip_opendir_ = false;
     fuse_session* session_ = nullptr;
     std::function<void()> on_ready_;
     std::function<void()> on_end_;
+    std::atomic<bool> is_warming_{false};
+    std::atomic<bool> is_lister_{false};
+    std::atomic<pid_t> warmer_pid_{-1};
+    struct Deferred { fuse_req_t request; fuse_ino_t node; std::size_t size; Clock::time_point since; };
+    std::mutex deferred_mutex_;
+    std::deque<Deferred> deferred_;
+    bool defer(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
+    void flush(Clock::time_point oldest);
     std::jthread first_worker_;
 };
 
@@ -243,7 +261,8 @@ void LibfuseSession::on_read(fuse_req_t request, fuse_ino_t node, std::size_t si
 
 /// Appends one entry; 0 when it does not fit any more.
 std::size_t LibfuseSession::add_entry(fuse_req_t request, RequestKind kind, char* buffer,
-                                      std::size_t room, const FileSystem::Entry& entry) {
+                                      std::size_t room, const FileSystem::Entry& entry,
+                                      bool is_names_only) {
     const std::string name(entry.name);
     const auto next = static_cast<off_t>(entry.next_offset);
     fuse_entry_param param{};
@@ -254,7 +273,7 @@ std::size_t LibfuseSession::add_entry(fuse_req_t request, RequestKind kind, char
         needed = fuse_add_direntry(request, buffer, room, name.c_str(), &param.attr, next);
     } else {
         // An inode that cannot be read is listed without attributes; using it reports the error.
-        if (!entry.is_dot)
+        if (!entry.is_dot && (entry.type == S_IFDIR || !is_names_only))
             if (const auto node = file_system_.node(entry)) param = entry_of(*node);
         needed = fuse_add_direntry_plus(request, buffer, room, name.c_str(), &param, next);
     }
@@ -265,10 +284,12 @@ void LibfuseSession::list(fuse_req_t request, RequestKind kind, fuse_ino_t node,
                           off_t offset) {
     const std::unique_ptr<char[]> buffer(new char[size]);
     std::size_t used = 0;
+    const bool is_names_only = is_warming_ && is_lister_ &&
+                               fuse_req_ctx(request)->pid == warmer_pid_;
     const auto status = file_system_.list(
         node, static_cast<std::uint64_t>(offset), [&](const FileSystem::Entry& entry) {
             const std::size_t added =
-                add_entry(request, kind, buffer.get() + used, size - used, entry);
+                add_entry(request, kind, buffer.get() + used, size - used, entry, is_names_only);
             used += added;
             return added != 0;
         });
@@ -283,9 +304,45 @@ void LibfuseSession::on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t
     });
 }
 
+bool LibfuseSession::defer(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
+    if (!is_warming_) return false;
+    const pid_t pid = fuse_req_ctx(request)->pid;
+    if (pid == warmer_pid_) {
+        flush(Clock::now() - kDeferral);
+        return false;
+    }
+    if (offset != 0 || counters_.of(RequestKind::read) != 0) return false;
+    is_lister_ = true;
+    std::lock_guard lock(deferred_mutex_);
+    if (!is_warming_) return false;
+    deferred_.push_back({request, node, size, Clock::now()});
+    return true;
+}
+
+void LibfuseSession::flush(Clock::time_point oldest) {
+    std::vector<Deferred> due;
+    {
+        std::lock_guard lock(deferred_mutex_);
+        while (!deferred_.empty() && deferred_.front().since <= oldest) {
+            due.push_back(deferred_.front());
+            deferred_.pop_front();
+        }
+    }
+    for (const auto& one : due) list(one.request, RequestKind::readdirplus, one.node, one.size, 0);
+}
+
+void LibfuseSession::end_warming() {
+    {
+        std::lock_guard lock(deferred_mutex_);
+        is_warming_ = false;
+    }
+    flush(Clock::time_point::max());
+}
+
 void LibfuseSession::on_readdirplus(fuse_req_t request, fuse_ino_t node, std::size_t size,
                                     off_t offset, fuse_file_info* /*file*/) {
     handle(request, RequestKind::readdirplus, node, [&](LibfuseSession& session) {
+        if (session.defer(request, node, size, offset)) return;
         session.list(request, RequestKind::readdirplus, node, size, offset);
     });
 }
@@ -426,6 +483,7 @@ Status LibfuseSession::open(UniqueFd device) {
     const int fd = device.get();
     if (const int code = fuse_session_custom_io(session_, &kIo, fd); code != 0)
         return fail_errno(-code, "libfuse refused the connection");
+    turn_.emplace(fd);
     (void)device.release();  // closed by fuse_session_destroy
     return {};
 }
@@ -433,6 +491,7 @@ Status LibfuseSession::open(UniqueFd device) {
 void LibfuseSession::start(std::function<void()> on_ready, std::function<void()> on_end) {
     on_ready_ = std::move(on_ready);
     on_end_ = std::move(on_end);
+    is_warming_ = options_.warming_processor >= 0;
     first_worker_ = std::jthread([this] { work_first(); });
 }
 
@@ -440,22 +499,77 @@ void LibfuseSession::start(std::function<void()> on_ready, std::function<void()>
 void LibfuseSession::work_first() {
     std::vector<std::jthread> others;
     work([&] {
-        on_ready_();
         const unsigned threads = options_.threads != 0 ? options_.threads : available_cpus() + 2;
         for (unsigned i = 1; i < threads; ++i) others.emplace_back([this] { work({}); });
+        on_ready_();  // after the last thread: what follows may forbid making any
     });
     others.clear();
     on_end_();
 }
 
+/// Passes the reader's turn on when the request under way turns out to be slow.
+class TurnKeeper final : public SlowWorkObserver {
+  public:
+    /// While `is_warming`, the turn stays on the processor of the warmer.
+    TurnKeeper(ReaderTurn& turn, const std::atomic<bool>& is_warming)
+        : turn_(turn), is_warming_(is_warming) {}
+    ~TurnKeeper() override {
+        if (has_turn_) turn_.pass();
+    }
+    void take() {
+        if (!has_turn_) turn_.take();
+        has_turn_ = true;
+        was_slow_ = false;
+    }
+    void on_slow_work() override {
+        was_slow_ = true;
+        if (has_turn_ && !is_warming_ && turn_.should_pass()) {
+            has_turn_ = false;
+            turn_.pass();
+        }
+    }
+    void end_request() {
+        if (has_turn_ && was_slow_) turn_.note_end_of_slow_work();
+    }
+
+  private:
+    ReaderTurn& turn_;
+    const std::atomic<bool>& is_warming_;
+    bool has_turn_ = false;
+    bool was_slow_ = false;
+};
+
+/// Keeps the calling thread on one processor, or (-1) lets it go where it may.
+class Affinity {
+  public:
+    Affinity() { ::sched_getaffinity(0, sizeof all_, &all_); }
+    void set(int processor) {
+        if (processor == processor_) return;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        if (processor >= 0) CPU_SET(static_cast<unsigned>(processor), &one);
+        ::sched_setaffinity(0, sizeof one, processor >= 0 ? &one : &all_);
+        processor_ = processor;
+    }
+
+  private:
+    cpu_set_t all_{};
+    int processor_ = -1;
+};
+
 void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     bool is_waiting_for_init = static_cast<bool>(on_init_answered);
+    TurnKeeper turn(*turn_, is_warming_);
+    Affinity affinity;
     fuse_buf buffer{};
     while (fuse_session_exited(session_) == 0) {
+        turn.take();
+        affinity.set(is_warming_ ? options_.warming_processor : -1);
         const int size = fuse_session_receive_buf(session_, &buffer);
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;
         fuse_session_process_buf(session_, &buffer);
+        turn.end_request();
         if (is_waiting_for_init && channel_.is_ready()) {
             is_waiting_for_init = false;
             on_init_answered();

@@ -16,6 +16,8 @@ namespace squenv::fuse {
 /// How a session runs.
 struct SessionOptions {
     unsigned threads = 0;   ///< 0: chosen by the number of processors
+    /// The processor on which requests are answered until end_warming(), or -1.
+    int warming_processor = -1;
     bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
     bool trace = false;     ///< libfuse prints every request on stderr
     std::string name{};     ///< the image, for log lines
@@ -35,11 +37,15 @@ class Session {
                                                                  UniqueFd device);
     virtual ~Session() = default;
 
-    /// Starts the worker threads. `on_ready` is called once, when INIT was answered; `on_end` when
-    /// the kernel closed the connection (unmounted). Both on a worker thread.
+    /// Starts the worker threads. `on_ready` is called once, when INIT was answered and all
+    /// threads run; `on_end` when the kernel closed the connection (unmounted). Both on a worker.
     virtual void start(std::function<void()> on_ready, std::function<void()> on_end) = 0;
     /// Waits for the workers, which end when the connection does.
     virtual void join() = 0;
+
+    /// Nobody walks the mount ahead of its users any more. Thread-safe.
+    virtual void end_warming() = 0;
+    virtual void set_warmer(pid_t pid) = 0;
 
     /// Seconds since the last request, on the monotonic clock.
     [[nodiscard]] virtual double idle_seconds() const = 0;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/slow_work.h"
+
 namespace squenv::image {
 
 namespace {
@@ -48,6 +50,7 @@ Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place,
     const auto failed = [&](const Error& error) {
         return with_context(error, fmt::format("block at {}", place.position));
     };
+    announce_slow_work();
     auto block = std::make_shared<Block>(buffers_, block_size_);
     if (!place.stored.is_compressed) {
         block->set_size(place.stored.size_bytes);

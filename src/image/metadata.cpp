@@ -23,7 +23,12 @@ MetadataStore::MetadataStore(const ByteSource& source, const codec::Decompressor
 
 Result<MetadataPointer> MetadataStore::block(std::uint64_t position,
                                              const MetadataRegion& region) const {
-    return cache_.get_or_load(
+    const auto outside = [&] {
+        return fail(Errc::corrupt, fmt::format("metadata block at {} outside its table", position));
+    };
+    if (position < region.start || !fits(position, format::kMetadataHeaderSize + 1, region.end))
+        return outside();
+    auto block = cache_.get_or_load(
         position, [&]() -> Result<ShardedCache<std::uint64_t, MetadataBlock>::Loaded> {
             auto decoded = decode(position, region);
             if (!decoded)
@@ -32,13 +37,13 @@ Result<MetadataPointer> MetadataStore::block(std::uint64_t position,
             return ShardedCache<std::uint64_t, MetadataBlock>::Loaded{
                 std::make_shared<const MetadataBlock>(std::move(*decoded)), cost};
         });
+    // The block may have been read before as part of a table that reaches further.
+    if (block && (*block)->next_position > region.end) return outside();
+    return block;
 }
 
 Result<MetadataBlock> MetadataStore::decode(std::uint64_t position,
                                             const MetadataRegion& region) const {
-    if (position < region.start ||
-        !fits(position, format::kMetadataHeaderSize + 1, region.end))
-        return fail(Errc::corrupt, "outside its table");
     std::array<std::byte, kStoredMax> stored;
     const std::size_t readable =
         static_cast<std::size_t>(std::min<std::uint64_t>(kStoredMax, region.end - position));

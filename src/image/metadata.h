@@ -40,6 +40,7 @@ class MetadataStore {
     [[nodiscard]] CacheCounters counters() const { return cache_.counters(); }
 
   private:
+    /// `position` and the shortest possible block lie inside `region`.
     [[nodiscard]] Result<MetadataBlock> decode(std::uint64_t position,
                                                const MetadataRegion& region) const;
 

@@ -13,7 +13,7 @@ constexpr std::size_t kBatch = 1024;
 
 /// A directory whose children are being visited.
 struct Level {
-    std::string path;
+    std::size_t path_size;  ///< of its own path, the first part of the current one
     Inode directory;
     std::uint64_t next_entry = 0;
     std::size_t next_in_batch = 0;
@@ -50,22 +50,26 @@ Result<Inode> read_child(const Image& image, const Level::Child& child) {
 void walk(const Image& image, const Inode& start, const WalkVisitor& visitor) {
     if (!visitor.enter("", start) || !start.is_directory()) return;
     std::unordered_set<std::uint64_t> entered{start.reference.raw()};
+    // One path for all levels: kept per level, they grow with the square of the depth.
+    std::string path;
     std::vector<Level> levels;
-    levels.push_back({"", start});
+    levels.push_back({0, start});
     while (!levels.empty()) {
         Level& level = levels.back();
+        path.resize(level.path_size);
         if (level.next_in_batch == level.batch.size()) {
             if (auto status = refill(image, level);
-                !status && !visitor.failed(level.path, status.error()))
+                !status && !visitor.failed(path, status.error()))
                 return;
             if (level.batch.empty()) {
-                if (visitor.leave) visitor.leave(level.path, level.directory);
+                if (visitor.leave) visitor.leave(path, level.directory);
                 levels.pop_back();
                 continue;
             }
         }
         const Level::Child& child = level.batch[level.next_in_batch++];
-        std::string path = level.path.empty() ? child.name : level.path + '/' + child.name;
+        if (!path.empty()) path += '/';
+        path += child.name;
         auto inode = read_child(image, child);
         if (inode && inode->is_directory() && !entered.insert(inode->reference.raw()).second)
             inode = fail(Errc::corrupt, "a directory with two parents");
@@ -74,7 +78,7 @@ void walk(const Image& image, const Inode& start, const WalkVisitor& visitor) {
             continue;
         }
         if (!visitor.enter(path, *inode)) return;
-        if (inode->is_directory()) levels.push_back({std::move(path), *inode});
+        if (inode->is_directory()) levels.push_back({path.size(), *inode});
     }
 }
 

@@ -28,11 +28,13 @@ Result<Background> Background::start() {
     UniqueFd writer(ends[1]);
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
-    if (child != 0) return Background(false, std::move(reader));
+    if (child != 0) return Background(false, std::move(reader), UniqueFd());
     ::setsid();
+    // Opened now: when the daemon is ready it may no longer open anything.
+    SQUENV_TRY_ASSIGN(auto null, open_file("/dev/null", O_RDWR));
     // A relative path must not keep a directory busy for as long as the mount lives.
     if (::chdir("/") != 0) ::_exit(1);
-    return Background(true, std::move(writer));
+    return Background(true, std::move(writer), std::move(null));
 }
 
 Status Background::wait_until_ready() {
@@ -49,8 +51,8 @@ Status Background::wait_until_ready() {
 
 void Background::report_ready() {
     if (!pipe_) return;
-    if (const auto null = open_file("/dev/null", O_RDWR))
-        for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(null_.get(), fd);
+    null_.reset();
     Word word;
     word.is_ready = true;
     (void)!::write(pipe_.get(), &word, sizeof word);

@@ -21,9 +21,11 @@ class Background {
     void report_failure(const Error& error);
 
   private:
-    Background(bool is_daemon, UniqueFd pipe) : is_daemon_(is_daemon), pipe_(std::move(pipe)) {}
+    Background(bool is_daemon, UniqueFd pipe, UniqueFd null)
+        : is_daemon_(is_daemon), pipe_(std::move(pipe)), null_(std::move(null)) {}
     bool is_daemon_;
     UniqueFd pipe_;
+    UniqueFd null_;  ///< of the daemon: what replaces the terminal
 };
 
 }  // namespace squenv::mount

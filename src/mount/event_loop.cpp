@@ -69,20 +69,38 @@ void EventLoop::on_signal(Keeper& keeper) {
     }
 }
 
-void EventLoop::run(const fuse::Session& session, Keeper& keeper,
+void EventLoop::run(fuse::Session& session, Keeper& keeper, std::optional<Warmer>& warmer,
                     std::chrono::seconds idle_timeout) {
+    auto warming_started = std::chrono::steady_clock::now();
+    const auto end_warming = [&] {
+        if (!warmer) return;
+        log::debug("warming ended after {:.1f} ms, {} requests",
+                   std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() -
+                                                             warming_started).count(),
+                   session.counters().total());
+        warmer->stop();
+        warmer.reset();
+        session.end_warming();
+    };
     for (;;) {
-        pollfd waiting[2] = {{signals_.get(), POLLIN, 0}, {reader_.get(), POLLIN, 0}};
-        const int count =
-            ::poll(waiting, 2, idle_wait_ms(session, idle_timeout, is_unmounting_));
+        pollfd waiting[3] = {{signals_.get(), POLLIN, 0},
+                             {reader_.get(), POLLIN, 0},
+                             {warmer ? warmer->ended_fd() : -1, POLLIN, 0}};
+        const int count = ::poll(waiting, 3, idle_wait_ms(session, idle_timeout, is_unmounting_));
         if (count < 0 && errno != EINTR) return;
-        if (count > 0 && waiting[0].revents != 0) on_signal(keeper);
+        if (count > 0 && waiting[0].revents != 0) {
+            end_warming();
+            on_signal(keeper);
+        }
         if (count > 0 && waiting[1].revents != 0) {
             char byte = 0;
             if (::read(reader_.get(), &byte, 1) != 1) return;
-            if (static_cast<Event>(byte) == Event::unmounted) return;
+            if (static_cast<Event>(byte) == Event::unmounted) return end_warming();
+            warming_started = std::chrono::steady_clock::now();
+            if (warmer) warmer->begin();
             restrict_system_calls();
         }
+        if (count > 0 && waiting[2].revents != 0) end_warming();
         if (count == 0 && session.idle_seconds() >= static_cast<double>(idle_timeout.count()) &&
             keeper.unmount(UnmountMode::normal))
             is_unmounting_ = true;

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "fuse/session.h"
 #include "mount/keeper.h"
+#include "mount/warmer.h"
 
 namespace squenv::mount {
 
@@ -22,7 +24,8 @@ class EventLoop {
 
     /// Returns when the mount is gone. The first signal unmounts, lazily when the mount is busy:
     /// it is then served until its last user is done. The second ends the daemon at once.
-    void run(const fuse::Session& session, Keeper& keeper, std::chrono::seconds idle_timeout);
+    void run(fuse::Session& session, Keeper& keeper, std::optional<Warmer>& warmer,
+             std::chrono::seconds idle_timeout);
 
   private:
     EventLoop(UniqueFd signals, UniqueFd reader, UniqueFd writer)

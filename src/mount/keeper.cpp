@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mount/keeper.h"
 
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -53,6 +54,9 @@ void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
     // The terminal's signals and the end of the session are the daemon's business.
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1})
         ::signal(signal, SIG_IGN);
+    // Whoever waits for the end of the output must not wait for the mount.
+    if (const auto null = open_file("/dev/null", O_RDWR))
+        for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
     if (::dup2(socket, 3) < 0) ::_exit(1);
     ::close_range(4, ~0U, 0);
     if (::chdir("/") != 0) ::_exit(1);

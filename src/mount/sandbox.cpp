@@ -63,7 +63,8 @@ constexpr int kAllowed[] = {
     SYS_ppoll,        SYS_exit,         SYS_exit_group,     SYS_getpid,     SYS_gettid,
     SYS_tgkill,       SYS_getrusage,    SYS_sched_yield,    SYS_getrandom,  SYS_sendto,
     SYS_recvfrom,     SYS_rseq,         SYS_set_robust_list, SYS_restart_syscall,
-    SYS_newfstatat,   SYS_sched_getaffinity, SYS_shutdown,
+    SYS_newfstatat,   SYS_sched_getaffinity, SYS_sched_setaffinity,
+    SYS_shutdown,     SYS_kill,
 };
 
 }  // namespace

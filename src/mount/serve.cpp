@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "fuse/session.h"
 #include "mount/background.h"
@@ -22,6 +23,7 @@
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/sandbox.h"
+#include "mount/warmer.h"
 
 namespace squenv::mount {
 
@@ -89,13 +91,21 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     limit_allocator();
     SQUENV_TRY_ASSIGN(auto keeper, Keeper::start(opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
+    std::optional<Warmer> warmer;
+    const int processor = request.prefetch ? other_processor() : -1;
+    if (processor >= 0) {
+        SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor));
+        ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
+    }
     fuse::SessionOptions options;
+    options.warming_processor = processor;
     options.threads = request.threads;
     options.trace = request.trace;
     options.only_owner_and_root = request.allow_root && !request.allow_other;
     options.name = opened.image_name;
     SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
                                                           std::move(opened.device.device)));
+    if (warmer) session->set_warmer(warmer->pid());
     drop_privileges();
     session->start(
         [&] {
@@ -103,7 +113,7 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
             events.post(Event::ready);
         },
         [&] { events.post(Event::unmounted); });
-    events.run(*session, keeper, request.idle_timeout);
+    events.run(*session, keeper, warmer, request.idle_timeout);
     session->join();
     keeper.dismiss();
     return {};

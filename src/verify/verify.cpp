@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -73,13 +74,18 @@ void Verifier::check(const std::string& path, const image::Inode& inode) {
 
 void Verifier::check_content(const std::string& path, const image::Inode& inode) {
     const std::uint64_t step = image_.superblock().block_size;
-    for (std::uint64_t start = 0; start < inode.size_bytes; start += kPieceBytes) {
+    // One error per file ends the work on it: a size field can promise exabytes.
+    const auto is_broken = std::make_shared<std::atomic<bool>>(false);
+    for (std::uint64_t start = 0; start < inode.size_bytes && !*is_broken; start += kPieceBytes) {
         const std::uint64_t end = std::min(start + kPieceBytes, inode.size_bytes);
-        queue_.submit([this, path, inode, start, end, step] {
-            for (std::uint64_t offset = start; offset < end; offset += step) {
+        queue_.submit([this, path, inode, start, end, step, is_broken] {
+            for (std::uint64_t offset = start; offset < end && !*is_broken; offset += step) {
                 const auto slices =
                     image_.data().read(inode, offset, std::min(step, end - offset));
-                if (!slices) return failed(path, slices.error());
+                if (!slices) {
+                    if (!is_broken->exchange(true)) failed(path, slices.error());
+                    return;
+                }
                 for (const auto& slice : *slices) bytes_ += slice.bytes.size();
             }
         });

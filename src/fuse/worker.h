@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What a worker thread carries while it takes requests: its turn, its processor, its slow work.
+#pragma once
+
+#include <sched.h>
+
+#include <atomic>
+
+#include "base/slow_work.h"
+#include "fuse/reader_turn.h"
+
+namespace squenv::fuse {
+
+/// Where the threads of a session run until its warming ends.
+struct Warming {
+    int processor = -1;  ///< the one the warmer runs on, or -1: no warming
+    std::atomic<pid_t> pid{-1};
+    std::atomic<bool> is_under_way{false};
+};
+
+/// The worker of the calling thread. Not thread-safe: one per thread.
+class Worker final : public SlowWorkObserver {
+  public:
+    Worker(ReaderTurn& turn, const Warming& warming);
+    ~Worker() override;
+
+    /// Before the next request is read: takes the turn, and goes where it is read best.
+    void prepare();
+    /// After a request was answered.
+    void finish();
+    /// Passes the turn on when that is better; while the mount is warmed it stays on its processor.
+    void on_slow_work() override;
+
+    [[nodiscard]] bool has_turn() const { return number_ != ReaderTurn::kNone; }
+    [[nodiscard]] ReaderTurn::Number turn_number() const { return number_; }
+    /// The worker of this thread, or null on other threads.
+    [[nodiscard]] static Worker* current();
+
+  private:
+    void run_on(int processor);
+
+    ReaderTurn& turn_;
+    const Warming& warming_;
+    ReaderTurn::Number number_ = ReaderTurn::kNone;
+    bool was_slow_ = false;
+    cpu_set_t all_processors_{};
+    int processor_ = -1;
+};
+
+}  // namespace squenv::fuse

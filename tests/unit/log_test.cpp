@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "base/log.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+namespace squenv {
+namespace {
+
+TEST(RateLimit, LetsABurstThroughAndCountsTheRest) {
+    log::RateLimit limit(3, std::chrono::seconds(1000));
+    std::uint64_t suppressed = 99;
+    int allowed = 0;
+    for (int i = 0; i < 10; ++i)
+        if (limit.allow(suppressed)) ++allowed;
+    EXPECT_EQ(allowed, 3);
+    EXPECT_EQ(suppressed, 0U);
+}
+
+TEST(RateLimit, TheNextWindowTellsHowManyWereSuppressed) {
+    log::RateLimit limit(1, std::chrono::seconds(0));  // every message begins a window
+    std::uint64_t suppressed = 0;
+    EXPECT_TRUE(limit.allow(suppressed));
+    EXPECT_TRUE(limit.allow(suppressed));
+    EXPECT_EQ(suppressed, 0U);
+}
+
+TEST(RateLimit, NeverLetsMoreThroughWithManyThreads) {
+    log::RateLimit limit(5, std::chrono::seconds(1000));
+    std::atomic<int> allowed = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int t = 0; t < 4; ++t)
+            threads.emplace_back([&] {
+                std::uint64_t suppressed = 0;
+                for (int i = 0; i < 1000; ++i)
+                    if (limit.allow(suppressed)) ++allowed;
+            });
+    }
+    // The first messages race to begin the window, which starts the count anew.
+    EXPECT_GE(allowed, 5);
+    EXPECT_LE(allowed, 5 + 4);
+}
+
+TEST(Log, WritesToAFileFromItsLevelOn) {
+    std::string path = testing::TempDir() + "squenv-log-XXXXXX";
+    const int fd = ::mkstemp(path.data());
+    ASSERT_GE(fd, 0);
+    ::close(fd);
+    ASSERT_TRUE(log::start(path, log::Level::info));
+    log::debug("not {}", "this");
+    log::info("image {{}} {}", 5);
+    log::error("braces in a name: {}", "{}");
+    log::stop();
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    EXPECT_EQ(text.str().find("not this"), std::string::npos);
+    EXPECT_NE(text.str().find("info: image {} 5"), std::string::npos);
+    EXPECT_NE(text.str().find("error: braces in a name: {}"), std::string::npos);
+    ::unlink(path.c_str());
+    log::warning("after the end: {}", "must be harmless");
+}
+
+TEST(Log, AnUnwritableDestinationIsAnError) {
+    const auto status = log::start("/dev/null/directory/log", log::Level::info);
+    ASSERT_FALSE(status);
+    EXPECT_NE(status.error().message().find("--log"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace squenv

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "cli/mount_options.h"
+
+#include <gtest/gtest.h>
+
+namespace squenv::cli {
+namespace {
+
+mount::MountRequest applied(const std::string& options) {
+    mount::MountRequest request;
+    const auto status = apply_mount_options(options, request);
+    EXPECT_TRUE(status) << options << ": " << status.error().message();
+    return request;
+}
+
+TEST(MountOptions, EveryValue) {
+    const auto request = applied(
+        "offset=4096,subdir=a/b,timeout=60,uid=1000,gid=100,cache_size=64M,threads=3,"
+        "notify_pipe=/run/p,log=/tmp/l,fsname=src,subtype=squashfuse");
+    EXPECT_EQ(request.image.offset, 4096U);
+    EXPECT_FALSE(request.image.find_offset);
+    EXPECT_EQ(request.view.subdirectory, "a/b");
+    EXPECT_EQ(request.idle_timeout, std::chrono::seconds(60));
+    EXPECT_EQ(request.view.uid, 1000U);
+    EXPECT_EQ(request.view.gid, 100U);
+    EXPECT_EQ(request.image.cache_bytes, 64U << 20);
+    EXPECT_EQ(request.threads, 3U);
+    EXPECT_EQ(request.notify_pipe, "/run/p");
+    EXPECT_EQ(request.log_destination, "/tmp/l");
+    EXPECT_EQ(request.source_name, "src");
+    EXPECT_EQ(request.subtype, "squashfuse");
+}
+
+TEST(MountOptions, Flags) {
+    const auto request = applied("allow_other,default_permissions,debug");
+    EXPECT_TRUE(request.allow_other);
+    EXPECT_TRUE(request.default_permissions);
+    EXPECT_TRUE(request.trace);
+    EXPECT_TRUE(applied("allow_root").allow_root);
+    EXPECT_TRUE(applied("offset=auto").image.find_offset);
+}
+
+TEST(MountOptions, WhatFstabSaysAnyway) {
+    (void)applied("");
+    (void)applied(",,ro,,");
+    (void)applied("defaults,ro,nosuid,nodev,noauto,nofail,_netdev,user,users,noatime");
+    (void)applied("x-systemd.automount,x-systemd.requires=network.target");
+}
+
+TEST(MountOptions, CommasAndBackslashesCanBeEscaped) {
+    EXPECT_EQ(applied("subdir=a\\,b\\\\c,ro").view.subdirectory, "a,b\\c");
+    EXPECT_EQ(applied("subdir=a=b").view.subdirectory, "a=b");
+    EXPECT_EQ(applied("subdir=a\\").view.subdirectory, "a\\");
+}
+
+TEST(MountOptions, MistakesNameTheOption) {
+    for (const auto& [options, word] : std::vector<std::pair<std::string, std::string>>{
+             {"nonsense", "nonsense"},   {"ro,nonsense=1", "nonsense"}, {"rw", "rw"},
+             {"suid", "suid"},           {"dev", "dev"},                {"offset=x", "offset"},
+             {"offset=-1", "offset"},    {"offset=9223372036854775808", "offset"},
+             {"offset", "offset"},       {"offset=", "offset"},         {"uid=-1", "uid"},
+             {"uid=4294967295", "uid"},  {"gid=x", "gid"},              {"cache_size=1K", "cache_size"},
+             {"cache_size=2T", "cache_size"}, {"threads=257", "threads"}, {"timeout=1h", "timeout"},
+             {"allow_other=1", "allow_other"}, {"ro=1", "ro"}, {"subdir", "subdir"}}) {
+        mount::MountRequest request;
+        const auto status = apply_mount_options(options, request);
+        ASSERT_FALSE(status) << options;
+        EXPECT_EQ(status.error().code, Errc::invalid_argument) << options;
+        EXPECT_NE(status.error().message().find(word), std::string::npos)
+            << status.error().message();
+    }
+}
+
+}  // namespace
+}  // namespace squenv::cli

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "mount/mount_table.h"
+
+#include <gtest/gtest.h>
+
+namespace squenv::mount {
+namespace {
+
+TEST(MountTable, OneOfOurMounts) {
+    const auto entry = parse_mountinfo_line(
+        "512 30 0:57 / /apps/my\\040env ro,nosuid,nodev,relatime shared:7 master:1 - fuse.squenv "
+        "/images/a\\134b.sqfs ro,user_id=1000,group_id=100,allow_other");
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->mountpoint, "/apps/my env");
+    EXPECT_EQ(entry->type, "fuse.squenv");
+    EXPECT_EQ(entry->source, "/images/a\\b.sqfs");
+    EXPECT_EQ(entry->user_id, 1000U);
+    EXPECT_EQ(entry->device_minor, 57U);
+    EXPECT_TRUE(entry->is_read_only);
+    EXPECT_TRUE(entry->is_squenv());
+}
+
+TEST(MountTable, OtherMounts) {
+    const auto entry =
+        parse_mountinfo_line("22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro");
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->mountpoint, "/");
+    EXPECT_EQ(entry->user_id, std::nullopt);
+    EXPECT_FALSE(entry->is_read_only);
+    EXPECT_FALSE(entry->is_squenv());
+    const auto old = parse_mountinfo_line("9 1 0:9 / /m ro - fuse.squashfuse_ll squashfuse_ll ro");
+    ASSERT_TRUE(old);
+    EXPECT_TRUE(old->is_squenv());
+    EXPECT_TRUE(parse_mountinfo_line("9 1 0:9 / /m ro - proc proc")) << "no super options";
+}
+
+TEST(MountTable, WhatIsNotALine) {
+    for (const char* line : {"", " ", "1 2 3", "1 2 0:5 / /m rw", "1 2 0:5 / /m rw shared:1",
+                             "1 2 0:5 / /m rw -", "1 2 0:5 / /m rw - ext4", "1 2 nocolon / /m rw - a b"})
+        EXPECT_FALSE(parse_mountinfo_line(line)) << line;
+}
+
+TEST(MountTable, BrokenEscapesStayAsTheyAre) {
+    for (const char* text : {"/a\\", "/a\\0", "/a\\04", "/a\\0x0", "/a\\999"}) {
+        const auto entry =
+            parse_mountinfo_line(std::string("1 2 0:5 / ") + text + " rw - fuse.squenv i rw");
+        ASSERT_TRUE(entry);
+        EXPECT_EQ(entry->mountpoint, text);
+    }
+}
+
+TEST(MountTable, ThisMachineHasARoot) {
+    const auto root = find_mount("/");
+    ASSERT_TRUE(root) << root.error().message();
+    EXPECT_FALSE(find_mount("/no/such/mount").value());
+}
+
+TEST(MountTable, MountpointsAreMadeAbsolute) {
+    EXPECT_EQ(canonical_mountpoint("/").value(), "/");
+    EXPECT_EQ(canonical_mountpoint("/nowhere-squenv").value(), "/nowhere-squenv");
+    EXPECT_EQ(canonical_mountpoint("/./nowhere-squenv/").value(), "/nowhere-squenv");
+    EXPECT_EQ(canonical_mountpoint("/nowhere-squenv/x").error().code, Errc::not_found);
+    EXPECT_EQ(canonical_mountpoint("").error().code, Errc::invalid_argument);
+}
+
+}  // namespace
+}  // namespace squenv::mount

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The file systems that are compared: how each mounts and unmounts an image."""
+
+import os
+import shutil
+import subprocess
+import time
+
+NAMES = ("kernel", "squenv", "squashfuse_ll", "erofsfuse")
+USER = 1000
+
+
+def as_user(command):
+    """The command line that runs `command` as an ordinary user."""
+    return ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups"] + command
+
+
+class Mounter:
+    """One file system. mount() returns when the mount answers; seconds it took are returned."""
+
+    def __init__(self, name, image, mount_command, is_privileged=False):
+        self.name = name
+        self.image = image
+        self.mount_command = mount_command
+        self.is_privileged = is_privileged
+
+    def mount(self, mountpoint):
+        command = self.mount_command(self.image, mountpoint)
+        start = time.monotonic()
+        subprocess.run(
+            command if self.is_privileged else as_user(command),
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        return time.monotonic() - start
+
+    def unmount(self, mountpoint):
+        for _ in range(50):
+            command = ["umount", mountpoint]
+            if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+                return
+            time.sleep(0.1)
+        subprocess.run(["umount", "-l", mountpoint], check=True)
+
+    def daemon_pid(self, mountpoint):
+        """The process that serves the mount, or None for the kernel."""
+        if self.is_privileged:
+            return None
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+                with open(f"/proc/{pid}/comm", "rb") as file:
+                    comm = file.read().strip()
+                parent_ok = comm != b"squenv-keeper"
+            except OSError:
+                continue
+            if mountpoint.encode() in words and parent_ok and b"setpriv" not in words[0]:
+                return int(pid)
+        return None
+
+
+def erofs_image(context):
+    """An uncompressed-size-comparable erofs image of the same tree, or None."""
+    target = os.path.join(context.work, "reference.erofs")
+    if shutil.which("mkfs.erofs") is None:
+        return None
+    if not os.path.exists(target):
+        made = subprocess.run(
+            ["mkfs.erofs", "-zlz4hc", target, context.environment],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        if made.returncode != 0:
+            return None
+    return target
+
+
+def available(arguments, context):
+    """The systems that can be measured here, the kernel first."""
+    wanted = arguments.systems.split(",") if arguments.systems else list(NAMES)
+    options = ["-o", arguments.options] if arguments.options else []
+    found = [
+        Mounter(
+            "kernel",
+            context.image,
+            lambda image, at: ["mount", "-o", "loop,ro", "-t", "squashfs", image, at],
+            is_privileged=True,
+        ),
+        Mounter(
+            "squenv",
+            context.image,
+            lambda image, at: [context.squenv, "mount", image, at] + options,
+        ),
+    ]
+    squashfuse = os.environ.get("BENCH_SQUASHFUSE_LL") or shutil.which("squashfuse_ll")
+    if squashfuse:
+        found.append(
+            Mounter("squashfuse_ll", context.image, lambda image, at: [squashfuse, image, at])
+        )
+    # Debian 12 has no erofsfuse; name one to include it.
+    erofsfuse = os.environ.get("BENCH_EROFSFUSE") or shutil.which("erofsfuse")
+    image = erofs_image(context) if erofsfuse and "erofsfuse" in wanted else None
+    if image:
+        found.append(Mounter("erofsfuse", image, lambda image, at: [erofsfuse, image, at]))
+    return [system for system in found if system.name in wanted]

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+# Completion of squenv for bash.
+
+_squenv_mountpoints() {
+    squenv list --json 2>/dev/null |
+        sed -n 's/^ *"mountpoint": "\(.*\)",\{0,1\}$/\1/p'
+}
+
+_squenv_files() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
+}
+
+# -o takes a list: completes its last word behind what is there.
+_squenv_mount_options() {
+    local word=$1 done=''
+    [[ $word == *,* ]] && done=${word%,*},
+    compopt -o nospace 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
+        threads= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
+        debug ro nosuid nodev" -- "${word##*,}")
+    # What stands in front of the last "=" is not replaced.
+    [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&
+        COMPREPLY=("${COMPREPLY[@]#"${done%=*}="}")
+    return 0
+}
+
+_squenv() {
+    local word previous command='' options i operands=0 part
+    local -a words=()
+    # bash splits words at "=": put them together again.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        part=${COMP_WORDS[i]}
+        if ((i > 0)) && [[ $part == = || ${COMP_WORDS[i - 1]} == = ]]; then
+            words[-1]+=$part
+        else
+            words+=("$part")
+        fi
+    done
+    word=${words[-1]}
+    previous=${words[-2]}
+    COMPREPLY=()
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        case ${words[i]} in
+            -o | --via | --log | --offset | --path | -j | --jobs) ((i++)) ;;
+            -*) ;;
+            *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;
+        esac
+    done
+    if [[ -z $command ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "mount umount list stats info ls cat extract verify
+            --help --version" -- "$word")
+        return
+    fi
+    case $previous in
+        -o) [[ $command == mount ]] && _squenv_mount_options "$word" && return ;;
+        --via) mapfile -t COMPREPLY < <(compgen -W "auto direct fusermount" -- "$word"); return ;;
+        --log)
+            mapfile -t COMPREPLY < <(compgen -W "stderr syslog" -- "$word"; compgen -f -- "$word")
+            return ;;
+        --offset) mapfile -t COMPREPLY < <(compgen -W auto -- "$word"); return ;;
+        --path | -j | --jobs) return ;;
+    esac
+    if [[ $word == -* ]]; then
+        options="--help --verbose --quiet"
+        case $command in
+            mount) options+=" -o --foreground --debug --via --log" ;;
+            umount) options+=" --lazy" ;;
+            list | stats) options+=" --json" ;;
+            info) options+=" --offset --json" ;;
+            ls) options+=" --offset --long --recursive --json" ;;
+            cat) options+=" --offset" ;;
+            extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
+            verify) options+=" --offset --json --jobs" ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+        return
+    fi
+    case $command:$operands in
+        umount:0 | stats:0)
+            compopt -o filenames 2>/dev/null
+            local mountpoint
+            while IFS= read -r mountpoint; do
+                [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
+            done < <(_squenv_mountpoints) ;;
+        mount:1 | extract:1) _squenv_files -d "$word" ;;
+        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0) _squenv_files -f "$word" ;;
+    esac
+}
+complete -F _squenv squenv
