@@ -22,8 +22,7 @@ namespace squenv::pack {
 }
 
 /// Bytes for file data under way: half for reading ahead, a quarter each for compressed blocks and
-/// fragments. Reading further ahead than the threads need is slower, not faster: the data falls
-/// out of the processor's caches before it is compressed (10 % of the CPU time at 48 MiB).
+/// fragments. Reading further ahead than the threads need gains nothing.
 [[nodiscard]] inline std::uint64_t memory_of(const Options& options) {
     constexpr std::uint64_t kMiB = 1U << 20;
     if (options.memory_bytes != 0) return options.memory_bytes;
