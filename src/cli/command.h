@@ -40,6 +40,7 @@ std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_list_command();
 std::unique_ptr<Command> make_ls_command();
 std::unique_ptr<Command> make_mount_command();
+std::unique_ptr<Command> make_pack_command();
 std::unique_ptr<Command> make_stats_command();
 std::unique_ptr<Command> make_umount_command();
 std::unique_ptr<Command> make_verify_command();

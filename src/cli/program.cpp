@@ -16,6 +16,7 @@ constexpr std::size_t kHelpColumn = 28;
 
 std::vector<std::unique_ptr<Command>> make_commands() {
     std::vector<std::unique_ptr<Command>> commands;
+    commands.push_back(make_pack_command());
     commands.push_back(make_mount_command());
     commands.push_back(make_umount_command());
     commands.push_back(make_list_command());

@@ -108,6 +108,22 @@ std::optional<ByteView> FileData::tail_in(const Inode& file, ByteView fragment,
     return fragment.subspan(file.fragment_offset, static_cast<std::size_t>(tail));
 }
 
+Status FileData::visit_places(const Inode& file,
+                              const std::function<void(const BlockPlace&)>& visit) const {
+    const std::uint64_t count = file.block_count(superblock_.block_size);
+    std::vector<BlockPlace> places;
+    for (std::uint64_t first = 0; first < count; first += kPlacesAtOnce) {
+        places.clear();
+        SQUENV_TRY(lists_.places(file, first, std::min(kPlacesAtOnce, count - first), places));
+        for (const BlockPlace& place : places)
+            if (place.stored.size_bytes != 0) visit(place);
+    }
+    if (!file.has_fragment()) return {};
+    SQUENV_TRY_ASSIGN(const BlockPlace fragment, fragment_place(file));
+    visit(fragment);
+    return {};
+}
+
 Result<std::optional<std::uint64_t>> FileData::seek(const Inode& file, std::uint64_t offset,
                                                     Seek what) const {
     if (offset >= file.size_bytes) return std::nullopt;

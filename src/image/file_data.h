@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -49,6 +50,11 @@ class FileData {
     /// sparse blocks, and the end of the file is one. Nothing behind the end or no more data.
     [[nodiscard]] Result<std::optional<std::uint64_t>> seek(const Inode& file,
                                                             std::uint64_t offset, Seek what) const;
+
+    /// Where the bytes of `file` are stored: its blocks that are no holes, then the fragment block
+    /// that holds its tail. Errors: corrupt, io.
+    [[nodiscard]] Status visit_places(const Inode& file,
+                                      const std::function<void(const BlockPlace&)>& visit) const;
 
   private:
     [[nodiscard]] Result<BlockPlace> fragment_place(const Inode& file) const;

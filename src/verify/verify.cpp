@@ -12,6 +12,7 @@
 #include "base/cpus.h"
 #include "base/work_queue.h"
 #include "image/walk.h"
+#include "verify/digests.h"
 
 namespace squenv::verify {
 
@@ -124,7 +125,8 @@ VerifyReport Verifier::report() {
 }  // namespace
 
 VerifyReport verify_image(const image::Image& image, const VerifyOptions& options) {
-    WorkQueue queue(options.threads != 0 ? options.threads : available_cpus(), kMaxWaiting);
+    const unsigned threads = options.threads != 0 ? options.threads : available_cpus();
+    WorkQueue queue(threads, kMaxWaiting);
     Verifier verifier(image, queue);
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
@@ -137,7 +139,10 @@ VerifyReport verify_image(const image::Image& image, const VerifyOptions& option
     };
     image::walk(image, image.root(), visitor);
     queue.finish();
-    return verifier.report();
+    VerifyReport report = verifier.report();
+    const auto damage = check_digests(image, threads);
+    report.errors.insert(report.errors.end(), damage.begin(), damage.end());
+    return report;
 }
 
 }  // namespace squenv::verify

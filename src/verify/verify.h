@@ -20,7 +20,8 @@ struct VerifyReport {
 };
 
 /// Reads every directory, inode, symlink, xattr and data block once, and checks that link counts
-/// and the number of inodes agree with the tree. Never fails as a whole.
+/// and the number of inodes agree with the tree; then compares what is stored with the digests of
+/// the packer, if it left some. Never fails as a whole.
 [[nodiscard]] VerifyReport verify_image(const image::Image& image, const VerifyOptions& options);
 
 }  // namespace squenv::verify

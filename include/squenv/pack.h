@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Packing a tree into a squashfs image: what to pack, how, and what came of it. The functions that
+// do it return values that say what failed; nothing here prints, and nothing is read from the
+// environment.
+#pragma once
+
+#include <squenv/error.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace squenv::pack {
+
+/// How blocks are compressed. `none` stores them as they are.
+enum class Codec { none, gzip, lzo, xz, lz4, zstd };
+
+/// Whose files the image says they are.
+struct Ownership {
+    enum class Kind { keep, fixed };
+    Kind kind = Kind::keep;
+    std::uint32_t uid = 0;  ///< `fixed` only
+    std::uint32_t gid = 0;
+};
+
+/// How far packing has come. Handed to Options::progress from one thread at a time.
+struct Progress {
+    std::uint64_t files_done = 0;
+    std::uint64_t files_total = 0;
+    std::uint64_t bytes_done = 0;   ///< of the source
+    std::uint64_t bytes_total = 0;  ///< of the source
+    std::uint64_t bytes_written = 0;
+};
+
+struct Options {
+    Codec codec = Codec::zstd;
+    std::optional<int> level;           ///< the codec's preset when not set (zstd: 3)
+    std::uint32_t block_size = 131072;  ///< bytes; a power of two from 4096 to 1048576
+    bool has_fragments = true;          ///< small files share blocks
+    bool has_duplicates_removed = true;
+
+    unsigned jobs = 0;     ///< threads that compress; 0: as many as this process may use
+    unsigned readers = 0;  ///< threads that read; 0: a few, enough for a local disk
+    /// For file data under way; metadata comes on top. 0: what the threads need, 12 MiB for two.
+    std::uint64_t memory_bytes = 0;
+
+    Ownership owner;
+    std::optional<std::uint32_t> mtime;  ///< every file's, seconds since 1970
+    /// Newer times are lowered to this, and the image says it was made then (SOURCE_DATE_EPOCH).
+    std::optional<std::uint32_t> newest_mtime;
+
+    std::vector<std::string> exclude;  ///< patterns as in a .gitignore file, in order
+    bool stays_on_file_system = false;
+    bool ignores_unreadable = false;  ///< leave such files out instead of failing
+    bool is_strict = false;           ///< refuse to lose extended attributes
+    bool replaces_output = false;
+    bool has_appendix = true;         ///< manifest and digests behind the image
+    std::string manifest_mount_point;  ///< where the image wants to be mounted; may be empty
+    std::string manifest_python;       ///< version of the environment's Python, or empty
+    std::string manifest_python_home;  ///< directory of the base interpreter, or empty
+    bool manifest_is_relocatable = false;
+
+    /// A directory relative to the tree; Report::sizes says how large each of its entries is.
+    std::string measured_directory;
+
+    /// Set from any thread or a signal handler to stop; the temporary file is removed.
+    const std::atomic<bool>* cancel = nullptr;
+    std::function<void(const Progress&)> progress;
+};
+
+/// A file that could not be packed, or that was packed with less than it has.
+struct Finding {
+    std::string path;  ///< relative to the tree
+    std::string reason;
+};
+
+/// One entry of a directory and the bytes of all regular files in it.
+struct Size {
+    std::string name;
+    std::uint64_t bytes = 0;
+};
+
+struct Report {
+    std::uint64_t inodes = 0;
+    std::uint64_t files = 0;  ///< regular ones, links to the same inode counted once
+    std::uint64_t directories = 0;
+    std::uint64_t source_bytes = 0;      ///< of regular files
+    std::uint64_t image_bytes = 0;       ///< size of the output file
+    std::uint64_t duplicate_files = 0;   ///< stored once already
+    std::uint64_t duplicate_bytes = 0;
+    std::uint64_t lost_xattrs = 0;       ///< attributes that squashfs cannot hold
+    std::string lost_xattr_example;      ///< name of one of them
+    std::uint64_t clamped_mtimes = 0;    ///< outside 1970..2106, or newer than newest_mtime
+    std::vector<Size> sizes;             ///< of entries of measured_directory, largest first
+    std::vector<Finding> left_out;       ///< with ignores_unreadable, or named by the error
+};
+
+/// What came of it: a report, or an error and the files it is about.
+struct Outcome {
+    std::optional<Error> error;
+    std::vector<Finding> findings;  ///< with an error: every file that could not be packed
+    Report report;                  ///< without one
+};
+
+/// Packs the directory into a new image at `image`. Without success no file of that name is made
+/// or changed. Thread-safe; uses Options::jobs + Options::readers threads of its own meanwhile.
+/// Errors: invalid_argument (options), not_found, denied, exists, limit (disk full, limits of the
+/// format), unsupported, io, cancelled; busy when files could not be read or changed.
+[[nodiscard]] Outcome pack_tree(const std::string& directory, const std::string& image,
+                                const Options& options = {});
+
+}  // namespace squenv::pack

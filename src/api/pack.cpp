@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "squenv/pack.h"
+
+#include <exception>
+
+#include "pack/pack.h"
+
+namespace squenv::pack {
+
+Outcome pack_tree(const std::string& directory, const std::string& image, const Options& options) {
+    Outcome outcome;
+    try {
+        auto report = pack_directory(directory, image, options);
+        if (report) {
+            outcome.report = std::move(*report);
+        } else {
+            outcome.error = std::move(report.error().error);
+            outcome.findings = std::move(report.error().findings);
+        }
+    } catch (const std::exception& exception) {
+        // Out of memory or out of threads; no exception leaves the library.
+        outcome.error = Error{Errc::limit, 0, exception.what(), {}};
+    }
+    return outcome;
+}
+
+}  // namespace squenv::pack

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "appendix/appendix.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "appendix/manifest.h"
+#include "base/checked.h"
+#include "base/little_endian.h"
+#include "format/bounds.h"
+
+namespace squenv::appendix {
+
+namespace {
+
+struct RawHeader {
+    Le64 magic;
+    Le32 version;
+    Le32 header_size;
+    Le64 manifest_size;
+    Le64 hot_list_size;
+    Le64 digests_size;
+    Le64 unused;
+    Digest digest;
+};
+static_assert(sizeof(RawHeader) == kHeaderSize);
+
+/// "SQENVAPX" read as a little-endian number.
+constexpr std::uint64_t kMagic = 0x585041564E455153;
+constexpr std::uint32_t kVersion = 1;
+/// A manifest has a few paths of at most 4 KiB; a reader holds it in memory.
+constexpr std::uint64_t kMaxManifest = 1U << 20;
+/// Paths of 100 bytes for a hundred thousand files, more than any start of a program touches.
+constexpr std::uint64_t kMaxHotList = 16U << 20;
+/// 34 bytes for each of four million blocks: 512 GiB of compressed data at 128 KiB.
+constexpr std::uint64_t kMaxDigests = 128U << 20;
+
+/// Seven bits a byte, least significant first, the top bit set on all but the last.
+void append_number(ByteVector& out, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::byte>((value & 0x7F) | 0x80));
+    out.push_back(static_cast<std::byte>(value));
+}
+
+Result<std::uint64_t> take_number(ByteView& bytes) {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 63 && !bytes.empty(); shift += 7) {
+        const auto byte = static_cast<std::uint64_t>(bytes[0]);
+        bytes = bytes.subspan(1);
+        value |= (byte & 0x7F) << shift;
+        if ((byte & 0x80) == 0) return value;
+    }
+    return fail(Errc::corrupt, "appendix: a number without an end");
+}
+
+/// Gap from the end of the block before, size, digest. Blocks mostly follow each other, so that
+/// a record is about 34 bytes.
+ByteVector encode_digests(const std::vector<BlockDigest>& digests) {
+    ByteVector out;
+    out.reserve(digests.size() * (sizeof(Digest) + 4));
+    std::uint64_t end = 0;
+    for (const BlockDigest& block : digests) {
+        append_number(out, block.position - end);
+        append_number(out, block.size_bytes);
+        append(out, ByteView(block.digest));
+        end = block.position + block.size_bytes;
+    }
+    return out;
+}
+
+Result<std::vector<BlockDigest>> parse_digests(ByteView bytes) {
+    std::vector<BlockDigest> digests;
+    std::uint64_t end = 0;
+    while (!bytes.empty()) {
+        BlockDigest block;
+        SQUENV_TRY_ASSIGN(const std::uint64_t gap, take_number(bytes));
+        SQUENV_TRY_ASSIGN(const std::uint64_t size, take_number(bytes));
+        const auto position = checked_add(end, gap);
+        if (!position || *position > format::kMaxFileSize || size == 0 ||
+            size > std::numeric_limits<std::uint32_t>::max() || bytes.size() < sizeof(Digest))
+            return fail(Errc::corrupt, "appendix: damaged list of digests");
+        block.position = *position;
+        block.size_bytes = static_cast<std::uint32_t>(size);
+        block.digest = squenv::load<Digest>(bytes);
+        bytes = bytes.subspan(sizeof(Digest));
+        end = block.position + block.size_bytes;
+        digests.push_back(block);
+    }
+    return digests;
+}
+
+/// Paths, each ended by NUL.
+Result<std::vector<std::string>> parse_hot_list(std::string_view text) {
+    std::vector<std::string> paths;
+    while (!text.empty()) {
+        const auto end = text.find('\0');
+        if (end == 0 || end == std::string_view::npos)
+            return fail(Errc::corrupt, "appendix: damaged list of hot files");
+        paths.emplace_back(text.substr(0, end));
+        text.remove_prefix(end + 1);
+    }
+    return paths;
+}
+
+Digest digest_with_blank(RawHeader header, ByteView body) {
+    header.digest = {};
+    ByteVector bytes;
+    bytes.reserve(kHeaderSize + body.size());
+    append(bytes, header);
+    append(bytes, body);
+    return digest_of(bytes);
+}
+
+}  // namespace
+
+ByteVector encode(const Appendix& appendix) {
+    const std::string manifest = encode_manifest(appendix.manifest);
+    std::string hot_list;
+    for (const std::string& path : appendix.hot_paths) hot_list += path + '\0';
+    // More than a reader accepts is left out; the image is as good without.
+    ByteVector digests = encode_digests(appendix.digests);
+    if (digests.size() > kMaxDigests) digests.clear();
+    if (hot_list.size() > kMaxHotList) hot_list.clear();
+
+    RawHeader header{};
+    header.magic = kMagic;
+    header.version = kVersion;
+    header.header_size = static_cast<std::uint32_t>(kHeaderSize);
+    header.manifest_size = manifest.size();
+    header.hot_list_size = hot_list.size();
+    header.digests_size = digests.size();
+    ByteVector body;
+    append(body, as_bytes(manifest));
+    append(body, as_bytes(hot_list));
+    append(body, digests);
+    header.digest = digest_with_blank(header, body);
+    ByteVector out;
+    append(out, header);
+    append(out, body);
+    return out;
+}
+
+Result<std::optional<Header>> parse_header(ByteView bytes) {
+    if (bytes.size() < kHeaderSize) return std::optional<Header>();
+    const auto raw = squenv::load<RawHeader>(bytes);
+    if (raw.magic != kMagic) return std::optional<Header>();
+    if (raw.version != kVersion || raw.header_size != kHeaderSize)
+        return fail(Errc::unsupported,
+                    fmt::format("appendix version {} is not supported", raw.version.get()),
+                    "use a newer squenv");
+    if (raw.manifest_size > kMaxManifest || raw.hot_list_size > kMaxHotList ||
+        raw.digests_size > kMaxDigests)
+        return fail(Errc::corrupt, "appendix: sizes are impossible");
+    return std::optional(
+        Header{raw.manifest_size, raw.hot_list_size, raw.digests_size, raw.digest});
+}
+
+Result<Appendix> parse(ByteView bytes) {
+    SQUENV_TRY_ASSIGN(const auto header, parse_header(bytes));
+    if (!header) return fail(Errc::corrupt, "appendix: not one");
+    if (bytes.size() - kHeaderSize < header->body_size())
+        return fail(Errc::corrupt, "appendix: truncated");
+    const ByteView body = bytes.subspan(kHeaderSize, header->body_size());
+    if (digest_with_blank(squenv::load<RawHeader>(bytes), body) != header->digest)
+        return fail(Errc::corrupt, "appendix: does not match its own digest");
+    Appendix appendix;
+    SQUENV_TRY_ASSIGN(appendix.manifest,
+                      parse_manifest(as_text(body.first(header->manifest_size))));
+    SQUENV_TRY_ASSIGN(
+        appendix.hot_paths,
+        parse_hot_list(as_text(body.subspan(header->manifest_size, header->hot_list_size))));
+    SQUENV_TRY_ASSIGN(appendix.digests, parse_digests(body.last(header->digests_size)));
+    return appendix;
+}
+
+std::uint64_t position_of(std::uint64_t bytes_used) {
+    return ceil_div(bytes_used, format::kPadding) * format::kPadding;
+}
+
+Result<std::optional<Appendix>> load(std::uint64_t bytes_used, std::uint64_t image_bytes,
+                                     const ReadExact& read) {
+    const std::uint64_t position = position_of(bytes_used);
+    if (!fits(position, kHeaderSize, image_bytes)) return std::optional<Appendix>();
+    ByteVector bytes(kHeaderSize);
+    SQUENV_TRY(read(position, bytes));
+    SQUENV_TRY_ASSIGN(const auto header, parse_header(bytes));
+    if (!header) return std::optional<Appendix>();
+    // The caps bound the allocation, the length of the file bounds it further.
+    if (!fits(position + kHeaderSize, header->body_size(), image_bytes))
+        return fail(Errc::corrupt, "appendix: truncated");
+    bytes.resize(kHeaderSize + header->body_size());
+    SQUENV_TRY(read(position + kHeaderSize, MutableBytes(bytes).subspan(kHeaderSize)));
+    SQUENV_TRY_ASSIGN(Appendix appendix, parse(bytes));
+    return std::optional(std::move(appendix));
+}
+
+}  // namespace squenv::appendix

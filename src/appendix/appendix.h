@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The optional appendix behind an image: where it wants to be mounted, what was packed, which files
+// are hot, and digests of everything stored. Readers of squashfs ignore what follows bytes_used, so
+// the image in front stays a standard one. man/squenv-image.5 documents the bytes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appendix/digest.h"
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace squenv::appendix {
+
+/// What the packer says about the tree. Empty strings are facts that do not apply.
+struct Manifest {
+    std::string mount_point;   ///< absolute path the tree had; where the image wants to be mounted
+    std::string tool_version;  ///< of the squenv that packed it
+    std::string codec;         ///< "zstd", ...
+    int level = 0;
+    std::uint32_t block_size = 0;
+    std::string python_version;  ///< of the environment, when it is one
+    std::string python_home;     ///< directory of the interpreter the environment was made from
+    bool is_relocatable = false;
+    bool operator==(const Manifest&) const = default;
+};
+
+/// A range of the image and the SHA-256 of its stored bytes: a data block, a fragment block, or a
+/// piece of the metadata.
+struct BlockDigest {
+    std::uint64_t position = 0;
+    std::uint32_t size_bytes = 0;
+    Digest digest{};
+    bool operator==(const BlockDigest&) const = default;
+};
+
+struct Appendix {
+    Manifest manifest;
+    std::vector<std::string> hot_paths;  ///< relative to the root, in the order they are needed
+    std::vector<BlockDigest> digests;    ///< by position; ranges do not overlap
+    bool operator==(const Appendix&) const = default;
+};
+
+inline constexpr std::size_t kHeaderSize = 80;
+
+/// What the header promises. All sizes are in bytes and bounded (see the .cpp for the reasons).
+struct Header {
+    std::uint64_t manifest_size = 0;
+    std::uint64_t hot_list_size = 0;
+    std::uint64_t digests_size = 0;
+    Digest digest{};  ///< of the header with this field zero, followed by the sections
+
+    [[nodiscard]] std::uint64_t body_size() const {
+        return manifest_size + hot_list_size + digests_size;
+    }
+};
+
+/// Header and sections, without padding. `appendix.digests` are sorted by position.
+[[nodiscard]] ByteVector encode(const Appendix& appendix);
+
+/// Nothing when `bytes` do not begin with the magic of an appendix.
+/// Errors: unsupported (a later version), corrupt (sizes beyond the caps).
+[[nodiscard]] Result<std::optional<Header>> parse_header(ByteView bytes);
+
+/// `bytes` are a whole appendix as encode() makes it. Errors: unsupported, corrupt.
+[[nodiscard]] Result<Appendix> parse(ByteView bytes);
+
+/// Fills the bytes from a position of the image on, or fails.
+using ReadExact = std::function<Status(std::uint64_t position, MutableBytes out)>;
+
+/// Where the appendix of an image of `bytes_used` bytes begins.
+[[nodiscard]] std::uint64_t position_of(std::uint64_t bytes_used);
+
+/// Reads the appendix of an image of `bytes_used` bytes in a file that has `image_bytes` from the
+/// start of the image on; nothing when there is none. Errors: as parse(), and those of `read`.
+[[nodiscard]] Result<std::optional<Appendix>> load(std::uint64_t bytes_used,
+                                                   std::uint64_t image_bytes,
+                                                   const ReadExact& read);
+
+}  // namespace squenv::appendix

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/pack_options.h"
+#include "cli/progress_bar.h"
+#include "cli/stop_signal.h"
+#include "appendix/appendix.h"
+#include "image/image.h"
+#include "pack/pack.h"
+#include "pack/tar_source.h"
+#include "repack/image_source.h"
+#include "repack/read_back.h"
+#include "venv/environment.h"
+
+namespace squenv::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// More lines of advice than this hide each other; --json has them all.
+constexpr std::size_t kMostFindings = 20;
+constexpr std::size_t kLargestPackages = 10;
+
+/// What is known of the packed tree besides the packer's own report.
+struct Surroundings {
+    std::optional<venv::Environment> environment;
+    std::vector<venv::Finding> findings;
+};
+
+/// Image bytes per source byte, in percent.
+double ratio(const pack::Report& report) {
+    if (report.source_bytes == 0) return 100;
+    return 100.0 * static_cast<double>(report.image_bytes) /
+           static_cast<double>(report.source_bytes);
+}
+
+void print_summary(std::ostream& out, const std::string& output, const pack::Report& report) {
+    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", output, report.inodes,
+                       format_size(report.image_bytes), format_size(report.source_bytes),
+                       ratio(report));
+    if (report.duplicate_files > 0)
+        out << fmt::format("{} files with {} are copies of others and stored once\n",
+                           report.duplicate_files, format_size(report.duplicate_bytes));
+    if (!report.sizes.empty()) out << "largest packages:\n";
+    for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
+        out << fmt::format("{:>12}  {}\n", format_size(report.sizes[i].bytes),
+                           report.sizes[i].name);
+}
+
+Json to_json(const std::string& output, const pack::Report& report, const Surroundings& around) {
+    Json json{{"image", output},
+              {"image_bytes", report.image_bytes},
+              {"source_bytes", report.source_bytes},
+              {"inodes", report.inodes},
+              {"files", report.files},
+              {"directories", report.directories},
+              {"duplicate_files", report.duplicate_files},
+              {"duplicate_bytes", report.duplicate_bytes},
+              {"lost_xattrs", report.lost_xattrs},
+              {"clamped_mtimes", report.clamped_mtimes}};
+    json["left_out"] = Json::array();
+    for (const auto& finding : report.left_out)
+        json["left_out"].push_back({{"path", finding.path}, {"reason", finding.reason}});
+    json["findings"] = Json::array();
+    for (const auto& finding : around.findings)
+        json["findings"].push_back(
+            {{"path", finding.path}, {"reason", finding.reason}, {"advice", finding.advice}});
+    json["largest_packages"] = Json::array();
+    for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
+        json["largest_packages"].push_back(
+            {{"name", report.sizes[i].name}, {"bytes", report.sizes[i].bytes}});
+    if (around.environment)
+        json["python"] = {{"version", around.environment->python_version},
+                          {"home", around.environment->home},
+                          {"relocatable", around.environment->is_relocatable}};
+    return json;
+}
+
+void print_findings(std::ostream& err, const std::vector<venv::Finding>& findings) {
+    for (std::size_t i = 0; i < findings.size() && i < kMostFindings; ++i)
+        err << fmt::format("{}: {}; {}\n", findings[i].path, findings[i].reason,
+                           findings[i].advice);
+    if (findings.size() > kMostFindings)
+        err << fmt::format("and {} more findings; --json lists them all\n",
+                           findings.size() - kMostFindings);
+}
+
+void print_notes(std::ostream& err, const pack::Report& report) {
+    for (const auto& finding : report.left_out)
+        err << fmt::format("{}: {}; left out\n", finding.path, finding.reason);
+    if (report.lost_xattrs > 0)
+        err << fmt::format("{} extended attributes such as {} do not fit into squashfs; left out\n",
+                           report.lost_xattrs, report.lost_xattr_example);
+    if (report.clamped_mtimes > 0)
+        err << fmt::format("{} times of files were changed to fit\n", report.clamped_mtimes);
+}
+
+class PackCommand final : public Command {
+  public:
+    const char* name() const override { return "pack"; }
+    const char* summary() const override { return "Pack a tree into an image"; }
+    void declare(CLI::App& app) override { arguments_.declare(app); }
+    Status run(Io& io) override;
+
+  private:
+    Status look_around(Io& io, Surroundings& around, pack::Options& options);
+    tl::expected<pack::Report, pack::PackFailure> pack_other(const std::string& output,
+                                                             pack::Options& options,
+                                                             const pack::Verify& verify);
+    Status inherit_manifest(const image::Image& image, pack::Options& options) const;
+    Result<pack::Report> pack(Io& io, const std::string& output, const pack::Options& options);
+
+    PackArguments arguments_;
+};
+
+Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& options) {
+    SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
+    if (tree.empty()) return {};
+    SQUENV_TRY_ASSIGN(around.environment, venv::recognise(tree));
+    if (!around.environment) {
+        if (arguments_.has_compile())
+            return fail(Errc::invalid_argument, tree + " is not a Python environment",
+                        "pack without --compile");
+        return {};
+    }
+    const venv::Environment& environment = *around.environment;
+    options.manifest_python = environment.python_version;
+    options.manifest_python_home = environment.home;
+    options.manifest_is_relocatable = environment.is_relocatable;
+    if (arguments_.has_compile()) {
+        SQUENV_TRY_ASSIGN(const bool is_complete, venv::compile(environment));
+        if (!is_complete && !io.is_quiet) io.err << "some modules could not be compiled\n";
+    }
+    around.findings = venv::check(environment);
+    if (!io.is_quiet) print_findings(io.err, around.findings);
+    if (!environment.library.empty()) options.measured_directory = environment.site_packages();
+    return {};
+}
+
+tl::expected<pack::Report, pack::PackFailure> PackCommand::pack_other(const std::string& output,
+                                                                      pack::Options& options,
+                                                                      const pack::Verify& verify) {
+    const auto failed = [](Error error) {
+        return tl::unexpected(pack::PackFailure{std::move(error), {}});
+    };
+    if (!arguments_.archive().empty()) {
+        const auto slash = output.rfind('/');
+        const std::string directory =
+            slash == std::string::npos ? "." : output.substr(0, slash + 1);
+        auto source = pack::open_tar_source(arguments_.archive(), directory, options);
+        if (!source) return failed(source.error());
+        return pack::pack(**source, output, options, verify);
+    }
+    auto image = image::Image::open(arguments_.image());
+    if (!image) return failed(image.error());
+    const Status inherited = inherit_manifest(**image, options);
+    if (!inherited) return failed(inherited.error());
+    const auto source = repack::make_image_source(std::move(*image), options);
+    return pack::pack(*source, output, options, verify);
+}
+
+/// What the first packer recorded stays true, unless the user says otherwise.
+Status PackCommand::inherit_manifest(const image::Image& image, pack::Options& options) const {
+    const auto read = [&image](std::uint64_t position, MutableBytes out) {
+        return image.source().read_exact(position, out);
+    };
+    SQUENV_TRY_ASSIGN(const auto appendix, appendix::load(image.superblock().bytes_used,
+                                                          image.source().size_bytes(), read));
+    if (!appendix) return {};
+    if (!arguments_.has_mount_point()) options.manifest_mount_point = appendix->manifest.mount_point;
+    options.manifest_python = appendix->manifest.python_version;
+    options.manifest_python_home = appendix->manifest.python_home;
+    options.manifest_is_relocatable = appendix->manifest.is_relocatable;
+    return {};
+}
+
+Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
+                                       const pack::Options& options) {
+    pack::Options watched = options;
+    ProgressBar bar(io.err);
+    const bool is_terminal = &io.err == &std::cerr && ::isatty(STDERR_FILENO) == 1;
+    if (is_terminal && !io.is_quiet)
+        watched.progress = [&bar](const pack::Progress& progress) { bar.update(progress); };
+    const StopSignal stop;
+    watched.cancel = &StopSignal::flag();
+    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
+    auto report = arguments_.directory().empty()
+                      ? pack_other(output, watched, verify)
+                      : pack::pack_directory(arguments_.directory(), output, watched, verify);
+    bar.clear();
+    if (report) return std::move(*report);
+    for (const auto& finding : report.error().findings)
+        io.err << fmt::format("{}: {}\n", finding.path, finding.reason);
+    return tl::unexpected(report.error().error);
+}
+
+Status PackCommand::run(Io& io) {
+    SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
+    SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
+    Surroundings around;
+    SQUENV_TRY(look_around(io, around, options));
+    SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, output, options));
+    if (!io.is_quiet) print_notes(io.err, report);
+    if (arguments_.is_json())
+        io.out << to_json(output, report, around)
+                      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+               << '\n';
+    else if (!io.is_quiet)
+        print_summary(io.out, output, report);
+    return {};
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_pack_command() {
+    return std::make_unique<PackCommand>();
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+#include "cli/pack_options.h"
+
+#include <fmt/format.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include <CLI/CLI.hpp>
+
+#include <cerrno>
+#include <charconv>
+#include <limits>
+#include <memory>
+
+#include "base/units.h"
+#include "pack/exclude.h"
+#include "pack/pack.h"
+
+namespace squenv::cli {
+
+namespace {
+
+constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
+constexpr unsigned kMaxThreads = 1024;
+
+Result<pack::Ownership> parse_owner(const std::string& text) {
+    pack::Ownership owner;
+    if (text == "keep") return owner;
+    owner.kind = pack::Ownership::Kind::fixed;
+    if (text == "root") return owner;
+    const auto colon = text.find(':');
+    const auto uid = parse_number(text.substr(0, colon), kMax32);
+    const auto gid =
+        colon == std::string::npos ? uid : parse_number(text.substr(colon + 1), kMax32);
+    if (colon == std::string::npos || !uid || !gid)
+        return fail(Errc::invalid_argument, fmt::format("'{}' is not an owner", text),
+                    "write keep, root or UID:GID with numbers");
+    owner.uid = static_cast<std::uint32_t>(*uid);
+    owner.gid = static_cast<std::uint32_t>(*gid);
+    return owner;
+}
+
+Result<std::uint32_t> parse_time(const std::string& text, const char* what) {
+    const auto seconds = parse_number(text, kMax32);
+    if (!seconds) return with_context(seconds.error(), what);
+    return static_cast<std::uint32_t>(*seconds);
+}
+
+Result<int> parse_level(const std::string& text) {
+    int level = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, level);
+    if (error != std::errc{} || rest != end)
+        return fail(Errc::invalid_argument, fmt::format("'{}' is not a level", text));
+    return level;
+}
+
+Result<std::string> real_path(const std::string& path) {
+    const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
+    if (!real) return fail_errno(errno, path);
+    return std::string(real.get());
+}
+
+std::string without_slashes(std::string path) {
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    return path;
+}
+
+}  // namespace
+
+void PackArguments::declare(CLI::App& app) {
+    app.add_option("DIR", directory_, "The tree to pack");
+    app.add_option("-o,--output", output_, "The image; default: DIR.squashfs")
+        ->type_name("IMAGE");
+    app.add_option("--tar", archive_, "Pack a tar archive; - is the standard input")
+        ->type_name("FILE");
+    app.add_option("--from-image", image_, "Pack what is in another image")->type_name("IMAGE");
+    app.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
+    declare_image(app);
+    declare_selection(app);
+    app.add_option("--jobs", jobs_, "Threads that compress; default: all")
+        ->type_name("N")
+        ->check(CLI::Range(1U, kMaxThreads));
+    app.add_option("--readers", readers_, "Threads that read files")
+        ->type_name("N")
+        ->check(CLI::Range(1U, kMaxThreads));
+    app.add_option("--memory", memory_, "For file data under way (12M for two threads)")->type_name("SIZE");
+    app.add_flag("--compile", has_compile_, "Compile all Python modules first");
+    app.add_flag("--verify", has_verify_, "Read the image back and compare");
+    app.add_flag("--json", is_json_, "Print the summary as a JSON object");
+}
+
+void PackArguments::declare_image(CLI::App& app) {
+    app.add_option("--codec", codec_, "zstd, gzip, xz, lz4, lzo or none")->type_name("CODEC");
+    app.add_option("--level", level_, "Of the codec; zstd: 1 to 22 (3)")->type_name("N");
+    app.add_option("-b,--block-size", block_size_, "4K to 1M, a power of two (128K)")
+        ->type_name("SIZE");
+    app.add_flag("--no-fragments", has_no_fragments_, "Give small files blocks of their own");
+    app.add_flag("--no-duplicates", has_no_duplicates_, "Store files again that are the same");
+    app.add_flag("--no-appendix", has_no_appendix_, "Record no path and no digests");
+    app.add_option("--mount-point", mount_point_, "The path to record; default: DIR's own")
+        ->type_name("PATH");
+    app.add_option("--owner", owner_, "keep, root or UID:GID (keep)")->type_name("OWNER");
+    app.add_option("--mtime", mtime_, "Every file's time, in seconds since 1970")
+        ->type_name("SECONDS");
+}
+
+void PackArguments::declare_selection(CLI::App& app) {
+    app.add_option("-x,--exclude", exclude_, "Leave out, as in .gitignore; repeatable")
+        ->type_name("GLOB")
+        ->allow_extra_args(false);
+    app.add_option("--exclude-from", exclude_from_, "A file of such globs; repeatable")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_flag("-X,--one-file-system", stays_on_file_system_, "Do not enter mount points");
+    app.add_flag("--ignore-unreadable", ignores_unreadable_, "Leave out what cannot be read");
+    app.add_flag("--strict", is_strict_, "Fail when attributes would be lost");
+}
+
+Result<std::string> PackArguments::tree() const {
+    if (directory_.empty()) return std::string();
+    const std::string path = without_slashes(directory_);
+    const auto slash = path.rfind('/');
+    const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+    if (name.empty() || name == "." || name == "..") return real_path(path);
+    const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    SQUENV_TRY_ASSIGN(const std::string real, real_path(parent));
+    return real == "/" ? real + name : real + '/' + name;
+}
+
+Result<std::string> PackArguments::output() const {
+    if (!output_.empty()) return output_;
+    SQUENV_TRY_ASSIGN(const std::string path, tree());
+    if (path.empty() || path == "/")
+        return fail(Errc::invalid_argument, "no name for the image", "choose one with -o");
+    return path + ".squashfs";
+}
+
+Result<pack::Options> PackArguments::options() const {
+    const int sources = (directory_.empty() ? 0 : 1) + (archive_.empty() ? 0 : 1) +
+                        (image_.empty() ? 0 : 1);
+    if (sources != 1)
+        return fail(Errc::invalid_argument, "name one thing to pack",
+                    "a directory, --tar FILE or --from-image IMAGE");
+    if (has_compile_ && directory_.empty())
+        return fail(Errc::invalid_argument, "--compile needs a directory");
+    pack::Options options;
+    const auto codec = pack::codec_of(codec_);
+    if (!codec)
+        return fail(Errc::invalid_argument, fmt::format("'{}' is not a codec", codec_),
+                    "choose zstd, gzip, xz, lz4, lzo or none");
+    options.codec = *codec;
+    if (!level_.empty()) {
+        SQUENV_TRY_ASSIGN(options.level, parse_level(level_));
+    }
+    SQUENV_TRY_ASSIGN(const std::uint64_t block_size, parse_size(block_size_));
+    options.block_size = static_cast<std::uint32_t>(std::min(block_size, kMax32));
+    if (!memory_.empty()) {
+        SQUENV_TRY_ASSIGN(options.memory_bytes, parse_size(memory_));
+    }
+    SQUENV_TRY_ASSIGN(options.owner, parse_owner(owner_));
+    if (!mtime_.empty()) {
+        SQUENV_TRY_ASSIGN(options.mtime, parse_time(mtime_, "--mtime"));
+    }
+    if (const char* epoch = ::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr && *epoch != '\0') {
+        SQUENV_TRY_ASSIGN(options.newest_mtime, parse_time(epoch, "SOURCE_DATE_EPOCH"));
+    }
+    options.exclude = exclude_;
+    for (const std::string& file : exclude_from_) {
+        SQUENV_TRY_ASSIGN(const auto patterns, pack::read_exclude_file(file));
+        options.exclude.insert(options.exclude.end(), patterns.begin(), patterns.end());
+    }
+    options.jobs = jobs_;
+    options.readers = readers_;
+    options.has_fragments = !has_no_fragments_;
+    options.has_duplicates_removed = !has_no_duplicates_;
+    options.has_appendix = !has_no_appendix_;
+    options.stays_on_file_system = stays_on_file_system_;
+    options.ignores_unreadable = ignores_unreadable_;
+    options.is_strict = is_strict_;
+    options.replaces_output = is_forced_;
+    options.manifest_mount_point = mount_point_;
+    if (mount_point_.empty()) {
+        SQUENV_TRY_ASSIGN(options.manifest_mount_point, tree());
+    }
+    SQUENV_TRY(pack::check(options));
+    return options;
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// The command line of the packer, turned into its options.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "squenv/pack.h"
+
+namespace CLI {
+class App;
+}
+
+namespace squenv::cli {
+
+/// The options as they are typed. declare(), then, once parsed, options().
+class PackArguments {
+  public:
+    void declare(CLI::App& app);
+    /// Errors: invalid_argument, and those of pattern files that cannot be read.
+    [[nodiscard]] Result<pack::Options> options() const;
+    /// Where the image goes. Errors: invalid_argument, when nothing says so.
+    [[nodiscard]] Result<std::string> output() const;
+    /// The absolute path of the tree, without links in the directories above it; empty for input
+    /// that is no directory. Errors: not_found, denied.
+    [[nodiscard]] Result<std::string> tree() const;
+
+    /// Exactly one of these says what is packed. Checked by options().
+    [[nodiscard]] const std::string& directory() const { return directory_; }
+    [[nodiscard]] const std::string& archive() const { return archive_; }
+    [[nodiscard]] const std::string& image() const { return image_; }
+    [[nodiscard]] bool has_mount_point() const { return !mount_point_.empty(); }
+    [[nodiscard]] bool has_verify() const { return has_verify_; }
+    [[nodiscard]] bool is_json() const { return is_json_; }
+    [[nodiscard]] bool has_compile() const { return has_compile_; }
+
+  private:
+    void declare_image(CLI::App& app);
+    void declare_selection(CLI::App& app);
+
+    std::string directory_;
+    std::string archive_;
+    std::string image_;
+    std::string output_;
+    std::string codec_ = "zstd";
+    std::string level_;
+    std::string block_size_ = "128K";
+    std::string owner_ = "keep";
+    std::string mtime_;
+    std::string memory_;
+    std::string mount_point_;
+    std::vector<std::string> exclude_;
+    std::vector<std::string> exclude_from_;
+    unsigned jobs_ = 0;
+    unsigned readers_ = 0;
+    bool has_no_fragments_ = false;
+    bool has_no_duplicates_ = false;
+    bool has_no_appendix_ = false;
+    bool stays_on_file_system_ = false;
+    bool ignores_unreadable_ = false;
+    bool is_strict_ = false;
+    bool is_forced_ = false;
+    bool has_compile_ = false;
+    bool has_verify_ = false;
+    bool is_json_ = false;
+};
+
+}  // namespace squenv::cli

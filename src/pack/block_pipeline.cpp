@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "pack/block_pipeline.h"
+
+namespace squenv::pack {
+
+BlockPipeline::BlockPipeline(const PipelineSettings& settings, ImageWriter& writer, Written written)
+    : settings_(settings),
+      writer_(writer),
+      written_(std::move(written)),
+      outputs_(settings.blocks_in_flight, settings.block_size) {
+    for (unsigned i = 0; i < settings.threads; ++i)
+        threads_.emplace_back([this] { compress_blocks(); });
+    threads_.emplace_back([this] { write_blocks(); });
+}
+
+BlockPipeline::~BlockPipeline() {
+    give_up(Error{Errc::cancelled, 0, "abandoned", {}});
+    threads_.clear();
+}
+
+Status BlockPipeline::submit(ByteView input, BufferPool::Buffer owner, const BlockTarget& target) {
+    auto job = std::make_shared<Job>();
+    // Taken here, in order: the oldest block always has its output buffer and never waits.
+    job->output = outputs_.acquire();
+    job->input = input;
+    job->owner = std::move(owner);
+    job->block.target = target;
+    {
+        std::lock_guard lock(mutex_);
+        if (error_) return tl::unexpected(*error_);
+        to_compress_.push_back(job);
+        to_write_.push_back(std::move(job));
+    }
+    has_work_.notify_one();
+    return {};
+}
+
+Status BlockPipeline::finish() {
+    {
+        std::lock_guard lock(mutex_);
+        is_complete_ = true;
+    }
+    has_work_.notify_all();
+    has_output_.notify_all();
+    threads_.clear();
+    if (error_) return tl::unexpected(*error_);
+    return {};
+}
+
+void BlockPipeline::give_up(const Error& error) {
+    {
+        std::lock_guard lock(mutex_);
+        if (!error_) error_ = error;
+        is_complete_ = true;
+        to_compress_.clear();
+        to_write_.clear();
+    }
+    outputs_.close();
+    has_work_.notify_all();
+    has_output_.notify_all();
+}
+
+Status BlockPipeline::compress(Job& job) const {
+    std::size_t size = 0;
+    if (settings_.compressor != nullptr) {
+        // One byte less than the input: what is not smaller is stored as it is.
+        SQUENV_TRY_ASSIGN(size, settings_.compressor->compress(
+                                    job.input, {job.output.get(), job.input.size() - 1}));
+    }
+    job.block.stored.is_compressed = size != 0;
+    job.block.stored.size_bytes = static_cast<std::uint32_t>(size != 0 ? size : job.input.size());
+    if (settings_.has_digests) job.block.digest = appendix::digest_of(stored_bytes(job));
+    // The input is read no more when its compressed form is what gets written.
+    if (size != 0) job.owner.reset();
+    return {};
+}
+
+ByteView BlockPipeline::stored_bytes(const Job& job) const {
+    return job.block.stored.is_compressed
+               ? ByteView(job.output.get(), job.block.stored.size_bytes)
+               : job.input;
+}
+
+void BlockPipeline::compress_blocks() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        has_work_.wait(lock, [this] { return !to_compress_.empty() || is_complete_; });
+        if (to_compress_.empty()) return;
+        const auto job = std::move(to_compress_.front());
+        to_compress_.pop_front();
+        lock.unlock();
+        if (const auto status = compress(*job); !status) give_up(status.error());
+        lock.lock();
+        job->is_done = true;
+        if (!to_write_.empty() && to_write_.front() == job) has_output_.notify_one();
+    }
+}
+
+void BlockPipeline::write_blocks() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        has_output_.wait(lock, [this] {
+            return to_write_.empty() ? is_complete_ : to_write_.front()->is_done;
+        });
+        if (to_write_.empty()) return;
+        const auto job = std::move(to_write_.front());
+        to_write_.pop_front();
+        lock.unlock();
+        job->block.position = writer_.position();
+        const auto status = writer_.append(stored_bytes(*job));
+        if (status)
+            written_(job->block);
+        else
+            give_up(status.error());
+        job->owner.reset();
+        job->output.reset();
+        lock.lock();
+    }
+}
+
+}  // namespace squenv::pack

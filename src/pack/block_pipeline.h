@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Blocks in, compressed blocks in the image, in the order they came: some threads compress, one
+// writes. Knows nothing of files.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "appendix/digest.h"
+#include "base/bytes.h"
+#include "base/result.h"
+#include "codec/codec.h"
+#include "format/metadata_header.h"
+#include "pack/buffer_pool.h"
+#include "pack/image_writer.h"
+
+namespace squenv::pack {
+
+/// What a block belongs to; handed back when it is written.
+struct BlockTarget {
+    bool is_fragment = false;
+    std::uint32_t content = 0;  ///< files
+    std::uint64_t word = 0;     ///< files: index of the size word
+};
+
+/// A block that is in the image.
+struct WrittenBlock {
+    BlockTarget target;
+    std::uint64_t position = 0;  ///< in the image
+    format::StoredSize stored;
+    appendix::Digest digest{};  ///< of the stored bytes, when digests are wanted
+};
+
+struct PipelineSettings {
+    const codec::Compressor* compressor = nullptr;  ///< null stores blocks as they are
+    unsigned threads = 1;
+    std::size_t blocks_in_flight = 8;
+    std::size_t block_size = 0;  ///< bytes, of the largest block
+    bool has_digests = false;
+};
+
+/// submit() and finish() are called by one thread. `written` runs on the writing thread, block by
+/// block in order, never two at a time.
+class BlockPipeline {
+  public:
+    using Written = std::function<void(const WrittenBlock&)>;
+
+    BlockPipeline(const PipelineSettings& settings, ImageWriter& writer, Written written);
+    ~BlockPipeline();
+    BlockPipeline(const BlockPipeline&) = delete;
+    BlockPipeline& operator=(const BlockPipeline&) = delete;
+
+    /// Takes one block; waits while too many are under way. `owner` keeps `input` alive.
+    /// Errors: whatever failed in the threads behind (a full disk, mostly).
+    [[nodiscard]] Status submit(ByteView input, BufferPool::Buffer owner,
+                                const BlockTarget& target);
+    /// Returns when everything submitted is written. Errors: as submit().
+    [[nodiscard]] Status finish();
+
+  private:
+    struct Job {
+        ByteView input;
+        BufferPool::Buffer owner;
+        BufferPool::Buffer output;
+        WrittenBlock block;
+        bool is_done = false;  ///< protected by mutex_
+    };
+
+    void compress_blocks();
+    void write_blocks();
+    [[nodiscard]] Status compress(Job& job) const;
+    [[nodiscard]] ByteView stored_bytes(const Job& job) const;
+    void give_up(const Error& error);
+
+    const PipelineSettings settings_;
+    ImageWriter& writer_;
+    const Written written_;
+    BufferPool outputs_;
+
+    std::mutex mutex_;  ///< protects everything below
+    std::condition_variable has_work_;
+    std::condition_variable has_output_;
+    std::deque<std::shared_ptr<Job>> to_compress_;
+    std::deque<std::shared_ptr<Job>> to_write_;
+    bool is_complete_ = false;  ///< nothing more will be submitted
+    std::optional<Error> error_;
+    std::vector<std::jthread> threads_;  ///< last: joined before the rest goes
+};
+
+}  // namespace squenv::pack

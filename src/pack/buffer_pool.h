@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// A fixed number of buffers of one size: the memory bound of the content pass.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace squenv::pack {
+
+/// Thread-safe. Buffers are made when first needed and reused; they may outlive the pool.
+class BufferPool {
+  public:
+    using Buffer = std::shared_ptr<std::byte[]>;
+
+    BufferPool(std::size_t count, std::size_t size_bytes)
+        : state_(std::make_shared<State>()), size_bytes_(size_bytes) {
+        state_->free_count = count;
+    }
+
+    /// Waits for a free buffer; null once the pool is closed. The contents are undefined.
+    [[nodiscard]] Buffer acquire() {
+        std::unique_ptr<std::byte[]> memory;
+        {
+            std::unique_lock lock(state_->mutex);
+            state_->changed.wait(lock,
+                                 [this] { return state_->free_count > 0 || state_->is_closed; });
+            if (state_->is_closed) return nullptr;
+            --state_->free_count;
+            if (!state_->idle.empty()) {
+                memory = std::move(state_->idle.back());
+                state_->idle.pop_back();
+            }
+        }
+        if (!memory) memory = std::make_unique_for_overwrite<std::byte[]>(size_bytes_);
+        return {memory.release(), [state = state_](std::byte* bytes) { give_back(*state, bytes); }};
+    }
+
+    /// Makes every acquire() return null, now and later.
+    void close() {
+        {
+            std::lock_guard lock(state_->mutex);
+            state_->is_closed = true;
+        }
+        state_->changed.notify_all();
+    }
+
+    [[nodiscard]] std::size_t size_bytes() const { return size_bytes_; }
+
+  private:
+    struct State {
+        std::mutex mutex;  ///< protects everything below
+        std::condition_variable changed;
+        std::vector<std::unique_ptr<std::byte[]>> idle;
+        std::size_t free_count = 0;
+        bool is_closed = false;
+    };
+
+    static void give_back(State& state, std::byte* bytes) {
+        {
+            std::lock_guard lock(state.mutex);
+            state.idle.emplace_back(bytes);
+            ++state.free_count;
+        }
+        state.changed.notify_one();
+    }
+
+    std::shared_ptr<State> state_;
+    std::size_t size_bytes_;
+};
+
+}  // namespace squenv::pack

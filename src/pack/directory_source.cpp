@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "pack/directory_source.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+#include "pack/scan.h"
+
+namespace squenv::pack {
+
+namespace {
+
+Result<UniqueFd> open_at(int directory, const std::string& path, int flags) {
+    int fd = -1;
+    do {
+        fd = ::openat(directory, path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0) return fail_errno(errno, "");
+    return UniqueFd(fd);
+}
+
+/// Reads files of a directory tree. Keeps the directory and the file it used last open, because
+/// files of one directory and blocks of one file follow each other.
+class DirectoryReader final : public FileReader {
+  public:
+    DirectoryReader(int root, const Tree& tree) : root_(root), tree_(tree) {}
+
+    Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
+        SQUENV_TRY(open(id));
+        SQUENV_TRY(check_unchanged(id));
+        std::size_t done = 0;
+        while (done < out.size()) {
+            const ssize_t got = ::pread(file_.get(), out.data() + done, out.size() - done,
+                                        static_cast<off_t>(offset + done));
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) return fail_errno(errno, "");
+            if (got == 0) return fail(Errc::busy, "shrank while it was read");
+            done += static_cast<std::size_t>(got);
+        }
+        if (tree_.at(id).size_bytes == 0) {
+            // Files of /proc and /sys say 0 and have content all the same.
+            char byte = 0;
+            if (::pread(file_.get(), &byte, 1, 0) > 0)
+                return fail(Errc::busy, "claims to be empty and is not");
+        }
+        return check_unchanged(id);
+    }
+
+    Result<std::uint64_t> next_data(NodeId id, std::uint64_t offset) override {
+        const Node& node = tree_.at(id);
+        if (!node.has_holes) return offset;
+        SQUENV_TRY(open(id));
+        const off_t data = ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_DATA);
+        if (data < 0) return errno == ENXIO ? node.size_bytes : offset;
+        return std::max<std::uint64_t>(offset, static_cast<std::uint64_t>(data));
+    }
+
+  private:
+    Status open(NodeId id) {
+        if (id == file_node_ && file_) return {};
+        const Node& node = tree_.at(id);
+        file_.reset();
+        if (node.parent != directory_node_ || !directory_) {
+            directory_node_ = kNoNode;
+            SQUENV_TRY_ASSIGN(directory_,
+                              open_below(root_, tree_.path_of(node.parent), O_PATH | O_DIRECTORY));
+            directory_node_ = node.parent;
+        }
+        // O_NONBLOCK: a fifo put in the place of a file must not stop the packer.
+        SQUENV_TRY_ASSIGN(file_, open_at(directory_.get(), std::string(node.name_view()),
+                                         O_RDONLY | O_NONBLOCK | O_NOCTTY));
+        file_node_ = id;
+        return {};
+    }
+
+    Status check_unchanged(NodeId id) const {
+        const Node& node = tree_.at(id);
+        struct stat info {};
+        if (::fstat(file_.get(), &info) != 0) return fail_errno(errno, "");
+        if (!S_ISREG(info.st_mode) || info.st_ino != node.source_inode ||
+            info.st_dev != tree_.devices[node.source_device])
+            return fail(Errc::busy, "was replaced while the tree was packed");
+        const auto size = static_cast<std::uint64_t>(info.st_size);
+        if (size != node.size_bytes)
+            return fail(Errc::busy, fmt::format("{} from {} to {} bytes while the tree was packed",
+                                                size < node.size_bytes ? "shrank" : "grew",
+                                                node.size_bytes, size));
+        if (info.st_mtim.tv_sec != node.mtime_seconds ||
+            static_cast<std::uint32_t>(info.st_mtim.tv_nsec) != node.mtime_nanoseconds)
+            return fail(Errc::busy, "was written to while the tree was packed");
+        return {};
+    }
+
+    const int root_;
+    const Tree& tree_;
+    UniqueFd directory_;
+    NodeId directory_node_ = kNoNode;
+    UniqueFd file_;
+    NodeId file_node_ = kNoNode;
+};
+
+class DirectorySource final : public Source {
+  public:
+    DirectorySource(UniqueFd root, const Options& options, std::optional<SkippedFile> output)
+        : root_(std::move(root)), options_(options), output_(output) {}
+
+    Result<Scanned> scan() override { return scan_directory(root_.get(), options_, output_); }
+    std::unique_ptr<FileReader> open_reader(const Tree& tree) const override {
+        return std::make_unique<DirectoryReader>(root_.get(), tree);
+    }
+
+  private:
+    UniqueFd root_;
+    const Options& options_;
+    std::optional<SkippedFile> output_;
+};
+
+}  // namespace
+
+Result<UniqueFd> open_below(int root, const std::string& path, int flags) {
+    UniqueFd step;
+    std::string_view rest = path;
+    int at = root;
+    // The kernel takes PATH_MAX bytes with the final NUL.
+    while (rest.size() >= PATH_MAX) {
+        const auto slash = rest.rfind('/', PATH_MAX - 2);
+        SQUENV_TRY_ASSIGN(step,
+                          open_at(at, std::string(rest.substr(0, slash)), O_PATH | O_DIRECTORY));
+        at = step.get();
+        rest.remove_prefix(slash + 1);
+    }
+    return open_at(at, std::string(rest), flags);
+}
+
+Result<std::unique_ptr<Source>> open_directory_source(const std::string& path,
+                                                      const Options& options,
+                                                      std::optional<SkippedFile> output) {
+    SQUENV_TRY_ASSIGN(auto root, open_file(path, O_RDONLY | O_DIRECTORY));
+    return std::make_unique<DirectorySource>(std::move(root), options, output);
+}
+
+}  // namespace squenv::pack

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// A directory on a mounted file system as the source of an image.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "pack/source.h"
+
+namespace squenv::pack {
+
+/// What of the file system stays out whatever the patterns say: the image that is being replaced.
+struct SkippedFile {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+};
+
+/// Opens `path`. The options must outlive the source.
+/// Errors: not_found, denied, invalid_argument (not a directory).
+[[nodiscard]] Result<std::unique_ptr<Source>> open_directory_source(
+    const std::string& path, const Options& options, std::optional<SkippedFile> output);
+
+/// openat(2) for relative paths of any length: longer ones than PATH_MAX are walked in steps.
+/// O_CLOEXEC and O_NOFOLLOW are added.
+[[nodiscard]] Result<UniqueFd> open_below(int root, const std::string& path, int flags);
+
+}  // namespace squenv::pack

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "pack/order.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+
+namespace squenv::pack {
+
+namespace {
+
+using format::InodeType;
+
+enum Kind : std::size_t { kBytecode, kNative, kSource, kOther, kKinds };
+
+std::string_view extension_of(std::string_view name) {
+    const auto dot = name.rfind('.');
+    return dot == std::string_view::npos || dot == 0 ? std::string_view() : name.substr(dot);
+}
+
+Kind kind_of(std::string_view name) {
+    const std::string_view extension = extension_of(name);
+    if (extension == ".pyc") return kBytecode;
+    // "libz.so.1.2" is one as well.
+    if (extension == ".so" || name.find(".so.") != std::string_view::npos) return kNative;
+    if (extension == ".py" || extension == ".pyi") return kSource;
+    return kOther;
+}
+
+/// Every directory before those inside it, siblings by name.
+template <class Visit>
+void for_each_directory_in_path_order(const Tree& tree, Visit&& visit) {
+    std::vector<NodeId> stack{kRootNode};
+    while (!stack.empty()) {
+        const NodeId id = stack.back();
+        stack.pop_back();
+        visit(id);
+        const Node& directory = tree.at(id);
+        for (std::uint32_t i = directory.child_count; i-- > 0;) {
+            const Node& child = tree.at(directory.first_child + i);
+            if (child.type == InodeType::directory && !child.is_left_out)
+                stack.push_back(directory.first_child + i);
+        }
+    }
+}
+
+struct InodeKey {
+    std::uint64_t inode;
+    std::uint32_t device;
+    bool operator==(const InodeKey&) const = default;
+};
+struct InodeHash {
+    std::size_t operator()(const InodeKey& key) const {
+        return std::hash<std::uint64_t>{}(key.inode * 0x9E3779B97F4A7C15ULL + key.device);
+    }
+};
+
+}  // namespace
+
+void resolve_hard_links(Tree& tree) {
+    std::unordered_map<InodeKey, NodeId, InodeHash> first;
+    for_each_directory_in_path_order(tree, [&](NodeId id) {
+        const Node directory = tree.at(id);
+        for (std::uint32_t i = 0; i < directory.child_count; ++i) {
+            const NodeId child = directory.first_child + i;
+            Node& node = tree.at(child);
+            if (!node.is_hard_linked || node.is_left_out) continue;
+            const auto [place, is_new] =
+                first.emplace(InodeKey{node.source_inode, node.source_device}, child);
+            if (!is_new) node.same_inode_as = place->second;
+        }
+    });
+}
+
+std::vector<NodeId> order_files(const Tree& tree) {
+    std::array<std::vector<NodeId>, kKinds> kinds;
+    for_each_directory_in_path_order(tree, [&](NodeId id) {
+        const Node& directory = tree.at(id);
+        std::array<std::size_t, kKinds> begins{};
+        for (std::size_t kind = 0; kind < kKinds; ++kind) begins[kind] = kinds[kind].size();
+        for (std::uint32_t i = 0; i < directory.child_count; ++i) {
+            const NodeId child = directory.first_child + i;
+            const Node& node = tree.at(child);
+            if (node.type != InodeType::file || node.is_left_out || node.same_inode_as != kNoNode)
+                continue;
+            kinds[kind_of(node.name_view())].push_back(child);
+        }
+        for (std::size_t kind = 0; kind < kKinds; ++kind)
+            std::stable_sort(kinds[kind].begin() + static_cast<std::ptrdiff_t>(begins[kind]),
+                             kinds[kind].end(), [&](NodeId a, NodeId b) {
+                                 return extension_of(tree.at(a).name_view()) <
+                                        extension_of(tree.at(b).name_view());
+                             });
+    });
+    std::vector<NodeId> files;
+    for (auto& kind : kinds) {
+        files.insert(files.end(), kind.begin(), kind.end());
+        kind = {};
+    }
+    return files;
+}
+
+}  // namespace squenv::pack

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// The scan pass of a directory: every entry looked at once, on several threads, because on a
+// parallel file system each look is a round trip.
+#pragma once
+
+#include "pack/directory_source.h"
+
+namespace squenv::pack {
+
+/// The tree under the open directory `root`. What cannot be looked at is named in `problems` and
+/// marked as left out. Errors: io (the root), limit (too many files, symlink too long), cancelled.
+[[nodiscard]] Result<Scanned> scan_directory(int root, const Options& options,
+                                             const std::optional<SkippedFile>& output);
+
+}  // namespace squenv::pack

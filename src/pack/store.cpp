@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+#include "pack/store.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "pack/block_pipeline.h"
+#include "pack/duplicates.h"
+#include "pack/read_units.h"
+#include "pack/threads.h"
+
+namespace squenv::pack {
+
+namespace {
+
+PipelineSettings pipeline_settings(const Options& options, const codec::Compressor* compressor) {
+    PipelineSettings settings;
+    settings.compressor = compressor;
+    settings.threads = compressor_threads(options);
+    settings.block_size = options.block_size;
+    settings.has_digests = options.has_appendix;
+    settings.blocks_in_flight = std::max<std::size_t>(
+        memory_of(options) / 4 / options.block_size, 2);
+    return settings;
+}
+
+/// Decides in storage order, on one thread, so that the image does not depend on who was faster.
+class Store {
+  public:
+    Store(const Source& source, const Tree& tree, Contents& contents, const Options& options,
+          const codec::Compressor* compressor, const FileHasher& hasher, bool has_hashes,
+          ImageWriter& writer)
+        : contents_(contents),
+          options_(options),
+          hasher_(hasher),
+          has_hashes_(has_hashes),
+          duplicates_(contents.files.size()),
+          fragment_buffers_(
+              std::max<std::size_t>(memory_of(options) / 4 / options.block_size, 2),
+              options.block_size),
+          pipeline_(pipeline_settings(options, compressor), writer,
+                    [this](const WrittenBlock& block) { note(block); }),
+          units_(source, tree, contents, options, hasher_) {
+        if (has_hashes) stored_.hashes.resize(contents.files.size(), empty_hash());
+        progress_.files_total = contents.files.size();
+        for (const Content& content : contents.files)
+            if (content.same_as == kNoContent) progress_.bytes_total += content.size_bytes;
+    }
+
+    Result<Stored> run();
+
+  private:
+    [[nodiscard]] Hash128 empty_hash() const {
+        return ContentHash(hasher_, options_.block_size).result();
+    }
+    void add_to_hash(const Segment& segment, ByteView bytes);
+    Status store(const Unit& unit);
+    Status store_whole(const Unit& unit, const Segment& segment);
+    Status store_blocks(const Unit& unit, const Segment& segment);
+    Status add_to_fragment(Content& content, ByteView bytes);
+    Status end_fragment();
+    void note(const WrittenBlock& block);
+    void report();
+
+    Contents& contents_;
+    const Options& options_;
+    const FileHasher& hasher_;
+    const bool has_hashes_;
+    std::optional<ContentHash> hash_;  ///< of the file under way
+    std::uint32_t hashed_content_ = kNoContent;
+    DuplicateIndex duplicates_;
+    Stored stored_;  ///< digests: only the writing thread of the pipeline until it is finished
+    Progress progress_;
+
+    BufferPool fragment_buffers_;
+    BufferPool::Buffer fragment_;
+    std::size_t fragment_size_ = 0;
+    std::uint32_t fragment_index_ = 0;
+
+    std::atomic<std::uint64_t> bytes_written_{0};
+    BlockPipeline pipeline_;
+    UnitReader units_;  ///< last: ends first
+};
+
+Result<Stored> Store::run() {
+    while (true) {
+        SQUENV_TRY_ASSIGN(auto unit, units_.next());
+        if (!unit) break;
+        SQUENV_TRY(store(*unit));
+        report();
+    }
+    stored_.problems = units_.take_problems();
+    SQUENV_TRY(end_fragment());
+    SQUENV_TRY(pipeline_.finish());
+    return std::move(stored_);
+}
+
+Status Store::store(const Unit& unit) {
+    progress_.bytes_done += unit.hole_bytes;
+    for (const Segment& segment : unit.segments) {
+        Content& content = contents_.files[segment.content];
+        progress_.bytes_done += segment.size_bytes;
+        if (segment.offset + segment.size_bytes == content.size_bytes) ++progress_.files_done;
+        if (segment.has_failed) {
+            content.has_failed = true;
+            continue;
+        }
+        if (segment.is_whole)
+            SQUENV_TRY(store_whole(unit, segment));
+        else {
+            add_to_hash(segment, unit.bytes(segment));
+            SQUENV_TRY(store_blocks(unit, segment));
+        }
+    }
+    return {};
+}
+
+void Store::add_to_hash(const Segment& segment, ByteView bytes) {
+    if (!has_hashes_) return;
+    if (segment.is_whole || hashed_content_ != segment.content)
+        hash_.emplace(hasher_, options_.block_size);
+    hashed_content_ = segment.content;
+    hash_->add(segment.offset, bytes);
+    stored_.hashes[segment.content] = hash_->result();
+}
+
+Status Store::store_whole(const Unit& unit, const Segment& segment) {
+    Content& content = contents_.files[segment.content];
+    const ByteView bytes = unit.bytes(segment);
+    if (bytes.empty()) return {};
+    add_to_hash(segment, bytes);
+    if (options_.has_duplicates_removed) {
+        content.same_as =
+            duplicates_.find_or_add(segment.hash, content.size_bytes, segment.content);
+        if (content.same_as != kNoContent) return {};
+    }
+    if (options_.has_fragments && bytes.size() < options_.block_size && !is_all_zero(bytes))
+        return add_to_fragment(content, bytes);
+    return store_blocks(unit, segment);
+}
+
+Status Store::store_blocks(const Unit& unit, const Segment& segment) {
+    const Content& content = contents_.files[segment.content];
+    const ByteView bytes = unit.bytes(segment);
+    for (std::size_t at = 0; at < bytes.size(); at += options_.block_size) {
+        const ByteView block =
+            bytes.subspan(at, std::min<std::size_t>(options_.block_size, bytes.size() - at));
+        if (is_all_zero(block)) continue;
+        BlockTarget target;
+        target.content = segment.content;
+        target.word = content.first_word + (segment.offset + at) / options_.block_size;
+        SQUENV_TRY(pipeline_.submit(block, unit.buffer, target));
+    }
+    return {};
+}
+
+Status Store::add_to_fragment(Content& content, ByteView bytes) {
+    if (fragment_size_ + bytes.size() > options_.block_size) SQUENV_TRY(end_fragment());
+    if (!fragment_) fragment_ = fragment_buffers_.acquire();
+    std::memcpy(fragment_.get() + fragment_size_, bytes.data(), bytes.size());
+    content.fragment = fragment_index_;
+    content.fragment_offset = static_cast<std::uint32_t>(fragment_size_);
+    fragment_size_ += bytes.size();
+    return {};
+}
+
+Status Store::end_fragment() {
+    if (fragment_size_ == 0) return {};
+    BlockTarget target;
+    target.is_fragment = true;
+    const ByteView bytes(fragment_.get(), fragment_size_);
+    SQUENV_TRY(pipeline_.submit(bytes, std::move(fragment_), target));
+    fragment_ = nullptr;
+    fragment_size_ = 0;
+    ++fragment_index_;
+    return {};
+}
+
+void Store::note(const WrittenBlock& block) {
+    if (block.target.is_fragment) {
+        contents_.fragments.push_back({block.position, block.stored});
+    } else {
+        Content& content = contents_.files[block.target.content];
+        if (content.start == 0) content.start = block.position;
+        contents_.words[block.target.word] = format::encode_block_word(block.stored);
+    }
+    if (options_.has_appendix)
+        stored_.digests.push_back({block.position, block.stored.size_bytes, block.digest});
+    bytes_written_.store(block.position + block.stored.size_bytes, std::memory_order_relaxed);
+}
+
+void Store::report() {
+    if (!options_.progress) return;
+    progress_.bytes_written = bytes_written_.load(std::memory_order_relaxed);
+    options_.progress(progress_);
+}
+
+}  // namespace
+
+Result<Stored> store_contents(const Source& source, const Tree& tree, Contents& contents,
+                              const Options& options, const codec::Compressor* compressor,
+                              const FileHasher& hasher, bool has_hashes, ImageWriter& writer) {
+    if (options.has_duplicates_removed)
+        SQUENV_TRY(find_large_duplicates(source, tree, contents, options, hasher));
+    Store store(source, tree, contents, options, compressor, hasher, has_hashes, writer);
+    SQUENV_TRY_ASSIGN(Stored stored, store.run());
+    for (Content& content : contents.files) {
+        if (content.same_as == kNoContent) continue;
+        ++stored.duplicate_files;
+        stored.duplicate_bytes += content.size_bytes;
+        if (!contents.files[content.same_as].has_failed || content.has_failed) continue;
+        content.has_failed = true;
+        stored.problems.push_back({tree.path_of(content.node),
+                                   "shares its data with a file that could not be read: " +
+                                       tree.path_of(contents.files[content.same_as].node)});
+    }
+    return stored;
+}
+
+}  // namespace squenv::pack

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "pack/tree.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace squenv::pack {
+
+namespace {
+constexpr std::size_t kChunkSize = 64U << 10;
+}
+
+const char* TextArena::store(std::string_view text) {
+    if (chunks_.empty() || capacity_ - used_ < text.size()) {
+        capacity_ = std::max(kChunkSize, text.size());
+        chunks_.push_back(std::make_unique_for_overwrite<char[]>(capacity_));
+        used_ = 0;
+    }
+    char* place = chunks_.back().get() + used_;
+    if (!text.empty()) std::memcpy(place, text.data(), text.size());
+    used_ += text.size();
+    return place;
+}
+
+void TextArena::adopt(TextArena&& other) {
+    // The last chunk stays last: it is the one with room.
+    if (chunks_.empty()) {
+        *this = std::move(other);
+    } else {
+        chunks_.insert(chunks_.begin(), std::make_move_iterator(other.chunks_.begin()),
+                       std::make_move_iterator(other.chunks_.end()));
+    }
+    other = TextArena{};
+}
+
+std::optional<format::InodeType> type_of(std::uint32_t mode) {
+    using format::InodeType;
+    switch (mode & S_IFMT) {
+        case S_IFDIR: return InodeType::directory;
+        case S_IFREG: return InodeType::file;
+        case S_IFLNK: return InodeType::symlink;
+        case S_IFBLK: return InodeType::block_device;
+        case S_IFCHR: return InodeType::char_device;
+        case S_IFIFO: return InodeType::fifo;
+        case S_IFSOCK: return InodeType::socket;
+        default: return std::nullopt;
+    }
+}
+
+std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
+    return (minor & 0xFF) | (major << 8) | ((minor & ~0xFFU) << 12);
+}
+
+std::string Tree::path_of(NodeId id) const {
+    if (id == kRootNode) return ".";
+    std::vector<NodeId> steps;
+    for (NodeId at = id; at != kRootNode; at = nodes[at].parent) steps.push_back(at);
+    std::string path;
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+        if (!path.empty()) path += '/';
+        path += nodes[*step].name_view();
+    }
+    return path;
+}
+
+}  // namespace squenv::pack

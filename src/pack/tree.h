@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// The tree to be packed, as a source described it: one compact record per inode or link, so that a
+// million files stay far below the memory of one buffer pool. Knows nothing of the image.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/inode.h"
+
+namespace squenv::pack {
+
+using NodeId = std::uint32_t;
+inline constexpr NodeId kNoNode = 0xFFFFFFFF;
+inline constexpr NodeId kRootNode = 0;
+inline constexpr std::uint32_t kNoXattrs = 0xFFFFFFFF;
+inline constexpr std::uint32_t kNoContent = 0xFFFFFFFF;
+
+/// Text that lives as long as the arena; nothing is freed alone. Not thread-safe.
+class TextArena {
+  public:
+    [[nodiscard]] const char* store(std::string_view text);
+    /// Takes over what `other` holds.
+    void adopt(TextArena&& other);
+
+  private:
+    std::vector<std::unique_ptr<char[]>> chunks_;
+    std::size_t used_ = 0;
+    std::size_t capacity_ = 0;  ///< of the last chunk
+};
+
+/// One directory entry. Children of a directory lie behind each other, sorted by name.
+struct Node {
+    const char* name = nullptr;    ///< in the tree's arena, not terminated
+    const char* target = nullptr;  ///< symlinks, `size_bytes` long
+    std::uint64_t size_bytes = 0;  ///< files and symlinks
+    std::uint64_t source_inode = 0;
+    std::int64_t mtime_seconds = 0;
+    std::uint32_t mtime_nanoseconds = 0;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::uint32_t source_device = 0;  ///< index into Tree::devices
+    std::uint32_t device = 0;         ///< device files: as new_encode_dev() of Linux writes it
+    NodeId parent = kNoNode;
+    NodeId first_child = kNoNode;
+    std::uint32_t child_count = 0;
+    NodeId same_inode_as = kNoNode;  ///< hard links: the entry that stands for the inode
+    std::uint32_t xattrs = kNoXattrs;    ///< index into the xattr sets
+    std::uint32_t content = kNoContent;  ///< regular files: index into the contents
+    std::uint32_t inode_number = 0;      ///< given by the tables pass
+    std::uint32_t link_count = 0;        ///< entries in the image; given by the tables pass
+    std::uint16_t mode = 0;              ///< permission bits
+    format::InodeType type = format::InodeType::file;
+    std::uint8_t name_size = 0;
+    bool has_holes = false;        ///< fewer bytes are allocated than the size says
+    bool is_hard_linked = false;   ///< the source counts several links
+    bool is_left_out = false;
+
+    [[nodiscard]] std::string_view name_view() const { return {name, name_size}; }
+};
+
+/// Filled by one source, then changed only by the passes, one after the other.
+struct Tree {
+    std::deque<Node> nodes;  ///< [0] is the root; a deque does not copy a million nodes to grow
+    std::vector<std::uint64_t> devices;
+    TextArena text;
+
+    [[nodiscard]] Node& at(NodeId id) { return nodes[id]; }
+    [[nodiscard]] const Node& at(NodeId id) const { return nodes[id]; }
+    /// "lib/python3.11/os.py"; "." for the root.
+    [[nodiscard]] std::string path_of(NodeId id) const;
+    /// The entry that carries the inode: `id`, or the one it is a hard link to.
+    [[nodiscard]] NodeId inode_of(NodeId id) const {
+        return nodes[id].same_inode_as == kNoNode ? id : nodes[id].same_inode_as;
+    }
+    /// False for what could not be read, by whatever name it was met.
+    [[nodiscard]] bool is_packed(NodeId id) const {
+        return !nodes[id].is_left_out && !nodes[inode_of(id)].is_left_out;
+    }
+};
+
+/// The type behind the S_IFMT bits of a mode; nothing for what squashfs does not know.
+[[nodiscard]] std::optional<format::InodeType> type_of(std::uint32_t mode);
+
+/// A device number as Linux stores it in 32 bits: 12 of major, 20 of minor.
+[[nodiscard]] std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor);
+
+/// Visits the directories below and including the root, every directory after all directories
+/// inside it; those left out are skipped. No recursion: depth costs heap, not stack.
+template <class Visit>
+void for_each_directory_children_first(const Tree& tree, Visit&& visit) {
+    struct Level {
+        NodeId directory;
+        std::uint32_t next_child;
+    };
+    std::vector<Level> levels{{kRootNode, 0}};
+    while (!levels.empty()) {
+        Level& top = levels.back();
+        const Node& directory = tree.at(top.directory);
+        if (top.next_child == directory.child_count) {
+            const NodeId done = top.directory;
+            levels.pop_back();
+            visit(done);
+            continue;
+        }
+        const NodeId child = directory.first_child + top.next_child++;
+        const Node& node = tree.at(child);
+        if (node.type == format::InodeType::directory && !node.is_left_out)
+            levels.push_back({child, 0});
+    }
+}
+
+}  // namespace squenv::pack

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "venv/environment.h"
+
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <sstream>
+
+#include "venv/walk.h"
+
+namespace squenv::venv {
+
+namespace {
+
+std::string trim(const std::string& text) {
+    const auto begin = text.find_first_not_of(" \t\r");
+    if (begin == std::string::npos) return {};
+    return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+/// "lib/python3.11", the only one or the one that fits the version.
+std::string find_library(const std::string& root, const std::string& version) {
+    const auto entries = list_directory(root + "/lib");
+    if (!entries) return {};
+    std::string found;
+    for (const WalkEntry& entry : *entries) {
+        if (entry.kind != Kind::directory) continue;
+        if (!entry.name.starts_with("python") && !entry.name.starts_with("pypy")) continue;
+        const bool fits = entry.name.starts_with("python") &&
+                          version.starts_with(entry.name.substr(6) + '.');
+        if (found.empty() || fits) found = "lib/" + entry.name;
+    }
+    return found;
+}
+
+Result<int> run(const std::vector<std::string>& command) {
+    std::vector<char*> arguments;
+    for (const std::string& argument : command)
+        arguments.push_back(const_cast<char*>(argument.c_str()));
+    arguments.push_back(nullptr);
+    pid_t child = 0;
+    const int error =
+        ::posix_spawn(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
+    if (error != 0) return fail_errno(error, command[0]);
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return fail_errno(errno, command[0]);
+    if (!WIFEXITED(status))
+        return fail(Errc::internal, command[0] + ": killed while it compiled the modules");
+    return WEXITSTATUS(status);
+}
+
+}  // namespace
+
+Environment parse_config(const std::string& text) {
+    Environment environment;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        const auto equals = line.find('=');
+        if (equals == std::string::npos) continue;
+        const std::string key = lower(trim(line.substr(0, equals)));
+        const std::string value = trim(line.substr(equals + 1));
+        // virtualenv and uv write version_info, venv writes version.
+        if (key == "version" || key == "version_info")
+            environment.python_version = value;
+        else if (key == "home")
+            environment.home = value;
+        else if (key == "relocatable")
+            environment.is_relocatable = lower(value) == "true";
+    }
+    return environment;
+}
+
+Result<std::optional<Environment>> recognise(const std::string& root) {
+    constexpr std::size_t kMaxConfig = 64U << 10;
+    struct stat info {};
+    const std::string path = root + "/pyvenv.cfg";
+    if (::stat(path.c_str(), &info) != 0) {
+        if (errno == ENOENT || errno == ENOTDIR) return std::optional<Environment>();
+        return fail_errno(errno, path);
+    }
+    const auto text = read_head(path, kMaxConfig);
+    if (!text) return fail(Errc::denied, path + ": cannot be read");
+    Environment environment = parse_config(*text);
+    environment.root = root;
+    environment.library = find_library(root, environment.python_version);
+    return std::optional(std::move(environment));
+}
+
+Result<bool> compile(const Environment& environment) {
+    const std::string python = environment.root + "/bin/python";
+    if (::access(python.c_str(), X_OK) != 0)
+        return fail_errno(errno, python, "compile the modules yourself, or pack without --compile");
+    SQUENV_TRY_ASSIGN(const int status,
+                      run({python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
+                           "unchecked-hash", join(environment.root, environment.library)}));
+    return status == 0;
+}
+
+}  // namespace squenv::venv

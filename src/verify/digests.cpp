@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "verify/digests.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "appendix/appendix.h"
+#include "image/walk.h"
+
+namespace squenv::verify {
+
+namespace {
+
+using appendix::BlockDigest;
+
+/// No packer records larger pieces: a data block or a piece of a table.
+constexpr std::uint32_t kLargestPiece = format::kMaxBlockSize;
+
+Error damage(std::string context) {
+    return Error{Errc::corrupt, 0, std::move(context), {}};
+}
+
+Status compare(const image::Image& image, const BlockDigest& expected, ByteVector& buffer) {
+    if (expected.size_bytes > kLargestPiece)
+        return fail(Errc::corrupt, "appendix: a digest of an impossible range");
+    buffer.resize(expected.size_bytes);
+    SQUENV_TRY(image.source().read_exact(expected.position, buffer));
+    if (appendix::digest_of(buffer) != expected.digest)
+        return fail(Errc::corrupt, "differs from its recorded digest");
+    return {};
+}
+
+/// The ranges whose bytes are not what was packed, by position.
+std::vector<BlockDigest> find_damage(const image::Image& image,
+                                     const std::vector<BlockDigest>& digests, unsigned threads) {
+    std::atomic<std::size_t> next{0};
+    std::mutex mutex;  // protects damaged
+    std::vector<BlockDigest> damaged;
+    const auto work = [&] {
+        ByteVector buffer;
+        for (std::size_t i = next++; i < digests.size(); i = next++) {
+            if (compare(image, digests[i], buffer)) continue;
+            std::lock_guard lock(mutex);
+            damaged.push_back(digests[i]);
+        }
+    };
+    {
+        std::vector<std::jthread> helpers;
+        for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+        work();
+    }
+    std::sort(damaged.begin(), damaged.end(), [](const BlockDigest& a, const BlockDigest& b) {
+        return a.position < b.position;
+    });
+    return damaged;
+}
+
+/// Index of the range that holds `position`, or nothing.
+std::optional<std::size_t> range_at(const std::vector<BlockDigest>& ranges,
+                                    std::uint64_t position) {
+    const auto after = std::upper_bound(
+        ranges.begin(), ranges.end(), position,
+        [](std::uint64_t value, const BlockDigest& range) { return value < range.position; });
+    if (after == ranges.begin()) return std::nullopt;
+    const auto range = after - 1;
+    if (position - range->position >= range->size_bytes) return std::nullopt;
+    return static_cast<std::size_t>(range - ranges.begin());
+}
+
+/// Says which files the damaged ranges belong to.
+std::vector<Error> name_files(const image::Image& image, const std::vector<BlockDigest>& damaged) {
+    std::vector<Error> errors;
+    std::set<std::size_t> named;
+    image::WalkVisitor visitor;
+    visitor.enter = [&](const std::string& path, const image::Inode& inode) {
+        if (!inode.is_file()) return true;
+        bool is_damaged = false;
+        // An unreadable list shows in the check of the content.
+        (void)image.data().visit_places(inode, [&](const image::BlockPlace& place) {
+            if (const auto range = range_at(damaged, place.position)) {
+                named.insert(*range);
+                is_damaged = true;
+            }
+        });
+        if (is_damaged)
+            errors.push_back(damage(path + ": stored bytes differ from their recorded digest"));
+        return true;
+    };
+    visitor.failed = [](const std::string&, const Error&) { return true; };
+    image::walk(image, image.root(), visitor);
+    for (std::size_t i = 0; i < damaged.size(); ++i)
+        if (!named.contains(i))
+            errors.push_back(damage(
+                fmt::format("metadata at {}: {} bytes differ from their recorded digest",
+                            damaged[i].position, damaged[i].size_bytes)));
+    return errors;
+}
+
+}  // namespace
+
+std::vector<Error> check_digests(const image::Image& image, unsigned threads) {
+    const auto read = [&image](std::uint64_t position, MutableBytes out) {
+        return image.source().read_exact(position, out);
+    };
+    const auto appendix =
+        appendix::load(image.superblock().bytes_used, image.source().size_bytes(), read);
+    if (!appendix) return {appendix.error()};
+    if (!*appendix) return {};
+    const auto damaged = find_damage(image, (*appendix)->digests, threads);
+    return damaged.empty() ? std::vector<Error>() : name_files(image, damaged);
+}
+
+}  // namespace squenv::verify

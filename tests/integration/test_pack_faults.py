@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""What the packer promises when things go wrong: the old image or none, and every file named."""
+import glob
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from pack_support import IS_ROOT, MAGIC, PACK, digest, names_in, pack, run
+
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="needs root to mount or to change the user")
+AS_USER = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"] if IS_ROOT else []
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """About 40 MB that do not compress, so that writing never ends early."""
+    root = tmp_path_factory.mktemp("faults") / "tree"
+    root.mkdir()
+    rng = random.Random(11)
+    for i in range(300):
+        (root / f"small-{i}").write_bytes(rng.randbytes(30_000))
+    for i in range(6):
+        (root / f"large-{i}").write_bytes(rng.randbytes(5_000_000))
+    return root
+
+
+def files_with_magic(directory):
+    found = []
+    for path in glob.glob(os.path.join(directory, "*")):
+        with open(path, "rb") as file:
+            if file.read(4) == MAGIC:
+                found.append(os.path.basename(path))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_kill_at_random_points(tree, tmp_path, number, old):
+    image = tmp_path / "image"
+    before = None
+    if old:
+        image.write_bytes(MAGIC + b"the image from before")
+        before = image.read_bytes()
+    pack(tree, tmp_path / "complete")
+    complete = digest(tmp_path / "complete")
+    os.unlink(tmp_path / "complete")
+    rng = random.Random(int(number) + old)
+    killed = 0
+    for _ in range(26):
+        child = subprocess.Popen([PACK, "-q", tree, "-o", image, "-f"], stderr=subprocess.PIPE)
+        time.sleep(rng.uniform(0.001, 0.35))
+        child.send_signal(number)
+        _, message = child.communicate(timeout=20)
+        temporary = glob.glob(str(image) + ".tmp.*")
+        if child.returncode == 0:
+            # It was faster: the image is there and complete.
+            assert digest(image) == complete
+            os.unlink(image)
+            if old:
+                image.write_bytes(before)
+            continue
+        killed += 1
+        if number == signal.SIGKILL:
+            for path in temporary:
+                with open(path, "rb") as file:
+                    assert file.read(4) != MAGIC or digest(path) == complete
+                os.unlink(path)
+        else:
+            assert temporary == [] and (child.returncode < 0 or message != b"")
+        if image.exists() and digest(image) == complete:
+            assert number == signal.SIGKILL  # after the rename
+            os.unlink(image)
+            if old:
+                image.write_bytes(before)
+        assert files_with_magic(tmp_path) == (["image"] if old else [])
+        assert not old or image.read_bytes() == before
+    assert killed > 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    point = tmp_path / "disk"
+    point.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=1M", "none", point)
+    yield point
+    run("umount", point)
+
+
+@needs_root
+def test_full_disk_at_every_write(tree, small_disk, tmp_path):
+    pack(tree, tmp_path / "complete")
+    size = os.stat(tmp_path / "complete").st_size
+    image = small_disk / "image"
+    image.write_bytes(MAGIC + b"old")
+    for room in [4096, 65536, *range(1 << 20, size - 65536, 2_500_000), size - 65536]:
+        run("mount", "-o", f"remount,size={room}", small_disk)
+        done = pack(tree, image, check=False)
+        assert done.returncode == 1, room
+        assert b"No space left" in done.stderr
+        assert os.listdir(small_disk) == ["image"] and image.read_bytes() == MAGIC + b"old"
+    run("mount", "-o", f"remount,size={size + (1 << 20)}", small_disk)
+    pack(tree, image)
+    assert digest(image) == digest(tmp_path / "complete")
+
+
+def mutate(path, stop, change):
+    while not stop.is_set():
+        change(path)
+        time.sleep(0.0005)
+
+
+def grow(path):
+    with open(path, "ab") as file:
+        file.write(b"more")
+
+
+def shrink(path):
+    os.truncate(path, max(0, os.stat(path).st_size - 1000))
+
+
+def rewrite(path):
+    with open(path, "r+b") as file:
+        file.write(b"changed")
+
+
+def vanish(path):
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+@pytest.mark.parametrize("change", [grow, shrink, rewrite, vanish])
+def test_source_that_changes_is_named(tree, tmp_path, change):
+    """`late` is packed long after the scan saw it; it changes all the time."""
+    victim = tree / "zz-late"
+    victim.write_bytes(os.urandom(900_000))
+    stop = threading.Event()
+    thread = threading.Thread(target=mutate, args=(victim, stop, change))
+    packer = subprocess.Popen([PACK, "-q", tree, "-o", tmp_path / "image", "--jobs", "1",
+                               "--codec", "xz"], stderr=subprocess.PIPE)
+    time.sleep(0.3)
+    thread.start()
+    _, message = packer.communicate(timeout=120)
+    stop.set()
+    thread.join()
+    vanish(victim)
+    assert packer.returncode == 1
+    assert b"zz-late: " in message
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def forbidding(tmp_path):
+    root = tmp_path / "forbidding"
+    (root / "closed").mkdir(parents=True)
+    (root / "readable").write_text("x")
+    (root / "closed" / "inside").write_text("x")
+    (root / "secret").write_text("x")
+    (root / "secret-large").write_bytes(b"x" * 3_000_000)
+    os.link(root / "secret", root / "secret-link")
+    for name in ("secret", "secret-large", "closed"):
+        os.chmod(root / name, 0)
+    out = tmp_path / "out"
+    out.mkdir()
+    for path in [tmp_path, root, out]:
+        os.chmod(path, 0o777)
+    directory = tmp_path
+    while str(directory) != "/tmp" and directory.parent != directory:
+        os.chmod(directory, 0o755 | os.stat(directory).st_mode)
+        directory = directory.parent
+    yield root, out
+    os.chmod(root / "closed", 0o755)
+
+
+@needs_root
+def test_unreadable_files_are_named(forbidding):
+    root, out = forbidding
+    done = run(*AS_USER, PACK, "-q", root, "-o", out / "image", check=False)
+    assert done.returncode == 1
+    message = done.stderr.decode()
+    assert "closed: Permission denied" in message and "--ignore-unreadable" in message
+    assert os.listdir(out) == []
+    os.chmod(root / "closed", 0o755)
+    done = run(*AS_USER, PACK, "-q", root, "-o", out / "image", check=False)
+    message = done.stderr.decode()
+    assert "secret: Permission denied" in message
+    assert "secret-large: Permission denied" in message
+    assert os.listdir(out) == []
+
+
+@needs_root
+def test_ignored_unreadable_files_are_left_out_and_named(forbidding):
+    root, out = forbidding
+    done = run(*AS_USER, PACK, root, "-o", out / "image", "--ignore-unreadable")
+    message = done.stderr.decode()
+    for name in ("closed", "secret", "secret-large"):
+        assert f"{name}: Permission denied; left out" in message
+    assert names_in(out / "image") == ["readable"]
+
+
+def test_output_that_exists_is_kept(tmp_path):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "image").write_text("precious")
+    done = run(PACK, tmp_path / "tree", "-o", tmp_path / "image", check=False)
+    assert done.returncode == 1 and b"--force" in done.stderr
+    assert (tmp_path / "image").read_text() == "precious"
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "tree").mkdir()
+    for output in (tmp_path / "missing" / "image", tmp_path / "tree", "/proc/image"):
+        done = run(PACK, "-f", tmp_path / "tree", "-o", output, check=False)
+        assert done.returncode != 0 and done.stderr, output
+
+
+@pytest.mark.parametrize("arguments, status", [
+    (["--codec", "rar"], 2), (["--level", "99"], 2), (["-b", "5000"], 2), (["-b", "2M"], 2),
+    (["--owner", "me"], 2), (["--jobs", "0"], 2), (["--mtime", "-1"], 2), (["--unknown"], 2),
+    (["--memory", "lots"], 2), (["--exclude-from", "/nonexistent"], 1), (["--compile"], 2)])
+def test_wrong_options(tmp_path, arguments, status):
+    (tmp_path / "tree").mkdir()
+    done = run(PACK, tmp_path / "tree", *arguments, check=False)
+    assert done.returncode == status, done.stderr
+    assert done.stderr and not (tmp_path / "tree.squashfs").exists()
+
+
+def test_source_that_is_missing(tmp_path):
+    for source in (tmp_path / "nothing", "/dev/null"):
+        done = run(PACK, source, "-o", tmp_path / "image", check=False)
+        assert done.returncode != 0 and os.fsencode(source) in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@needs_root
+def test_attributes_that_do_not_fit(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("x")
+    try:
+        # u::rw- g::r-- u:1000:r-- m::r-- o::r--
+        os.setxattr(tree / "file", "system.posix_acl_access", bytes.fromhex(
+            "0200000001000600ffffffff02000400e803000004000400ffffffff10000400ffffffff20000400ffffffff"))
+    except OSError as error:
+        pytest.skip(f"no ACLs here: {error}")
+    done = run(PACK, tree, "-o", tmp_path / "image")
+    assert b"1 extended attributes such as system.posix_acl_access" in done.stderr
+    done = run(PACK, "--strict", tree, "-o", tmp_path / "strict", check=False)
+    assert done.returncode == 1 and not (tmp_path / "strict").exists()
+
+
+@needs_root
+def test_too_many_owners(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for i in range(33000):
+        path = tree / str(i)
+        path.touch()
+        os.chown(path, 100000 + i, 200000 + i)
+    done = run(PACK, "-q", tree, "-o", tmp_path / "image", check=False)
+    assert done.returncode == 1 and b"--owner" in done.stderr
+    pack(tree, tmp_path / "image", "--owner", "root")
+
+
+def test_times_out_of_range_are_clamped(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "early").touch()
+    os.utime(tree / "early", (0, -86400))
+    done = run(PACK, tree, "-o", tmp_path / "image")
+    assert b"1 times" in done.stderr
+    listing = run("unsquashfs", "-lln", tmp_path / "image", env=dict(os.environ, TZ="UTC")).stdout
+    assert b"1970-01-01 00:00 squashfs-root/early" in listing

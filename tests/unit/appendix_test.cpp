@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "appendix/appendix.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "appendix/manifest.h"
+#include "base/little_endian.h"
+
+namespace squenv::appendix {
+namespace {
+
+Appendix example() {
+    Appendix appendix;
+    appendix.manifest.mount_point = "/home/user/.venv";
+    appendix.manifest.tool_version = "0.1.0";
+    appendix.manifest.codec = "zstd";
+    appendix.manifest.level = 3;
+    appendix.manifest.block_size = 131072;
+    appendix.manifest.python_version = "3.11.2";
+    appendix.manifest.python_home = "/usr/bin";
+    appendix.manifest.is_relocatable = true;
+    appendix.hot_paths = {"lib/a.pyc", "lib/b.so"};
+    appendix.digests = {{0, 100, digest_of(as_bytes("a"))},
+                        {100, 70000, digest_of(as_bytes("b"))},
+                        {std::uint64_t{1} << 40, 1, digest_of(as_bytes("c"))}};
+    return appendix;
+}
+
+/// An image of `used` zero bytes with `appendix` behind it.
+ByteVector image_with(const ByteVector& appendix, std::uint64_t used) {
+    ByteVector image(position_of(used));
+    append(image, appendix);
+    return image;
+}
+
+ReadExact reader_of(const ByteVector& image) {
+    return [&image](std::uint64_t position, MutableBytes out) -> Status {
+        if (position > image.size() || out.size() > image.size() - position)
+            return fail(Errc::io, "behind the end");
+        std::memcpy(out.data(), image.data() + position, out.size());
+        return {};
+    };
+}
+
+TEST(Appendix, ComesBackAsItWas) {
+    const auto parsed = parse(encode(example()));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(*parsed, example());
+    const auto empty = parse(encode(Appendix{}));
+    ASSERT_TRUE(empty);
+    EXPECT_EQ(*empty, Appendix{});
+}
+
+TEST(Appendix, IsFoundBehindTheImage) {
+    for (const std::uint64_t used : {96U, 4095U, 4096U, 4097U, 10000U}) {
+        const ByteVector image = image_with(encode(example()), used);
+        const auto loaded = load(used, image.size(), reader_of(image));
+        ASSERT_TRUE(loaded) << loaded.error().message();
+        ASSERT_TRUE(*loaded);
+        EXPECT_EQ(**loaded, example());
+    }
+}
+
+TEST(Appendix, ImagesWithoutOneHaveNone) {
+    for (const std::size_t extra : {0U, 1U, 79U, 4096U}) {
+        const ByteVector image(8192 + extra);
+        const auto loaded = load(5000, image.size(), reader_of(image));
+        ASSERT_TRUE(loaded);
+        EXPECT_FALSE(*loaded);
+    }
+}
+
+TEST(Appendix, EveryDamagedByteIsNoticed) {
+    const ByteVector good = encode(example());
+    for (std::size_t i = 8; i < good.size(); ++i) {
+        ByteVector bad = good;
+        bad[i] ^= std::byte{0x20};
+        EXPECT_FALSE(parse(bad)) << i;
+    }
+    for (std::size_t size = kHeaderSize; size < good.size(); ++size)
+        EXPECT_FALSE(parse(ByteView(good).first(size))) << size;
+}
+
+TEST(Appendix, ImpossibleSizesAreRefusedWithoutAllocating) {
+    for (const std::size_t field : {16U, 24U, 32U}) {
+        ByteVector bytes = encode(example());
+        const Le64 huge(~std::uint64_t{0} / 2);
+        std::memcpy(bytes.data() + field, &huge, sizeof huge);
+        const ByteVector image = image_with(bytes, 96);
+        EXPECT_FALSE(load(96, image.size(), reader_of(image)));
+    }
+}
+
+TEST(Appendix, RandomBytesBehindTheMagicDoNoHarm) {
+    std::mt19937 random(1);
+    for (int round = 0; round < 3000; ++round) {
+        ByteVector bytes = encode(example());
+        for (std::size_t i = 8; i < bytes.size(); ++i)
+            if (random() % 16 == 0) bytes[i] = static_cast<std::byte>(random());
+        EXPECT_FALSE(parse(bytes));
+    }
+}
+
+TEST(Manifest, IgnoresWhatItDoesNotKnow) {
+    const auto manifest = parse_manifest(R"({"mount_point": "/a", "later": [1, {}], "python": 3})");
+    ASSERT_TRUE(manifest);
+    EXPECT_EQ(manifest->mount_point, "/a");
+    EXPECT_EQ(manifest->python_version, "");
+}
+
+TEST(Manifest, RefusesWhatIsNoObject) {
+    for (const char* text : {"", "[]", "1", "{", "nonsense", "{\"mount_point\":\"\\u0000\"}"})
+        EXPECT_FALSE(parse_manifest(text)) << text;
+    EXPECT_FALSE(parse_manifest(std::string(100000, '[')));
+    EXPECT_FALSE(parse_manifest("{\"a\":" + std::string(100000, '[')));
+}
+
+TEST(Manifest, KeepsPathsThatAreNotUtf8Readable) {
+    Manifest manifest;
+    manifest.mount_point = "/home/\xff";
+    EXPECT_TRUE(parse_manifest(encode_manifest(manifest)));
+}
+
+}  // namespace
+}  // namespace squenv::appendix

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "base/little_endian.h"
+#include "pack/block_pipeline.h"
+#include "pack/content_hash.h"
+#include "pack/directory_table.h"
+#include "pack/duplicates.h"
+#include "pack/image_writer.h"
+#include "pack/inode_table.h"
+#include "pack/order.h"
+#include "pack/tree_builder.h"
+#include "pack/xattr_table.h"
+
+namespace squenv::pack {
+namespace {
+
+using format::InodeType;
+namespace fs = std::filesystem;
+
+class TemporaryDirectory {
+  public:
+    TemporaryDirectory() {
+        std::string name = (fs::temp_directory_path() / "squenv-unit-XXXXXX").string();
+        path_ = ::mkdtemp(name.data());
+    }
+    ~TemporaryDirectory() { fs::remove_all(path_); }
+    [[nodiscard]] std::string operator/(const std::string& name) const {
+        return (path_ / name).string();
+    }
+    [[nodiscard]] std::size_t count() const {
+        return static_cast<std::size_t>(
+            std::distance(fs::directory_iterator(path_), fs::directory_iterator()));
+    }
+
+  private:
+    fs::path path_;
+};
+
+std::string contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Tree tree_of(const std::vector<std::string>& files) {
+    TreeBuilder builder;
+    for (const auto& path : files) (*builder.at(path))->type = InodeType::file;
+    return builder.build();
+}
+
+std::vector<std::string> ordered(const Tree& tree) {
+    std::vector<std::string> paths;
+    for (const NodeId id : order_files(tree)) paths.push_back(tree.path_of(id));
+    return paths;
+}
+
+TEST(Order, KeepsDirectoriesTogetherByKind) {
+    const Tree tree = tree_of({"lib/b/__init__.py", "lib/b/__pycache__/x.pyc", "lib/a/z.py",
+                               "lib/a/__pycache__/z.pyc", "lib/a/fast.so", "lib/a/data.txt",
+                               "lib/a/readme.md", "bin/run", "lib/a/libz.so.1"});
+    const std::vector<std::string> expected{
+        "lib/a/__pycache__/z.pyc", "lib/b/__pycache__/x.pyc", "lib/a/libz.so.1", "lib/a/fast.so",
+        "lib/a/z.py",              "lib/b/__init__.py",       "bin/run",         "lib/a/readme.md",
+        "lib/a/data.txt",
+    };
+    EXPECT_EQ(ordered(tree), expected);
+}
+
+TEST(Order, DoesNotDependOnTheOrderOfDiscovery) {
+    std::vector<std::string> paths;
+    for (int i = 0; i < 200; ++i)
+        paths.push_back("d" + std::to_string(i % 7) + "/f" + std::to_string(i * 37 % 200) +
+                        (i % 3 == 0 ? ".py" : ".txt"));
+    const auto expected = ordered(tree_of(paths));
+    std::mt19937 random(3);
+    for (int round = 0; round < 5; ++round) {
+        std::shuffle(paths.begin(), paths.end(), random);
+        EXPECT_EQ(ordered(tree_of(paths)), expected);
+    }
+}
+
+TEST(Order, TheFirstNameOfAnInodeStandsForIt) {
+    TreeBuilder builder;
+    for (const char* path : {"z/link", "a/link", "m"}) {
+        Node* node = *builder.at(path);
+        node->type = InodeType::file;
+        node->source_inode = 5;
+        node->is_hard_linked = true;
+    }
+    Tree tree = builder.build();
+    resolve_hard_links(tree);
+    ASSERT_EQ(order_files(tree).size(), 1U);
+    Tree copy = std::move(tree);
+    EXPECT_EQ(copy.path_of(order_files(copy)[0]), "m");
+    EXPECT_EQ(number_inodes(copy), 4U);  // root, a, z and the file
+}
+
+TEST(TreeBuilder, RefusesNamesThatLeaveTheTree) {
+    TreeBuilder builder;
+    EXPECT_FALSE(builder.at("a/../b"));
+    EXPECT_FALSE(builder.at(".."));
+    EXPECT_FALSE(builder.at(std::string(256, 'x')));
+    EXPECT_FALSE(builder.at(std::string_view("a\0b", 3)));
+    EXPECT_TRUE(builder.at("./a//b/"));
+    ASSERT_NE(builder.find("a/b"), nullptr);
+    (*builder.at("file"))->type = InodeType::file;
+    EXPECT_FALSE(builder.at("file/inside"));
+}
+
+TEST(Duplicates, EqualHashAndSizeAreFound) {
+    DuplicateIndex index(2);
+    std::mt19937_64 random(1);
+    std::vector<Hash128> hashes(5000);
+    for (std::uint32_t i = 0; i < hashes.size(); ++i) {
+        hashes[i] = {random() % 16, random()};  // crowded on purpose
+        EXPECT_EQ(index.find_or_add(hashes[i], 7, i), kNoContent);
+    }
+    for (std::uint32_t i = 0; i < hashes.size(); ++i) {
+        EXPECT_EQ(index.find_or_add(hashes[i], 7, 1), i);
+    }
+    EXPECT_EQ(index.find_or_add(hashes[0], 8, 9), kNoContent);
+}
+
+TEST(ContentHash, ZerosMayBeLeftOut) {
+    const FileHasher hasher;
+    ByteVector data(3 * 4096);
+    data[0] = std::byte{1};
+    data[9000] = std::byte{2};
+    ContentHash whole(hasher, 4096);
+    whole.add(0, data);
+    ContentHash sparse(hasher, 4096);
+    sparse.add(0, ByteView(data).first(4096));
+    sparse.add(8192, ByteView(data).subspan(8192));
+    EXPECT_EQ(whole.result(), sparse.result());
+    ContentHash moved(hasher, 4096);
+    moved.add(4096, ByteView(data).first(4096));
+    moved.add(8192, ByteView(data).subspan(8192));
+    EXPECT_FALSE(whole.result() == moved.result());
+}
+
+TEST(ImageWriter, HasNoMagicUntilItIsSealed) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    auto writer = ImageWriter::create(path, false);
+    ASSERT_TRUE(writer) << writer.error().message();
+    const ByteVector data(10'000'001, std::byte{7});
+    ASSERT_TRUE(writer->append(data));
+    EXPECT_FALSE(fs::exists(path));
+    EXPECT_EQ(contents(writer->temporary_path())[0], '\0');
+    ASSERT_TRUE(writer->align(4096));
+    ASSERT_TRUE(writer->seal(as_bytes("hsqs")));
+    EXPECT_FALSE(fs::exists(path));
+    ASSERT_TRUE(writer->publish());
+    EXPECT_TRUE(contents(path).starts_with("hsqs"));
+    EXPECT_EQ(fs::file_size(path) % 4096, 0U);
+    EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(ImageWriter, LeavesNothingBehindWhenAbandoned) {
+    const TemporaryDirectory directory;
+    {
+        auto writer = ImageWriter::create(directory / "image", false);
+        ASSERT_TRUE(writer);
+        EXPECT_EQ(directory.count(), 1U);
+    }
+    EXPECT_EQ(directory.count(), 0U);
+}
+
+TEST(ImageWriter, DoesNotReplaceWhatAppearedMeanwhile) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    {
+        auto writer = ImageWriter::create(path, false);
+        ASSERT_TRUE(writer);
+        std::ofstream(path) << "precious";
+        ASSERT_TRUE(writer->seal(as_bytes("hsqs")));
+        const auto status = writer->publish();
+        ASSERT_FALSE(status);
+        EXPECT_EQ(status.error().code, Errc::exists);
+    }
+    EXPECT_EQ(contents(path), "precious");
+    EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
+    const TemporaryDirectory directory;
+    auto writer = ImageWriter::create(directory / "image", false);
+    ASSERT_TRUE(writer);
+    const auto compressor = codec::make_compressor(format::CompressorId::zstd, 1, 4096);
+    ASSERT_TRUE(compressor);
+    std::vector<WrittenBlock> written;
+    PipelineSettings settings;
+    settings.compressor = compressor->get();
+    settings.threads = 4;
+    settings.blocks_in_flight = 3;
+    settings.block_size = 4096;
+    settings.has_digests = true;
+    BlockPipeline pipeline(settings, *writer,
+                           [&](const WrittenBlock& block) { written.push_back(block); });
+    std::mt19937 random(1);
+    BufferPool buffers(2, 4096);
+    for (std::uint64_t i = 0; i < 500; ++i) {
+        auto buffer = buffers.acquire();
+        const bool is_random = i % 3 == 0;
+        for (std::size_t at = 0; at < 4096; ++at)
+            buffer[static_cast<std::ptrdiff_t>(at)] =
+                static_cast<std::byte>(is_random ? random() : i);
+        BlockTarget target;
+        target.word = i;
+        ASSERT_TRUE(pipeline.submit({buffer.get(), 4096}, buffer, target));
+    }
+    ASSERT_TRUE(pipeline.finish());
+    ASSERT_EQ(written.size(), 500U);
+    std::uint64_t position = format::kSuperblockSize;
+    for (std::uint64_t i = 0; i < 500; ++i) {
+        EXPECT_EQ(written[i].target.word, i);
+        EXPECT_EQ(written[i].position, position);
+        EXPECT_EQ(written[i].stored.is_compressed, i % 3 != 0);
+        position += written[i].stored.size_bytes;
+    }
+}
+
+TEST(Listing, SplitsRunsWhereItMust) {
+    MetadataWriter table(nullptr);
+    std::vector<std::string> names;
+    std::vector<ListingEntry> entries;
+    for (std::uint32_t i = 0; i < 3000; ++i) names.push_back("n" + std::to_string(100000 + i));
+    for (std::uint32_t i = 0; i < 3000; ++i)
+        entries.push_back({names[i], {i / 1000 * 8194ULL, 0}, i == 1500 ? 90000 : i + 1,
+                           InodeType::file});
+    const auto listing = write_listing(table, entries);
+    ASSERT_TRUE(listing);
+    ASSERT_TRUE(table.finish());
+    EXPECT_EQ(listing->index.size(), listing->size_bytes / 8192);
+    ByteVector plain;
+    const auto& stored = table.bytes();
+    for (std::size_t at = 0; at < stored.size();) {
+        const std::size_t size = load<Le16>(ByteView(stored).subspan(at)).get() & 0x7FFFU;
+        append(plain, ByteView(stored).subspan(at + 2, size));
+        at += size + 2;
+    }
+    ASSERT_EQ(plain.size(), listing->size_bytes);
+    std::size_t seen = 0;
+    std::vector<std::uint32_t> headers;
+    for (std::size_t at = 0; at < plain.size();) {
+        headers.push_back(static_cast<std::uint32_t>(at));
+        const auto header = format::parse_directory_header(ByteView(plain).subspan(at));
+        ASSERT_TRUE(header);
+        at += format::kDirectoryHeaderSize;
+        for (std::uint32_t i = 0; i < header->entry_count; ++i, ++seen) {
+            const auto entry = format::parse_directory_entry(ByteView(plain).subspan(at));
+            ASSERT_TRUE(entry);
+            at += format::kDirectoryEntrySize + entry->name_size;
+            EXPECT_EQ(header->inode_number + static_cast<std::uint32_t>(entry->number_delta),
+                      entries[seen].inode_number);
+            EXPECT_EQ(header->inode_block, entries[seen].inode.block);
+        }
+    }
+    EXPECT_EQ(seen, entries.size());
+    for (const auto& entry : listing->index)
+        EXPECT_TRUE(std::binary_search(headers.begin(), headers.end(), entry.listing_bytes));
+}
+
+TEST(XattrTable, SharesSetsAndLongValues) {
+    XattrSets sets;
+    const std::string value(1000, 'v');
+    const auto first = sets.intern({{0, "a", value}, {0, "b", "short"}});
+    const auto second = sets.intern({{0, "c", value}});
+    EXPECT_EQ(sets.intern({{0, "c", value}}), second);
+    XattrTable table(sets, nullptr);
+    EXPECT_EQ(*table.id_of(second), 0U);
+    EXPECT_EQ(*table.id_of(first), 1U);
+    EXPECT_EQ(*table.id_of(second), 0U);
+    std::uint64_t header = 0;
+    const auto bytes = table.encode(1000, header);
+    ASSERT_TRUE(bytes);
+    // The value once, and a reference of 8 bytes the second time.
+    EXPECT_LT(bytes->size(), 2 * value.size());
+    EXPECT_GT(header, 1000U);
+}
+
+TEST(Mtime, IsClampedToTheFormat) {
+    Node node;
+    Options options;
+    bool is_clamped = false;
+    node.mtime_seconds = -5;
+    EXPECT_EQ(mtime_of(node, options, is_clamped), 0U);
+    EXPECT_TRUE(is_clamped);
+    node.mtime_seconds = std::int64_t{1} << 33;
+    EXPECT_EQ(mtime_of(node, options, is_clamped), 0xFFFFFFFFU);
+    options.newest_mtime = 1000;
+    EXPECT_EQ(mtime_of(node, options, is_clamped), 1000U);
+    node.mtime_seconds = 999;
+    EXPECT_EQ(mtime_of(node, options, is_clamped), 999U);
+    EXPECT_FALSE(is_clamped);
+    options.mtime = 7;
+    EXPECT_EQ(mtime_of(node, options, is_clamped), 7U);
+}
+
+TEST(Ids, AreCountedOnce) {
+    IdTable ids;
+    for (std::uint32_t i = 0; i < 65535; ++i) ASSERT_TRUE(ids.index_of(i * 3));
+    EXPECT_EQ(*ids.index_of(3), 1);
+    EXPECT_FALSE(ids.index_of(1));
+}
+
+}  // namespace
+}  // namespace squenv::pack
