@@ -70,7 +70,7 @@ static_assert(sizeof(RawDirectory) == 16 && sizeof(RawExtendedDirectory) == 24);
 static_assert(sizeof(RawFile) == 16 && sizeof(RawExtendedFile) == 40);
 static_assert(sizeof(RawHeader) + sizeof(RawExtendedFile) == kMaxInodeFixedSize);
 static_assert(sizeof(RawSymlink) == 8 && sizeof(RawDevice) == 8 && sizeof(RawIpc) == 4);
-static_assert(sizeof(RawDirectoryIndex) == 12);
+static_assert(sizeof(RawDirectoryIndex) == kDirectoryIndexSize);
 
 constexpr std::uint16_t kExtendedShift = 7;
 
@@ -221,6 +221,10 @@ void encode_symlink(ByteVector& out, const InodeRecord& inode, const std::string
 
 std::uint64_t InodeRecord::block_count(std::uint32_t block_size) const {
     return has_fragment() ? size_bytes / block_size : ceil_div(size_bytes, block_size);
+}
+
+std::uint64_t directory_index_name_size(ByteView fixed) {
+    return std::uint64_t{load<RawDirectoryIndex>(fixed).name_size_less_one} + 1;
 }
 
 Result<std::size_t> inode_fixed_size(ByteView header) {

@@ -73,6 +73,10 @@ inline constexpr std::size_t kMaxInodeFixedSize = 56;
 /// For extended symlinks `xattr_index` stays kNoXattr: it is stored behind the target.
 [[nodiscard]] Result<InodeRecord> parse_inode(ByteView fixed, const Superblock& superblock);
 
+/// The fixed part of an index entry, and the length of the name behind one.
+inline constexpr std::size_t kDirectoryIndexSize = 12;
+[[nodiscard]] std::uint64_t directory_index_name_size(ByteView fixed);
+
 /// One entry of the index of an extended directory.
 struct DirectoryIndexEntry {
     std::uint32_t listing_bytes = 0;  ///< from the start of the listing to a header

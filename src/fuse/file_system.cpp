@@ -92,20 +92,33 @@ Result<std::vector<image::DataSlice>> FileSystem::read(NodeId node, std::uint64_
     return image_->data().read(found, offset, size, fresh);
 }
 
-void FileSystem::visit_siblings(NodeId node, ByteView fragment, std::size_t limit,
-                                const std::function<bool(NodeId, ByteView)>& visit) const {
+std::optional<NodeId> FileSystem::visit_siblings(
+    NodeId node, ByteView fragment, std::size_t limit,
+    const std::function<bool(NodeId, ByteView)>& visit) const {
     const auto first = inode(node);
-    if (!first) return;
+    if (!first) return std::nullopt;
     const std::uint32_t block_size = image_->superblock().block_size;
+    std::optional<NodeId> behind;
     std::optional<image::Inode> current = *first;
     for (std::size_t i = 0; i < limit; ++i) {
         current = image_->next_in_table(*current);
-        if (!current || !current->is_file()) return;
-        if (current->fragment_index != first->fragment_index || current->size_bytes >= block_size)
+        if (!current) break;
+        if (!current->is_file() || !current->has_fragment() || current->size_bytes >= block_size) continue;
+        if (current->fragment_index != first->fragment_index) {
+            if (!behind) behind = node_id(current->reference);
             continue;
+        }
+        behind.reset();
         const auto content = image::FileData::tail_in(*current, fragment, block_size);
-        if (!content || !visit(node_id(current->reference), *content)) return;
+        if (!content || !visit(node_id(current->reference), *content)) return std::nullopt;
     }
+    return behind;
+}
+
+std::optional<std::uint32_t> FileSystem::fragment_of(NodeId node) const {
+    const auto found = inode(node);
+    if (!found || !found->is_file() || !found->has_fragment()) return std::nullopt;
+    return found->fragment_index;
 }
 
 Result<std::optional<std::uint64_t>> FileSystem::seek(NodeId node, std::uint64_t offset,

@@ -52,8 +52,11 @@ class FileSystem {
         std::vector<image::FreshBlock>* fresh = nullptr) const;
     /// The files stored behind `node` whose whole content lies in `fragment`, the decoded fragment
     /// block of `node`; at most `limit` inodes are looked at. `visit` returns false to stop.
-    void visit_siblings(NodeId node, ByteView fragment, std::size_t limit,
-                        const std::function<bool(NodeId, ByteView)>& visit) const;
+    /// Returns the first small file behind them that lies in another fragment.
+    std::optional<NodeId> visit_siblings(NodeId node, ByteView fragment, std::size_t limit,
+                                         const std::function<bool(NodeId, ByteView)>& visit) const;
+    /// The index of the fragment block that holds the tail of `node`, if one does.
+    [[nodiscard]] std::optional<std::uint32_t> fragment_of(NodeId node) const;
     /// lseek(2) with SEEK_DATA or SEEK_HOLE; nothing is ENXIO.
     [[nodiscard]] Result<std::optional<std::uint64_t>> seek(NodeId node, std::uint64_t offset,
                                                             image::FileData::Seek what) const;

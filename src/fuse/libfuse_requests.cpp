@@ -157,8 +157,9 @@ void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size,
         total += slice.bytes.size();
     }
     counters_.count_bytes(total);
+    if (!fresh.empty()) pages_->before_reply(node, fresh);
     fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
-    if (!fresh.empty()) pages_->store_fresh(node, start, size, fresh);
+    if (!fresh.empty()) pages_->after_reply(node, start, size, fresh);
 }
 
 void LibfuseSession::on_read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,

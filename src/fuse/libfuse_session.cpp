@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "fuse/libfuse_session.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 
 #include <cstdlib>
 #include <vector>
 
 #include "base/cpus.h"
+#include "fuse/request_wait.h"
 
 namespace squenv::fuse {
 
@@ -21,6 +23,7 @@ LibfuseSession::LibfuseSession(const FileSystem& file_system, const SessionOptio
       log_limit_(kLogBurst, std::chrono::seconds(60)),
       threads_(options.threads != 0 ? options.threads : available_cpus() + 2) {
     ::sched_getaffinity(0, sizeof all_processors_, &all_processors_);
+    can_spin_ = CPU_COUNT(&all_processors_) > 1;
     warming_.processor = options.warming_processor;
     warming_.pid = options.warmer_pid;
     warming_.is_under_way = options.warming_processor >= 0;
@@ -54,6 +57,8 @@ Status LibfuseSession::open(UniqueFd device) {
     SQUENV_TRY_ASSIGN(turn_, ReaderTurn::create(fd));
     if (const int code = fuse_session_custom_io(session_, &kIo, fd); code != 0)
         return fail_errno(-code, "libfuse refused the connection");
+    ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
+    device_ = fd;
     (void)device.release();  // closed by fuse_session_destroy
     // Storing may wait for a page that another thread must fill first.
     if (options_.prefetch && threads_ != 1)
@@ -89,9 +94,11 @@ void LibfuseSession::work_first() {
 void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     bool is_waiting_for_init = static_cast<bool>(on_init_answered);
     Worker worker(*turn_, warming_, all_processors_);
+    RequestWait wait(device_);
     fuse_buf buffer{};
     while (fuse_session_exited(session_) == 0) {
         worker.prepare();
+        wait.wait(threads_ > 1 && can_spin_ && !warming_.is_under_way);
         const int size = fuse_session_receive_buf(session_, &buffer);
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;

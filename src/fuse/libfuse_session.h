@@ -99,6 +99,8 @@ class LibfuseSession final : public Session {
     Warming warming_;
     cpu_set_t all_processors_{};
     const unsigned threads_;
+    bool can_spin_ = false;  ///< there is a processor besides that of the program
+    int device_ = -1;        ///< owned by session_
     DeferredListings deferred_;
     /// A user lists directories and reads nothing, as find(1) does: attributes of files can wait.
     std::atomic<bool> has_lister_{false};

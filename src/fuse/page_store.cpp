@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuse/page_store.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "fuse/worker.h"
@@ -12,6 +13,10 @@ namespace {
 constexpr std::size_t kMaxSiblings = 64;
 /// Files the kernel has never heard of, in a row, after which the rest is not tried.
 constexpr int kMaxUnknown = 3;
+/// Fragment blocks read ahead at most: 1 MiB of content at the usual block size.
+constexpr unsigned kMaxDepth = 8;
+/// More than a small file has.
+constexpr std::uint64_t kWholeFile = 1 << 20;
 }  // namespace
 
 bool PageStore::store(NodeId node, std::uint64_t offset, ByteView bytes) {
@@ -27,13 +32,19 @@ bool PageStore::store(NodeId node, std::uint64_t offset, ByteView bytes) {
     return true;
 }
 
-void PageStore::store_fresh(NodeId node, std::uint64_t offset, std::uint64_t size,
+void PageStore::before_reply(NodeId node, const std::vector<image::FreshBlock>& fresh) {
+    if (!fresh.back().is_fragment) return;
+    const std::unique_lock only_one(storing_, std::try_to_lock);
+    if (only_one) next_ = store_siblings(node, fresh.back().block->bytes());
+}
+
+void PageStore::after_reply(NodeId node, std::uint64_t offset, std::uint64_t size,
                             const std::vector<image::FreshBlock>& fresh) {
     const std::unique_lock only_one(storing_, std::try_to_lock);
     if (!only_one) return;
     for (const auto& one : fresh) {
         if (one.is_fragment)
-            store_siblings(node, one.block->bytes());
+            read_ahead(node);
         else
             store_rest(node, offset, offset + size, one);
     }
@@ -48,13 +59,32 @@ void PageStore::store_rest(NodeId node, std::uint64_t offset, std::uint64_t end,
     if (offset > start) (void)store(node, start, bytes.first(offset - start));
 }
 
-void PageStore::store_siblings(NodeId node, ByteView fragment) {
+std::optional<NodeId> PageStore::store_siblings(NodeId node, ByteView fragment) {
     int unknown = 0;
-    file_system_.visit_siblings(node, fragment, kMaxSiblings,
-                                [&](NodeId sibling, ByteView content) {
-                                    unknown = store(sibling, 0, content) ? 0 : unknown + 1;
-                                    return unknown < kMaxUnknown;
-                                });
+    return file_system_.visit_siblings(node, fragment, kMaxSiblings,
+                                       [&](NodeId sibling, ByteView content) {
+                                           unknown = store(sibling, 0, content) ? 0 : unknown + 1;
+                                           return unknown < kMaxUnknown;
+                                       });
+}
+
+void PageStore::read_ahead(NodeId node) {
+    const auto index = file_system_.fragment_of(node);
+    if (!index) return;
+    depth_ = *index == last_fragment_ + 1 ? std::min(depth_ * 2 + 1, kMaxDepth) : 0;
+    last_fragment_ = *index;
+    for (unsigned i = 0; i < depth_ && next_; ++i) {
+        const NodeId first = *next_;
+        const auto ahead = file_system_.fragment_of(first);
+        if (!ahead || *ahead != last_fragment_ + 1) return;
+        std::vector<image::FreshBlock> fresh;
+        const auto content = file_system_.read(first, 0, kWholeFile, &fresh);
+        // A block that was decoded before is in use already, and its files with it.
+        if (!content || content->size() != 1 || fresh.size() != 1) return;
+        if (!store(first, 0, content->front().bytes)) return;
+        last_fragment_ = *ahead;
+        next_ = store_siblings(first, fresh.front().block->bytes());
+    }
 }
 
 }  // namespace squenv::fuse

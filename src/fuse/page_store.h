@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "fuse/file_system.h"
@@ -26,10 +27,14 @@ class PageStore {
     PageStore(const FileSystem& file_system, ReaderTurn& turn, Store store)
         : file_system_(file_system), turn_(turn), store_(std::move(store)) {}
 
-    /// After the READ of [offset, offset + size) was answered, never before: its folios may reach
-    /// beyond it, and are locked until then. Hands over the rest of the blocks it decoded, and the
-    /// small files that share its fragment blocks. Stops when other requests wait.
-    void store_fresh(NodeId node, std::uint64_t offset, std::uint64_t size,
+    /// Before the READ of `node` is answered: the small files behind it in its fragment block.
+    /// Answering first would be quicker for this file and slower for the next ones, whose requests
+    /// would be under way already.
+    void before_reply(NodeId node, const std::vector<image::FreshBlock>& fresh);
+    /// After the READ of [offset, offset + size) was answered, never before: the rest of its blocks
+    /// (its folios may reach beyond it, and are locked until then), and what comes next when small
+    /// files are read in the order in which they are stored.
+    void after_reply(NodeId node, std::uint64_t offset, std::uint64_t size,
                      const std::vector<image::FreshBlock>& fresh);
 
     [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
@@ -38,7 +43,11 @@ class PageStore {
     [[nodiscard]] bool store(NodeId node, std::uint64_t offset, ByteView bytes);
     void store_rest(NodeId node, std::uint64_t offset, std::uint64_t end,
                     const image::FreshBlock& fresh);
-    void store_siblings(NodeId node, ByteView fragment);
+    /// Returns the first file behind them, or nothing when it is not worth going on.
+    [[nodiscard]] std::optional<NodeId> store_siblings(NodeId node, ByteView fragment);
+    /// Decodes and stores the fragment blocks behind that of `node`, when small files are being
+    /// read in the order in which they are stored.
+    void read_ahead(NodeId node);
 
     const FileSystem& file_system_;
     ReaderTurn& turn_;
@@ -46,6 +55,9 @@ class PageStore {
     /// Held by the one thread that stores. Another that wants to does not wait but leaves it, so
     /// that a thread is always left to answer the reads whose pages this one may wait for.
     std::mutex storing_;
+    std::uint32_t last_fragment_ = 0;  ///< the last one stored; protected by storing_
+    std::optional<NodeId> next_;       ///< the file behind the last siblings; likewise
+    unsigned depth_ = 0;               ///< fragments to read ahead; protected by storing_
     std::atomic<std::uint64_t> stored_bytes_{0};
 };
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/little_endian.h"
 #include "format/tables.h"
@@ -59,11 +60,19 @@ Result<Inode> Image::resolve(std::string_view path) const {
 }
 
 std::optional<Inode> Image::next_in_table(const Inode& inode) const {
-    if (!inode.is_file()) return std::nullopt;
-    const std::uint64_t list_bytes = 4 * inode.block_count(parts_->superblock.block_size);
-    if (list_bytes > format::kMetadataSize) return std::nullopt;
     MetadataCursor cursor(*parts_->metadata, parts_->inode_region);
-    if (!cursor.seek(inode.payload) || !cursor.skip(list_bytes)) return std::nullopt;
+    if (!cursor.seek(inode.payload)) return std::nullopt;
+    std::uint64_t payload_bytes = 0;
+    if (inode.is_file())
+        payload_bytes = 4 * inode.block_count(parts_->superblock.block_size);
+    else if (inode.is_symlink())
+        payload_bytes = inode.size_bytes + (inode.is_extended ? 4 : 0);
+    if (payload_bytes > format::kMetadataSize || !cursor.skip(payload_bytes)) return std::nullopt;
+    for (unsigned i = 0; i < inode.index_count; ++i) {
+        std::array<std::byte, format::kDirectoryIndexSize> raw;
+        if (!cursor.read(raw) || !cursor.skip(format::directory_index_name_size(raw)))
+            return std::nullopt;
+    }
     auto next = parts_->inode(cursor.reference());
     if (!next) return std::nullopt;
     return *next;

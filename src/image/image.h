@@ -59,8 +59,8 @@ class Image {
     /// The inode called `name`. A missing name is nothing, not an error.
     [[nodiscard]] Result<std::optional<Inode>> lookup(const Inode& directory,
                                                       std::string_view name) const;
-    /// The inode stored right behind `inode`, which writers make the next one of the same
-    /// directory; nothing behind files with long block lists, directories and the last inode.
+    /// The inode stored right behind `inode`: writers store the files of a directory in order.
+    /// Nothing behind files with more than 2,048 blocks and behind the last inode.
     [[nodiscard]] std::optional<Inode> next_in_table(const Inode& inode) const;
     /// Follows a path from the root ("a/b", "/a/b/", "" is the root); symlinks are not followed.
     /// Errors: not_found, corrupt, io.
