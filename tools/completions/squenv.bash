@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Completion of squenv for bash.
+# Completion of squenv and squenv-pack for bash.
 
 _squenv_mountpoints() {
     squenv list --json 2>/dev/null |
@@ -11,13 +11,33 @@ _squenv_files() {
     mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
 }
 
+# What follows an option of pack; false when it takes no value.
+_squenv_pack_value() {
+    local previous=$1 word=$2
+    case $previous in
+        -o | --output | --tar | --from-image | --exclude-from) _squenv_files -f "$word" ;;
+        --codec) mapfile -t COMPREPLY < <(compgen -W "zstd gzip xz lz4 lzo none" -- "$word") ;;
+        -b | --block-size)
+            mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K 128K 256K 512K 1M" -- "$word") ;;
+        --owner) mapfile -t COMPREPLY < <(compgen -W "keep root" -- "$word") ;;
+        --mount-point) _squenv_files -d "$word" ;;
+        --level | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
+        *) return 1 ;;
+    esac
+}
+
+_squenv_pack_options="--output --tar --from-image --force --codec --level --block-size
+    --no-fragments --no-duplicates --no-appendix --mount-point --owner --mtime --exclude
+    --exclude-from --one-file-system --ignore-unreadable --strict --jobs --readers --memory
+    --compile --verify --json"
+
 # -o takes a list: completes its last word behind what is there.
 _squenv_mount_options() {
     local word=$1 done=''
     [[ $word == *,* ]] && done=${word%,*},
     compopt -o nospace 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
-        threads= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
+        threads= prefetch= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
         debug ro nosuid nodev" -- "${word##*,}")
     # What stands in front of the last "=" is not replaced.
     [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&
@@ -40,18 +60,23 @@ _squenv() {
     word=${words[-1]}
     previous=${words[-2]}
     COMPREPLY=()
+    [[ ${words[0]##*/} == squenv-pack ]] && command=pack
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         case ${words[i]} in
             -o | --via | --log | --offset | --path | -j | --jobs) ((i++)) ;;
+            --output | --tar | --from-image | --codec | --level | -b | --block-size | \
+                --mount-point | --owner | --mtime | -x | --exclude | --exclude-from | \
+                --readers | --memory) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "mount umount list stats info ls cat extract verify
+        mapfile -t COMPREPLY < <(compgen -W "pack mount umount list stats info ls cat extract verify
             --help --version" -- "$word")
         return
     fi
+    [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
     case $previous in
         -o) [[ $command == mount ]] && _squenv_mount_options "$word" && return ;;
         --via) mapfile -t COMPREPLY < <(compgen -W "auto direct fusermount" -- "$word"); return ;;
@@ -64,6 +89,7 @@ _squenv() {
     if [[ $word == -* ]]; then
         options="--help --verbose --quiet"
         case $command in
+            pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
             umount) options+=" --lazy" ;;
             list | stats) options+=" --json" ;;
@@ -83,8 +109,8 @@ _squenv() {
             while IFS= read -r mountpoint; do
                 [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
             done < <(_squenv_mountpoints) ;;
-        mount:1 | extract:1) _squenv_files -d "$word" ;;
+        pack:0 | mount:1 | extract:1) _squenv_files -d "$word" ;;
         mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0) _squenv_files -f "$word" ;;
     esac
 }
-complete -F _squenv squenv
+complete -F _squenv squenv squenv-pack

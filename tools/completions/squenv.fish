@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Completion of squenv for fish.
+# Completion of squenv and squenv-pack for fish.
 
 function __squenv_mountpoints
     squenv list --json 2>/dev/null | string replace -rf '^ *"mountpoint": "(.*)",?$' '$1'
@@ -7,17 +7,18 @@ end
 
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
-    for option in offset= subdir= timeout= uid= gid= cache_size= threads= allow_other allow_root \
+    for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= allow_other allow_root \
             default_permissions log= notify_pipe= fsname= subtype= debug ro nosuid nodev
-        echo $done$option
+        echo "$done$option"
     end
 end
 
-set -l commands mount umount list stats info ls cat extract verify
+set -l commands pack mount umount list stats info ls cat extract verify
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c squenv -s h -l help -d 'Print help'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a mount -d 'Mount an image'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a pack -d 'Pack a tree'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a umount -d 'Unmount a mount point'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a list -d 'Show your mounts'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a stats -d 'Show live counters'
@@ -34,6 +35,31 @@ complete -c squenv -n '__fish_seen_subcommand_from mount' -s f -l foreground -d 
 complete -c squenv -n '__fish_seen_subcommand_from mount' -s d -l debug -d 'Print every request'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -l via -x -a 'auto direct fusermount' -d 'Way to mount'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -l log -r -a 'stderr syslog' -d 'Log destination'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -a '(__fish_complete_directories)'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s o -l output -r -F -d 'The image'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l tar -r -F -d 'Pack a tar archive'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l from-image -r -F -d 'Pack what is in another image'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s f -l force -d 'Replace the image'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l codec -x -a 'zstd gzip xz lz4 lzo none' -d 'Compressor'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l level -x -d 'Of the codec'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s b -l block-size -x -a '4K 8K 16K 32K 64K 128K 256K 512K 1M' -d 'A power of two'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-fragments -d 'Blocks of their own for small files'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-duplicates -d 'Store files again that are the same'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-appendix -d 'Record no path and no digests'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l mount-point -x -a '(__fish_complete_directories)' -d 'The path to record'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l owner -x -a 'keep root' -d 'keep, root or UID:GID'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l mtime -x -d 'Time of every file, in seconds since 1970'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s x -l exclude -x -d 'Leave out, as in .gitignore'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l exclude-from -r -F -d 'A file of such globs'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s X -l one-file-system -d 'Do not enter mount points'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l ignore-unreadable -d 'Leave out what cannot be read'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l strict -d 'Fail when attributes would be lost'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l jobs -x -d 'Threads that compress'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l readers -x -d 'Threads that read files'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l memory -x -d 'For file data under way'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l compile -d 'Compile all Python modules first'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l verify -d 'Read the image back and compare'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Detach now'
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
 complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify' -l json -d 'Print JSON'
@@ -44,3 +70,5 @@ complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only 
 complete -c squenv -n '__fish_seen_subcommand_from extract' -s f -l force -d 'Into an existing directory'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-xattrs -d 'Leave xattrs out'
 complete -c squenv -n '__fish_seen_subcommand_from extract verify' -s j -l jobs -x -d Threads
+complete -c squenv-pack -w 'squenv pack'
+complete -c squenv-pack -l version -d 'Print the version'
