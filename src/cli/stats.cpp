@@ -28,6 +28,8 @@ void print_table(std::ostream& out, const Json& json) {
             out << fmt::format("  {:<12} {:>10}\n", kind, count.get<std::uint64_t>());
     out << fmt::format("served       {}\n",
                        format_size(json.value("bytes_served", std::uint64_t{0})));
+    out << fmt::format("stored ahead {}\n",
+                       format_size(json.value("bytes_stored_ahead", std::uint64_t{0})));
     out << fmt::format("image reads  {}, {}\n", json.value("image_reads", std::uint64_t{0}),
                        format_size(json.value("image_bytes_read", std::uint64_t{0})));
     for (const auto& [name, cache] : json.at("caches").items())

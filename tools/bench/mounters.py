@@ -53,10 +53,10 @@ class Mounter:
                     words = file.read().split(b"\0")
                 with open(f"/proc/{pid}/comm", "rb") as file:
                     comm = file.read().strip()
-                parent_ok = comm != b"squenv-keeper"
+                is_daemon = not comm.startswith(b"squenv-")
             except OSError:
                 continue
-            if mountpoint.encode() in words and parent_ok and b"setpriv" not in words[0]:
+            if mountpoint.encode() in words and is_daemon and b"setpriv" not in words[0]:
                 return int(pid)
         return None
 
