@@ -73,6 +73,7 @@ void PageStore::read_ahead(NodeId node) {
     if (!index) return;
     depth_ = *index == last_fragment_ + 1 ? std::min(depth_ * 2 + 1, kMaxDepth) : 0;
     last_fragment_ = *index;
+    if (auto* worker = Worker::current(); depth_ != 0 && worker != nullptr) worker->give_turn();
     for (unsigned i = 0; i < depth_ && next_; ++i) {
         const NodeId first = *next_;
         const auto ahead = file_system_.fragment_of(first);

@@ -36,7 +36,11 @@ void Worker::finish() {
 
 void Worker::on_slow_work() {
     was_slow_ = true;
-    if (!has_turn() || warming_.is_under_way || !turn_.should_pass()) return;
+    if (!warming_.is_under_way && has_turn() && turn_.should_pass()) give_turn();
+}
+
+void Worker::give_turn() {
+    if (!has_turn()) return;
     turn_.pass(number_);
     number_ = ReaderTurn::kNone;
 }

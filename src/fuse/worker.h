@@ -32,6 +32,9 @@ class Worker final : public SlowWorkObserver {
     /// Passes the turn on when that is better; while the mount is warmed it stays on its processor.
     void on_slow_work() override;
 
+    /// Lets another thread read requests, because this one has work that nobody waits for.
+    void give_turn();
+
     [[nodiscard]] bool has_turn() const { return number_ != ReaderTurn::kNone; }
     [[nodiscard]] ReaderTurn::Number turn_number() const { return number_; }
     /// The worker of this thread, or null on other threads.
