@@ -177,21 +177,45 @@ std::uint64_t position_of(std::uint64_t bytes_used) {
     return ceil_div(bytes_used, format::kPadding) * format::kPadding;
 }
 
+namespace {
+
+/// The header at `position`, whose sections are inside the file; its bytes are left in `bytes`.
+Result<std::optional<Header>> load_header(std::uint64_t position, std::uint64_t image_bytes,
+                                          const ReadExact& read, ByteVector& bytes) {
+    if (!fits(position, kHeaderSize, image_bytes)) return std::optional<Header>();
+    bytes.resize(kHeaderSize);
+    SQUENV_TRY(read(position, bytes));
+    SQUENV_TRY_ASSIGN(const auto header, parse_header(bytes));
+    // The caps bound the allocations to come, the length of the file bounds them further.
+    if (header && !fits(position + kHeaderSize, header->body_size(), image_bytes))
+        return fail(Errc::corrupt, "appendix: truncated");
+    return header;
+}
+
+}  // namespace
+
 Result<std::optional<Appendix>> load(std::uint64_t bytes_used, std::uint64_t image_bytes,
                                      const ReadExact& read) {
     const std::uint64_t position = position_of(bytes_used);
-    if (!fits(position, kHeaderSize, image_bytes)) return std::optional<Appendix>();
-    ByteVector bytes(kHeaderSize);
-    SQUENV_TRY(read(position, bytes));
-    SQUENV_TRY_ASSIGN(const auto header, parse_header(bytes));
+    ByteVector bytes;
+    SQUENV_TRY_ASSIGN(const auto header, load_header(position, image_bytes, read, bytes));
     if (!header) return std::optional<Appendix>();
-    // The caps bound the allocation, the length of the file bounds it further.
-    if (!fits(position + kHeaderSize, header->body_size(), image_bytes))
-        return fail(Errc::corrupt, "appendix: truncated");
     bytes.resize(kHeaderSize + header->body_size());
     SQUENV_TRY(read(position + kHeaderSize, MutableBytes(bytes).subspan(kHeaderSize)));
     SQUENV_TRY_ASSIGN(Appendix appendix, parse(bytes));
     return std::optional(std::move(appendix));
+}
+
+Result<std::optional<Manifest>> load_manifest(std::uint64_t bytes_used, std::uint64_t image_bytes,
+                                              const ReadExact& read) {
+    const std::uint64_t position = position_of(bytes_used);
+    ByteVector bytes;
+    SQUENV_TRY_ASSIGN(const auto header, load_header(position, image_bytes, read, bytes));
+    if (!header) return std::optional<Manifest>();
+    bytes.resize(header->manifest_size);
+    SQUENV_TRY(read(position + kHeaderSize, bytes));
+    SQUENV_TRY_ASSIGN(Manifest manifest, parse_manifest(as_text(bytes)));
+    return std::optional(std::move(manifest));
 }
 
 }  // namespace squenv::appendix

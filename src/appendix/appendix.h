@@ -81,4 +81,10 @@ using ReadExact = std::function<Status(std::uint64_t position, MutableBytes out)
                                                    std::uint64_t image_bytes,
                                                    const ReadExact& read);
 
+/// Only the manifest, in a time that does not depend on the size of the image. Its digest is not
+/// compared, because that covers everything: load() does. Errors: as load().
+[[nodiscard]] Result<std::optional<Manifest>> load_manifest(std::uint64_t bytes_used,
+                                                            std::uint64_t image_bytes,
+                                                            const ReadExact& read);
+
 }  // namespace squenv::appendix

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/image_argument.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "cli/mount_options.h"
@@ -44,6 +46,16 @@ std::string mode_text(const image::Inode& inode) {
     mark(04000, 3, 's');
     mark(02000, 6, 's');
     mark(01000, 9, 't');
+    return text;
+}
+
+std::string printable(const std::string& name) {
+    std::string text;
+    for (const char c : name)
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
+            text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else
+            text += c;
     return text;
 }
 

@@ -29,5 +29,7 @@ class ImageArgument {
 [[nodiscard]] std::string mode_text(const image::Inode& inode);
 /// "directory", "file", "symlink", "block device", "character device", "fifo" or "socket".
 [[nodiscard]] const char* type_text(format::InodeType type);
+/// Control characters never reach the terminal raw.
+[[nodiscard]] std::string printable(const std::string& name);
 
 }  // namespace squenv::cli

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
+#include "cli/manifest.h"
 
 namespace squenv::cli {
 
@@ -16,7 +17,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json to_json(const image::Image& image, const std::string& path) {
+using MaybeManifest = std::optional<appendix::Manifest>;
+
+Json to_json(const MaybeManifest& manifest) {
+    if (!manifest) return nullptr;
+    Json python = nullptr;
+    if (!manifest->python_version.empty())
+        python = {{"version", manifest->python_version},
+                  {"home", manifest->python_home},
+                  {"relocatable", manifest->is_relocatable}};
+    return {{"mount_point", manifest->mount_point},
+            {"tool_version", manifest->tool_version},
+            {"options",
+             {{"codec", manifest->codec},
+              {"level", manifest->level},
+              {"block_size", manifest->block_size}}},
+            {"python", python}};
+}
+
+Json to_json(const image::Image& image, const std::string& path, const MaybeManifest& manifest) {
     const auto& sb = image.superblock();
     return {{"image", path},
             {"offset", image.offset()},
@@ -30,7 +49,8 @@ Json to_json(const image::Image& image, const std::string& path) {
             {"owners", sb.id_count},
             {"created", sb.mkfs_time},
             {"export_table", sb.has_export_table()},
-            {"xattrs", sb.has_xattrs()}};
+            {"xattrs", sb.has_xattrs()},
+            {"manifest", to_json(manifest)}};
 }
 
 void print_text(std::ostream& out, const image::Image& image, const std::string& path) {
@@ -52,6 +72,17 @@ void print_text(std::ostream& out, const image::Image& image, const std::string&
     out << fmt::format("xattrs       {}\n", sb.has_xattrs() ? "yes" : "no");
 }
 
+void print_manifest(std::ostream& out, const appendix::Manifest& manifest) {
+    out << fmt::format("mount point  {}\n", printable(manifest.mount_point));
+    if (!manifest.python_version.empty()) {
+        out << fmt::format("python       {}\n", printable(manifest.python_version));
+        out << fmt::format("relocatable  {}\n", manifest.is_relocatable ? "yes" : "no");
+    }
+    out << fmt::format("packed by    squenv {}\n", printable(manifest.tool_version));
+    out << fmt::format("options      {}, level {}, blocks of {}\n", printable(manifest.codec),
+                       manifest.level, format_size(manifest.block_size));
+}
+
 class InfoCommand final : public Command {
   public:
     const char* name() const override { return "info"; }
@@ -62,12 +93,17 @@ class InfoCommand final : public Command {
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());
-        if (is_json_)
-            io.out << to_json(*image, image_.path())
+        auto loaded = read_manifest(*image);
+        const MaybeManifest manifest = loaded ? std::move(*loaded) : std::nullopt;
+        if (is_json_) {
+            io.out << to_json(*image, image_.path(), manifest)
                           .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
                    << '\n';
-        else
+        } else {
             print_text(io.out, *image, image_.path());
+            if (manifest) print_manifest(io.out, *manifest);
+        }
+        if (!loaded) return with_context(loaded.error(), image_.path());
         return {};
     }
 

@@ -16,17 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Control characters never reach the terminal raw.
-std::string printable(const std::string& name) {
-    std::string text;
-    for (const char c : name)
-        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
-            text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else
-            text += c;
-    return text;
-}
-
 class LsCommand final : public Command {
   public:
     const char* name() const override { return "ls"; }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
+#include <ostream>
 
 #include "cli/command.h"
+#include "cli/image_argument.h"
+#include "cli/manifest.h"
 #include "cli/mount_options.h"
+#include "mount/mount_table.h"
 
 namespace squenv::cli {
 
@@ -29,18 +33,59 @@ class MountCommand final : public Command {
         SQUENV_TRY_ASSIGN(request_.method, mount::parse_method(via_));
         if (io.is_verbose) request_.log_level = log::Level::debug;
         if (io.is_quiet) request_.log_level = log::Level::error;
-        if (request_.mountpoint.empty())
-            return fail(Errc::invalid_argument,
-                        request_.image_path + ": no MOUNTPOINT given and the image records none",
-                        "name the directory to mount on");
+        SQUENV_TRY(consult_manifest(io));
         return mount::serve(request_);
     }
 
   private:
+    Status consult_manifest(Io& io);
+
     mount::MountRequest request_;
     std::vector<std::string> options_;
     std::string via_ = "auto";
 };
+
+bool is_same_place(const std::string& given, const std::string& recorded) {
+    if (given == recorded) return true;
+    const auto one = mount::canonical_mountpoint(given);
+    const auto other = mount::canonical_mountpoint(recorded);
+    return one && *one == (other ? *other : recorded);
+}
+
+/// Fills in the mount point that was left out, or says that the given one is not what the image
+/// was made for. An appendix that cannot be read matters only when something is needed from it.
+Status MountCommand::consult_manifest(Io& io) {
+    const bool is_given = !request_.mountpoint.empty();
+    if (is_given && io.is_quiet) return {};
+    auto image = image::Image::open(request_.image_path, request_.image);
+    if (!image) return is_given ? Status() : tl::unexpected(image.error());  // serve() says it
+    const auto manifest = read_manifest(**image);
+    Result<std::string> recorded;
+    if (!manifest) recorded = tl::unexpected(manifest.error());
+    else if (*manifest) recorded = recorded_mountpoint(**manifest, request_.view.subdirectory);
+    const char* const next_step = "name the directory to mount on";
+    if (is_given) {
+        const bool is_bound = manifest && *manifest && !(*manifest)->python_version.empty() &&
+                              !(*manifest)->is_relocatable;
+        if (is_bound && recorded && !recorded->empty() &&
+            !is_same_place(request_.mountpoint, *recorded))
+            io.err << "squenv mount: " << request_.image_path << ": packed at "
+                   << printable(*recorded) << " and not relocatable; its programs may not work at "
+                   << request_.mountpoint << '\n';
+        return {};
+    }
+    if (!recorded) {
+        Error error = recorded.error();
+        if (error.hint.empty()) error.hint = next_step;
+        return with_context(std::move(error), request_.image_path);
+    }
+    if (recorded->empty())
+        return fail(Errc::invalid_argument,
+                    request_.image_path + ": no MOUNTPOINT given and the image records none",
+                    next_step);
+    request_.mountpoint = std::move(*recorded);
+    return {};
+}
 
 }  // namespace
 

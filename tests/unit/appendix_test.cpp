@@ -60,7 +60,25 @@ TEST(Appendix, IsFoundBehindTheImage) {
         ASSERT_TRUE(loaded) << loaded.error().message();
         ASSERT_TRUE(*loaded);
         EXPECT_EQ(**loaded, example());
+        const auto manifest = load_manifest(used, image.size(), reader_of(image));
+        ASSERT_TRUE(manifest) << manifest.error().message();
+        EXPECT_EQ(*manifest, example().manifest);
     }
+}
+
+TEST(Appendix, TheManifestIsReadWithoutTheRest) {
+    const ByteVector image = image_with(encode(example()), 96);
+    const auto manifest_end = position_of(96) + kHeaderSize +
+                              parse_header(encode(example())).value()->manifest_size;
+    std::uint64_t furthest = 0;
+    const auto whole = reader_of(image);
+    const auto manifest =
+        load_manifest(96, image.size(), [&](std::uint64_t position, MutableBytes out) {
+            furthest = std::max<std::uint64_t>(furthest, position + out.size());
+            return whole(position, out);
+        });
+    ASSERT_TRUE(manifest);
+    EXPECT_EQ(furthest, manifest_end);
 }
 
 TEST(Appendix, ImagesWithoutOneHaveNone) {
@@ -69,6 +87,7 @@ TEST(Appendix, ImagesWithoutOneHaveNone) {
         const auto loaded = load(5000, image.size(), reader_of(image));
         ASSERT_TRUE(loaded);
         EXPECT_FALSE(*loaded);
+        EXPECT_FALSE(load_manifest(5000, image.size(), reader_of(image)).value());
     }
 }
 
@@ -90,6 +109,7 @@ TEST(Appendix, ImpossibleSizesAreRefusedWithoutAllocating) {
         std::memcpy(bytes.data() + field, &huge, sizeof huge);
         const ByteVector image = image_with(bytes, 96);
         EXPECT_FALSE(load(96, image.size(), reader_of(image)));
+        EXPECT_FALSE(load_manifest(96, image.size(), reader_of(image)));
     }
 }
 

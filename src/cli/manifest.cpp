@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "cli/manifest.h"
+
+#include <filesystem>
+
+namespace squenv::cli {
+
+Result<std::optional<appendix::Manifest>> read_manifest(const image::Image& image) {
+    const auto read = [&image](std::uint64_t position, MutableBytes out) {
+        return image.source().read_exact(position, out);
+    };
+    return appendix::load_manifest(image.superblock().bytes_used, image.source().size_bytes(),
+                                   read);
+}
+
+Result<std::string> recorded_mountpoint(const appendix::Manifest& manifest,
+                                        const std::string& subdir) {
+    const std::string& recorded = manifest.mount_point;
+    if (recorded.empty()) return std::string();
+    if (recorded[0] != '/')
+        return fail(Errc::corrupt, "manifest: the mount point '" + recorded + "' is not absolute");
+    if (subdir.find_first_not_of('/') == std::string::npos) return recorded;
+    return (std::filesystem::path(recorded) / std::filesystem::path(subdir).relative_path())
+        .string();
+}
+
+}  // namespace squenv::cli
