@@ -86,10 +86,10 @@ Result<std::string> FileSystem::read_link(NodeId node) const {
 
 Result<std::vector<image::DataSlice>> FileSystem::read(NodeId node, std::uint64_t offset,
                                                        std::uint64_t size,
-                                                       std::vector<image::FreshBlock>* fresh) const {
+                                                       image::BlockPointer* fresh_fragment) const {
     SQUENV_TRY_ASSIGN(const auto found, inode(node));
     if (!found.is_file()) return fail_errno(EINVAL, fmt::format("inode {}", found.number));
-    return image_->data().read(found, offset, size, fresh);
+    return image_->data().read(found, offset, size, fresh_fragment);
 }
 
 std::optional<NodeId> FileSystem::visit_siblings(

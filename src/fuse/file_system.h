@@ -46,10 +46,10 @@ class FileSystem {
     [[nodiscard]] Result<std::optional<Node>> lookup(NodeId directory, std::string_view name) const;
     [[nodiscard]] Result<struct stat> attributes(NodeId node) const;
     [[nodiscard]] Result<std::string> read_link(NodeId node) const;
-    /// `fresh` gets the blocks this call decoded, see image::FileData::read.
+    /// For `fresh_fragment` see image::FileData::read.
     [[nodiscard]] Result<std::vector<image::DataSlice>> read(
         NodeId node, std::uint64_t offset, std::uint64_t size,
-        std::vector<image::FreshBlock>* fresh = nullptr) const;
+        image::BlockPointer* fresh_fragment = nullptr) const;
     /// The files stored behind `node` whose whole content lies in `fragment`, the decoded fragment
     /// block of `node`; at most `limit` inodes are looked at. `visit` returns false to stop.
     /// Returns the first small file behind them that lies in another fragment.

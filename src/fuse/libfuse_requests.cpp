@@ -146,8 +146,8 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
 
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
-    std::vector<image::FreshBlock> fresh;
-    const auto slices = file_system_.read(node, start, size, pages_ ? &fresh : nullptr);
+    image::BlockPointer fragment;
+    const auto slices = file_system_.read(node, start, size, pages_ ? &fragment : nullptr);
     if (!slices) return reply_error(request, RequestKind::read, node, slices.error());
     std::vector<iovec> parts;
     parts.reserve(slices->size());
@@ -157,9 +157,9 @@ void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size,
         total += slice.bytes.size();
     }
     counters_.count_bytes(total);
-    if (!fresh.empty()) pages_->before_reply(node, fresh);
+    if (fragment) pages_->before_reply(node, *fragment);
     fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
-    if (!fresh.empty()) pages_->after_reply(node, start, size, fresh);
+    if (fragment) pages_->after_reply(node);
 }
 
 void LibfuseSession::on_read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,

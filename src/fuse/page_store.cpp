@@ -32,31 +32,9 @@ bool PageStore::store(NodeId node, std::uint64_t offset, ByteView bytes) {
     return true;
 }
 
-void PageStore::before_reply(NodeId node, const std::vector<image::FreshBlock>& fresh) {
-    if (!fresh.back().is_fragment) return;
+void PageStore::before_reply(NodeId node, const image::Block& fragment) {
     const std::unique_lock only_one(storing_, std::try_to_lock);
-    if (only_one) next_ = store_siblings(node, fresh.back().block->bytes());
-}
-
-void PageStore::after_reply(NodeId node, std::uint64_t offset, std::uint64_t size,
-                            const std::vector<image::FreshBlock>& fresh) {
-    const std::unique_lock only_one(storing_, std::try_to_lock);
-    if (!only_one) return;
-    for (const auto& one : fresh) {
-        if (one.is_fragment)
-            read_ahead(node);
-        else
-            store_rest(node, offset, offset + size, one);
-    }
-}
-
-void PageStore::store_rest(NodeId node, std::uint64_t offset, std::uint64_t end,
-                           const image::FreshBlock& fresh) {
-    const ByteView bytes = fresh.block->bytes();
-    const std::uint64_t start = fresh.file_offset;
-    // What lies behind the request first: files are mostly read forward.
-    if (end < start + bytes.size() && !store(node, end, bytes.subspan(end - start))) return;
-    if (offset > start) (void)store(node, start, bytes.first(offset - start));
+    if (only_one) next_ = store_siblings(node, fragment.bytes());
 }
 
 std::optional<NodeId> PageStore::store_siblings(NodeId node, ByteView fragment) {
@@ -68,7 +46,9 @@ std::optional<NodeId> PageStore::store_siblings(NodeId node, ByteView fragment) 
                                        });
 }
 
-void PageStore::read_ahead(NodeId node) {
+void PageStore::after_reply(NodeId node) {
+    const std::unique_lock only_one(storing_, std::try_to_lock);
+    if (!only_one) return;
     const auto index = file_system_.fragment_of(node);
     if (!index) return;
     depth_ = *index == last_fragment_ + 1 ? std::min(depth_ * 2 + 1, kMaxDepth) : 0;
@@ -78,13 +58,13 @@ void PageStore::read_ahead(NodeId node) {
         const NodeId first = *next_;
         const auto ahead = file_system_.fragment_of(first);
         if (!ahead || *ahead != last_fragment_ + 1) return;
-        std::vector<image::FreshBlock> fresh;
-        const auto content = file_system_.read(first, 0, kWholeFile, &fresh);
+        image::BlockPointer fragment;
+        const auto content = file_system_.read(first, 0, kWholeFile, &fragment);
         // A block that was decoded before is in use already, and its files with it.
-        if (!content || content->size() != 1 || fresh.size() != 1) return;
+        if (!content || content->size() != 1 || !fragment) return;
         if (!store(first, 0, content->front().bytes)) return;
         last_fragment_ = *ahead;
-        next_ = store_siblings(first, fresh.front().block->bytes());
+        next_ = store_siblings(first, fragment->bytes());
     }
 }
 

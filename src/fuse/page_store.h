@@ -14,9 +14,9 @@
 
 namespace squenv::fuse {
 
-/// A block is decoded for one request, which often wants a part of it: the kernel asks for 128 KiB
-/// around a page fault, and one fragment block holds the content of some twenty small files. The
-/// rest is handed over at once, which costs a copy instead of a round trip of 50 us each.
+/// A fragment block is decoded for one small file and holds some twenty others. Their content is
+/// handed over at once, which costs a copy instead of a round trip of 50 us each. (The rest of a
+/// data block is not: it was measured, and what it saves it costs.)
 /// Thread-safe.
 class PageStore {
   public:
@@ -29,25 +29,18 @@ class PageStore {
 
     /// Before the READ of `node` is answered: the small files behind it in its fragment block.
     /// Answering first would be quicker for this file and slower for the next ones, whose requests
-    /// would be under way already.
-    void before_reply(NodeId node, const std::vector<image::FreshBlock>& fresh);
-    /// After the READ of [offset, offset + size) was answered, never before: the rest of its blocks
-    /// (its folios may reach beyond it, and are locked until then), and what comes next when small
-    /// files are read in the order in which they are stored.
-    void after_reply(NodeId node, std::uint64_t offset, std::uint64_t size,
-                     const std::vector<image::FreshBlock>& fresh);
+    /// would be under way already. Pages of `node` itself are locked and never stored here.
+    void before_reply(NodeId node, const image::Block& fragment);
+    /// After it was answered: what comes next, when small files are being read in the order in
+    /// which they are stored.
+    void after_reply(NodeId node);
 
     [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
     [[nodiscard]] bool store(NodeId node, std::uint64_t offset, ByteView bytes);
-    void store_rest(NodeId node, std::uint64_t offset, std::uint64_t end,
-                    const image::FreshBlock& fresh);
     /// Returns the first file behind them, or nothing when it is not worth going on.
     [[nodiscard]] std::optional<NodeId> store_siblings(NodeId node, ByteView fragment);
-    /// Decodes and stores the fragment blocks behind that of `node`, when small files are being
-    /// read in the order in which they are stored.
-    void read_ahead(NodeId node);
 
     const FileSystem& file_system_;
     ReaderTurn& turn_;

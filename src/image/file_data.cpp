@@ -26,7 +26,7 @@ constexpr std::uint64_t kPlacesAtOnce = 256;
 
 Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t offset,
                                               std::uint64_t size,
-                                              std::vector<FreshBlock>* fresh) const {
+                                              BlockPointer* fresh_fragment) const {
     std::vector<DataSlice> slices;
     if (offset >= file.size_bytes) return slices;
     const std::uint64_t end = offset + std::min(size, file.size_bytes - offset);
@@ -34,18 +34,17 @@ Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t o
         file.has_fragment() ? file.size_bytes - file.size_bytes % superblock_.block_size
                             : file.size_bytes;
     Status status;
-    if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices, fresh);
+    if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices);
     if (status && end > blocks_end)
         status = read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end,
-                           slices, fresh);
+                           slices, fresh_fragment);
     if (!status)
         return with_context(status.error(), fmt::format("file inode {}", file.number));
     return slices;
 }
 
 Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,
-                             std::vector<DataSlice>& slices,
-                             std::vector<FreshBlock>* fresh) const {
+                             std::vector<DataSlice>& slices) const {
     const std::uint64_t block_size = superblock_.block_size;
     const std::uint64_t last_block = (end - 1) / block_size;
     std::vector<BlockPlace> places;
@@ -65,10 +64,8 @@ Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint6
             }
             // A block that is wanted as a whole will live in the page cache, not in ours.
             const bool is_whole = from == 0 && to == length;
-            bool is_fresh = false;
             SQUENV_TRY_ASSIGN(auto block, is_whole ? blocks_.get_once(places[i], length)
-                                                   : blocks_.get(places[i], length, &is_fresh));
-            if (is_fresh && fresh != nullptr) fresh->push_back({block, start, false});
+                                                   : blocks_.get(places[i], length));
             const ByteView bytes = block->bytes().subspan(from, to - from);
             slices.push_back({std::move(block), bytes});
         }
@@ -84,8 +81,7 @@ Result<BlockPlace> FileData::fragment_place(const Inode& file) const {
 }
 
 Status FileData::read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
-                           std::vector<DataSlice>& slices,
-                           std::vector<FreshBlock>* fresh) const {
+                           std::vector<DataSlice>& slices, BlockPointer* fresh_fragment) const {
     SQUENV_TRY_ASSIGN(const auto place, fragment_place(file));
     bool is_fresh = false;
     SQUENV_TRY_ASSIGN(auto block, blocks_.get(place, BlockCache::kAnyLength, &is_fresh));
@@ -95,7 +91,7 @@ Status FileData::read_tail(const Inode& file, std::uint64_t first, std::uint64_t
                                                file.fragment_offset, block->bytes().size()));
     const ByteView bytes =
         tail->subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
-    if (is_fresh && fresh != nullptr) fresh->push_back({block, 0, true});
+    if (is_fresh && fresh_fragment != nullptr) *fresh_fragment = block;
     slices.push_back({std::move(block), bytes});
     return {};
 }

@@ -20,14 +20,6 @@ struct DataSlice {
     ByteView bytes;
 };
 
-/// A block that this very call decoded, and which part of the file it is: what a caller may hand
-/// on to others before anybody asks again.
-struct FreshBlock {
-    BlockPointer block;
-    std::uint64_t file_offset = 0;  ///< of its first byte; data blocks only
-    bool is_fragment = false;       ///< it holds the tails of many files
-};
-
 /// Thread-safe.
 class FileData {
   public:
@@ -36,11 +28,12 @@ class FileData {
         : superblock_(superblock), lists_(lists), blocks_(blocks), fragments_(fragments) {}
 
     /// Up to `size` bytes of `file` from `offset` on, less at its end.
-    /// `fresh`, when given, gets the blocks that were decoded but are not used up by the range.
+    /// `fresh_fragment`, when given, gets the fragment block that this very call decoded: it holds
+    /// the tails of other files, which the caller may hand on before anybody asks for them.
     /// Errors: corrupt or io, when any block of the range is bad.
     [[nodiscard]] Result<std::vector<DataSlice>> read(
         const Inode& file, std::uint64_t offset, std::uint64_t size,
-        std::vector<FreshBlock>* fresh = nullptr) const;
+        BlockPointer* fresh_fragment = nullptr) const;
     /// The tail of `file` inside a decoded fragment block, or nothing when it is not in it.
     [[nodiscard]] static std::optional<ByteView> tail_in(const Inode& file, ByteView fragment,
                                                          std::uint32_t block_size);
@@ -59,11 +52,10 @@ class FileData {
   private:
     [[nodiscard]] Result<BlockPlace> fragment_place(const Inode& file) const;
     [[nodiscard]] Status read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,
-                                     std::vector<DataSlice>& slices,
-                                     std::vector<FreshBlock>* fresh) const;
+                                     std::vector<DataSlice>& slices) const;
     [[nodiscard]] Status read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
                                    std::vector<DataSlice>& slices,
-                                   std::vector<FreshBlock>* fresh) const;
+                                   BlockPointer* fresh_fragment) const;
 
     const format::Superblock& superblock_;
     const BlockLists& lists_;
