@@ -15,6 +15,8 @@ namespace {
 constexpr double kForever = std::numeric_limits<double>::max();
 /// Requests the kernel may have under way that nobody waits for (read-ahead); its default is 12.
 constexpr unsigned kMaxBackground = 64;
+/// Directories that were listed with nothing else asked for: nobody but find(1) does that.
+constexpr unsigned kListerSign = 16;
 
 fuse_entry_param entry_of(const Node& node) {
     fuse_entry_param entry{};
@@ -85,6 +87,7 @@ void LibfuseSession::on_lookup(fuse_req_t request, fuse_ino_t parent, const char
         const auto found = session.file_system_.lookup(parent, name);
         if (!found)
             return session.reply_error(request, RequestKind::lookup, parent, found.error());
+        if (*found && !S_ISDIR((*found)->attributes.st_mode)) session.has_other_users_ = true;
         // A node of 0 is a cached "no such file".
         const auto entry = entry_of(*found ? **found : Node{});
         fuse_reply_entry(request, &entry);
@@ -146,6 +149,7 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
 
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
+    has_other_users_ = true;
     image::BlockPointer fragment;
     const auto slices = file_system_.read(node, start, size, pages_ ? &fragment : nullptr);
     if (!slices) return reply_error(request, RequestKind::read, node, slices.error());
@@ -205,6 +209,10 @@ void LibfuseSession::list(fuse_req_t request, RequestKind kind, fuse_ino_t node,
     fuse_reply_buf(request, buffer.get(), used);
 }
 
+bool LibfuseSession::has_only_listers() const {
+    return listings_ > kListerSign && !has_other_users_;
+}
+
 /// While the warmer is ahead, a user who only lists is kept waiting for a moment, and the warmer
 /// hurries: it is told of directories alone, which makes it twice as fast.
 void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size,
@@ -214,14 +222,17 @@ void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, s
         const bool is_warmer = fuse_req_ctx(request)->pid == warming_.pid;
         if (is_warmer) {
             deferred_.run_due();
-            if (has_lister_) detail = Detail::directories;
-        } else if (offset == 0 && counters_.of(RequestKind::read) == 0) {
-            has_lister_ = true;
+            if (listings_ != 0 && !has_other_users_) detail = Detail::directories;
+        } else if (offset == 0 && !has_other_users_) {
+            ++listings_;
             if (deferred_.add([this, request, node, size] {
                     list(request, RequestKind::readdirplus, node, size, 0, Detail::everything);
                 }))
                 return;
         }
+    } else {
+        if (offset == 0) ++listings_;
+        if (has_only_listers()) detail = Detail::directories;
     }
     list(request, RequestKind::readdirplus, node, size, offset, detail);
 }

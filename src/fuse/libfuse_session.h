@@ -102,8 +102,12 @@ class LibfuseSession final : public Session {
     bool can_spin_ = false;  ///< there is a processor besides that of the program
     int device_ = -1;        ///< owned by session_
     DeferredListings deferred_;
-    /// A user lists directories and reads nothing, as find(1) does: attributes of files can wait.
-    std::atomic<bool> has_lister_{false};
+    /// Whether the users only list directories, as find(1) does: files get no attributes then,
+    /// which makes a listing twice as fast. The first lookup of a file that was listed without
+    /// them ends that for good.
+    [[nodiscard]] bool has_only_listers() const;
+    std::atomic<unsigned> listings_{0};  ///< begun by users, not by the warmer
+    std::atomic<bool> has_other_users_{false};
     std::function<void()> on_ready_;
     std::function<void()> on_end_;
     std::jthread first_worker_;

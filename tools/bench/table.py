@@ -56,7 +56,7 @@ def render(samples, memory, million, systems, rounds):
     for system, result in million.items():
         lines.append(
             f"1,000,000 files, {system}: mount {result['mount'] * 1000:.1f} ms, "
-            f"find {result['find']:.2f} s"
+            f"find {result['find']:.2f} s, with stat {result['find with stat']:.2f} s"
         )
     return "\n".join(lines)
 
