@@ -93,7 +93,7 @@ void PackArguments::declare(CLI::App& app) {
 void PackArguments::declare_image(CLI::App& app) {
     app.add_option("--codec", codec_, "zstd, gzip, xz, lz4, lzo or none")->type_name("CODEC");
     app.add_option("--level", level_, "Of the codec; zstd: 1 to 22 (3)")->type_name("N");
-    app.add_option("-b,--block-size", block_size_, "4K to 1M, a power of two (128K)")
+    app.add_option("-b,--block-size", block_size_, "4K to 1M, a power of two (256K)")
         ->type_name("SIZE");
     app.add_flag("--no-fragments", has_no_fragments_, "Give small files blocks of their own");
     app.add_flag("--no-duplicates", has_no_duplicates_, "Store files again that are the same");

@@ -45,7 +45,7 @@ class PackArguments {
     std::string output_;
     std::string codec_ = "zstd";
     std::string level_;
-    std::string block_size_ = "128K";
+    std::string block_size_ = "256K";
     std::string owner_ = "keep";
     std::string mtime_;
     std::string memory_;

@@ -24,7 +24,7 @@ def commands(tree, directory):
         "gensquashfs": ([os.environ.get("GENSQUASHFS", "gensquashfs"), "-D", tree, "-c", "zstd",
                          "-X", "level=3", "-b", "128K", "-q", "-f", image("gensquashfs")],
                         image("gensquashfs")),
-        "squenv-pack": ([os.environ.get("SQUENV_PACK", "squenv-pack"), "-q", "-f", tree, "-o",
+        "squenv-pack": ([os.environ.get("SQUENV_PACK", "squenv-pack"), "-q", "-f", "-b", "128K", tree, "-o",
                          image("squenv-pack")], image("squenv-pack")),
     }
 
