@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "mount/companion.h"
 #include "mount/mount_table.h"
 
 namespace squenv::mount {
@@ -81,15 +82,9 @@ void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
 }  // namespace
 
 Result<Keeper> Keeper::start(const std::string& mountpoint) {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return fail_errno(errno, "socketpair");
-    UniqueFd ours(ends[0]);
-    const UniqueFd theirs(ends[1]);
-    const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
-    if (child == 0) run_keeper(theirs.get(), mountpoint);
-    return Keeper(std::move(ours));
+    SQUENV_TRY_ASSIGN(auto process,
+                      fork_companion([&](int socket) { run_keeper(socket, mountpoint); }));
+    return Keeper(std::move(process.socket));
 }
 
 Status Keeper::unmount(UnmountMode mode) {

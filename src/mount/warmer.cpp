@@ -18,6 +18,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "mount/companion.h"
 #include "mount/kernel_mount.h"
 
 namespace squenv::mount {
@@ -130,15 +131,10 @@ int other_processor() {
 }
 
 Result<Warmer> Warmer::start(const std::string& mountpoint, int processor) {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return fail_errno(errno, "socketpair");
-    UniqueFd ours(ends[0]);
-    const UniqueFd theirs(ends[1]);
-    const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
-    if (child == 0) run_warmer(theirs.get(), mountpoint, processor);
-    return Warmer(std::move(ours), child);
+    SQUENV_TRY_ASSIGN(auto process, fork_companion([&](int socket) {
+                          run_warmer(socket, mountpoint, processor);
+                      }));
+    return Warmer(std::move(process.socket), process.pid);
 }
 
 void Warmer::begin() {

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#include "mount/companion.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace squenv::mount {
+
+Result<Companion> fork_companion(const std::function<void(int socket)>& run) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail_errno(errno, "socketpair");
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) return fail_errno(errno, "fork");
+    if (child == 0) {
+        run(theirs.get());
+        ::_exit(0);
+    }
+    return Companion{std::move(ours), child};
+}
+
+}  // namespace squenv::mount

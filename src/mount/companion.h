@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace squenv::mount {
+
+/// A process beside the daemon and the daemon's end of the socket between them. The kernel closes
+/// the other end when either dies.
+struct Companion {
+    UniqueFd socket;
+    pid_t pid = -1;
+};
+
+/// Forks a process that runs `run(socket)`, which must not return. Before any thread exists.
+/// Errors: limit (no process).
+[[nodiscard]] Result<Companion> fork_companion(const std::function<void(int socket)>& run);
+
+}  // namespace squenv::mount
