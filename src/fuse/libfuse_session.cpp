@@ -69,9 +69,7 @@ Status LibfuseSession::open(UniqueFd device) {
     // Storing may wait for a page that another thread must fill first.
     if (options_.prefetch && threads_ != 1)
         pages_.emplace(file_system_, *turn_,
-                       [this](NodeId node, std::uint64_t offset, ByteView bytes) {
-                           return store_pages(node, offset, bytes);
-                       });
+                       [this](NodeId node, ByteView content) { return store_pages(node, content); });
     return {};
 }
 
@@ -128,10 +126,10 @@ double LibfuseSession::idle_seconds() const {
     return std::chrono::duration<double>(Clock::now() - last).count();
 }
 
-bool LibfuseSession::store_pages(NodeId node, std::uint64_t offset, ByteView bytes) const {
-    fuse_bufvec buffers = FUSE_BUFVEC_INIT(bytes.size());
-    buffers.buf[0].mem = const_cast<std::byte*>(bytes.data());
-    return fuse_lowlevel_notify_store(session_, node, static_cast<off_t>(offset), &buffers,
+bool LibfuseSession::store_pages(NodeId node, ByteView content) const {
+    fuse_bufvec buffers = FUSE_BUFVEC_INIT(content.size());
+    buffers.buf[0].mem = const_cast<std::byte*>(content.data());
+    return fuse_lowlevel_notify_store(session_, node, 0, &buffers,
                                       static_cast<fuse_buf_copy_flags>(0)) == 0;
 }
 

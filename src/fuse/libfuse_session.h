@@ -79,7 +79,7 @@ class LibfuseSession final : public Session {
     std::size_t add_entry(fuse_req_t request, char* buffer, std::size_t room,
                           const FileSystem::Entry& entry, Detail detail) const;
     void list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
-    [[nodiscard]] bool store_pages(NodeId node, std::uint64_t offset, ByteView bytes) const;
+    [[nodiscard]] bool store_pages(NodeId node, ByteView content) const;
 
     void work_first();
     void work(const std::function<void()>& on_init_answered);

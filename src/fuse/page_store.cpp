@@ -19,7 +19,7 @@ constexpr unsigned kMaxDepth = 8;
 constexpr std::uint64_t kWholeFile = 1 << 20;
 }  // namespace
 
-bool PageStore::store(NodeId node, std::uint64_t offset, ByteView bytes) {
+bool PageStore::store(NodeId node, ByteView bytes) {
     if (bytes.empty()) return true;
     std::optional<ReaderTurn::Guard> guard;
     if (auto* worker = Worker::current(); worker != nullptr && worker->has_turn()) {
@@ -27,7 +27,7 @@ bool PageStore::store(NodeId node, std::uint64_t offset, ByteView bytes) {
         if (turn_.is_request_waiting()) return false;
         guard.emplace(turn_, worker->turn_number());
     }
-    if (!store_(node, offset, bytes)) return false;
+    if (!store_(node, bytes)) return false;
     stored_bytes_.fetch_add(bytes.size(), std::memory_order_relaxed);
     return true;
 }
@@ -41,7 +41,7 @@ std::optional<NodeId> PageStore::store_siblings(NodeId node, ByteView fragment) 
     int unknown = 0;
     return file_system_.visit_siblings(node, fragment, kMaxSiblings,
                                        [&](NodeId sibling, ByteView content) {
-                                           unknown = store(sibling, 0, content) ? 0 : unknown + 1;
+                                           unknown = store(sibling, content) ? 0 : unknown + 1;
                                            return unknown < kMaxUnknown;
                                        });
 }
@@ -62,7 +62,7 @@ void PageStore::after_reply(NodeId node) {
         const auto content = file_system_.read(first, 0, kWholeFile, &fragment);
         // A block that was decoded before is in use already, and its files with it.
         if (!content || content->size() != 1 || !fragment) return;
-        if (!store(first, 0, content->front().bytes)) return;
+        if (!store(first, content->front().bytes)) return;
         last_fragment_ = *ahead;
         next_ = store_siblings(first, fragment->bytes());
     }

@@ -20,9 +20,9 @@ namespace squenv::fuse {
 /// Thread-safe.
 class PageStore {
   public:
-    /// Hands bytes of a node at a page-aligned offset to the kernel; false when it has no such
-    /// inode. Waits while any of the pages is being read by somebody else.
-    using Store = std::function<bool(NodeId, std::uint64_t offset, ByteView)>;
+    /// Hands the content of a node to the kernel; false when it has no such inode. Waits while any
+    /// of the pages is being read by somebody else.
+    using Store = std::function<bool(NodeId, ByteView)>;
 
     PageStore(const FileSystem& file_system, ReaderTurn& turn, Store store)
         : file_system_(file_system), turn_(turn), store_(std::move(store)) {}
@@ -38,7 +38,7 @@ class PageStore {
     [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
-    [[nodiscard]] bool store(NodeId node, std::uint64_t offset, ByteView bytes);
+    [[nodiscard]] bool store(NodeId node, ByteView bytes);
     /// Returns the first file behind them, or nothing when it is not worth going on.
     [[nodiscard]] std::optional<NodeId> store_siblings(NodeId node, ByteView fragment);
 
