@@ -32,15 +32,23 @@ class Command {
     /// Adds options and arguments, bound to members.
     virtual void declare(CLI::App& app) = 0;
     [[nodiscard]] virtual Status run(Io& io) = 0;
+    /// Where to put the words after "--", which are not ours to understand; nullptr takes none.
+    [[nodiscard]] virtual std::vector<std::string>* remainder() { return nullptr; }
+    /// The exit status that says that we failed, and not what we were to run.
+    [[nodiscard]] virtual int failure_status(Errc code) const { return exit_code(code); }
 };
 
+std::unique_ptr<Command> make_cache_command();
 std::unique_ptr<Command> make_cat_command();
+std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_extract_command();
 std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_list_command();
 std::unique_ptr<Command> make_ls_command();
 std::unique_ptr<Command> make_mount_command();
 std::unique_ptr<Command> make_pack_command();
+std::unique_ptr<Command> make_run_command();
+std::unique_ptr<Command> make_shell_command();
 std::unique_ptr<Command> make_stats_command();
 std::unique_ptr<Command> make_umount_command();
 std::unique_ptr<Command> make_verify_command();

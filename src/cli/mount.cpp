@@ -7,6 +7,8 @@
 #include "cli/manifest.h"
 #include "cli/mount_options.h"
 #include "mount/mount_table.h"
+#include "mount/scope.h"
+#include "mount/serve.h"
 
 namespace squenv::cli {
 
@@ -31,9 +33,17 @@ class MountCommand final : public Command {
     Status run(Io& io) override {
         for (const auto& options : options_) SQUENV_TRY(apply_mount_options(options, request_));
         SQUENV_TRY_ASSIGN(request_.method, mount::parse_method(via_));
+        if (request_.method == mount::Method::userns || request_.method == mount::Method::extract)
+            return fail(Errc::invalid_argument,
+                        "--via " + via_ + ": only the programs of 'squenv run' would see it",
+                        "use 'squenv run --via " + via_ + " IMAGE -- COMMAND'");
         if (io.is_verbose) request_.log_level = log::Level::debug;
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
+        if (const auto job = mount::killing_job(); !job.empty() && !request_.is_foreground &&
+                                                   !io.is_quiet)
+            io.err << "squenv mount: this is a " << job << ", whose end kills the daemon; "
+                   << "'squenv run' mounts for as long as a command needs it\n";
         return mount::serve(request_);
     }
 

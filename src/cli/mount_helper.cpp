@@ -2,6 +2,7 @@
 // Called as mount.squenv by mount(8): "mount.squenv IMAGE DIR [-sfnv] [-N ns] [-o OPTIONS]".
 #include "cli/command.h"
 #include "cli/mount_options.h"
+#include "mount/serve.h"
 
 namespace squenv::cli {
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "mount/serve.h"
+#include "mount/request.h"
 
 namespace squenv::cli {
 

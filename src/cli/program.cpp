@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <ostream>
 
@@ -17,6 +18,8 @@ constexpr std::size_t kHelpColumn = 28;
 std::vector<std::unique_ptr<Command>> make_commands() {
     std::vector<std::unique_ptr<Command>> commands;
     commands.push_back(make_pack_command());
+    commands.push_back(make_run_command());
+    commands.push_back(make_shell_command());
     commands.push_back(make_mount_command());
     commands.push_back(make_umount_command());
     commands.push_back(make_list_command());
@@ -26,10 +29,13 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_cat_command());
     commands.push_back(make_extract_command());
     commands.push_back(make_verify_command());
+    commands.push_back(make_doctor_command());
+    commands.push_back(make_cache_command());
     return commands;
 }
 
-int report(Io& io, const std::string& who, const Status& status) {
+int report(Io& io, const std::string& who, const Status& status,
+           const Command* command = nullptr) {
     if (status) {
         io.out.flush();
         if (io.out) return 0;
@@ -38,14 +44,28 @@ int report(Io& io, const std::string& who, const Status& status) {
     }
     if (!status.error().message().empty())
         io.err << who << ": " << status.error().message() << '\n';
-    return exit_code(status.error().code);
+    return command != nullptr ? command->failure_status(status.error().code)
+                              : exit_code(status.error().code);
 }
 
 int parse_failed(Io& io, const std::string& who, const CLI::App& app,
-                 const CLI::ParseError& error) {
+                 const CLI::ParseError& error, int status) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
     io.err << who << ": " << error.what() << "; see '" << who << " --help'\n";
-    return kUsage;
+    return status;
+}
+
+/// Takes the words after "--" out of `words`, for the command that they are meant for.
+void split_remainder(std::vector<std::string>& words,
+                     const std::vector<std::unique_ptr<Command>>& commands) {
+    if (words.empty()) return;
+    for (const auto& command : commands) {
+        if (words.front() != command->name() || command->remainder() == nullptr) continue;
+        const auto dashes = std::find(words.begin(), words.end(), "--");
+        if (dashes == words.end()) return;
+        command->remainder()->assign(dashes + 1, words.end());
+        words.erase(dashes, words.end());
+    }
 }
 
 int run_squenv(const std::vector<std::string>& arguments, Io& io) {
@@ -65,17 +85,23 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         command->declare(*sub);
         declared.push_back(sub);
     }
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);
+    std::vector<std::string> words(arguments.begin() + 1, arguments.end());
+    split_remainder(words, commands);
+    std::vector<std::string> reversed(words.rbegin(), words.rend());
     try {
         app.parse(std::move(reversed));
     } catch (const CLI::ParseError& error) {
         const auto chosen = app.get_subcommands();
-        return parse_failed(
-            io, chosen.empty() ? "squenv" : "squenv " + chosen.front()->get_name(), app, error);
+        if (chosen.empty()) return parse_failed(io, "squenv", app, error, kUsage);
+        const auto place = std::find(declared.begin(), declared.end(), chosen.front());
+        const auto& command = commands[static_cast<std::size_t>(place - declared.begin())];
+        return parse_failed(io, "squenv " + chosen.front()->get_name(), app, error,
+                            command->failure_status(Errc::invalid_argument));
     }
     for (std::size_t i = 0; i < commands.size(); ++i)
         if (declared[i]->parsed())
-            return report(io, std::string("squenv ") + commands[i]->name(), commands[i]->run(io));
+            return report(io, std::string("squenv ") + commands[i]->name(), commands[i]->run(io),
+                          commands[i].get());
     return kUsage;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/mount_options.h"
+#include "mount/serve.h"
 #include "config.h"
 
 namespace squenv::cli {

@@ -2,6 +2,7 @@
 #include "mount/background.h"
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -29,8 +30,16 @@ Result<Background> Background::start() {
     SQUENV_TRY_ASSIGN(auto null, open_file("/dev/null", O_RDWR));
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
-    if (child != 0) return Background(false, std::move(reader), {});
+    if (child != 0) {
+        // Twice, so that the daemon is no child of a program that this process may become.
+        while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+        }
+        return Background(false, std::move(reader), {});
+    }
+    reader.reset();
     ::setsid();
+    const pid_t daemon = ::fork();
+    if (daemon != 0) ::_exit(daemon < 0 ? 1 : 0);
     // A relative path must not keep a directory busy for as long as the mount lives.
     if (::chdir("/") != 0) ::_exit(1);
     return Background(true, std::move(writer), std::move(null));

@@ -21,14 +21,6 @@ namespace {
 /// How long a mount that is idle but busy (open files) is left alone before it is tried again.
 constexpr std::chrono::seconds kBusyRetry{1};
 
-/// Milliseconds to wait for poll(2) until the idle timeout may be over; -1 is for ever.
-int idle_wait_ms(const fuse::Session& session, std::chrono::seconds timeout, bool is_unmounting) {
-    if (timeout.count() == 0 || is_unmounting) return -1;
-    const double left = static_cast<double>(timeout.count()) - session.idle_seconds();
-    if (left <= 0) return static_cast<int>(std::chrono::milliseconds(kBusyRetry).count());
-    return static_cast<int>(std::min(left * 1000.0 + 1.0, 3'600'000.0));
-}
-
 }  // namespace
 
 Result<EventLoop> EventLoop::create() {
@@ -48,19 +40,23 @@ void EventLoop::post(Event event) const {
     (void)!::write(writer_.get(), &byte, 1);
 }
 
-void EventLoop::on_signal(Keeper& keeper) {
+void EventLoop::on_signal(Served& served) {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) return;
+    if (served.lifetime != Lifetime::until_unmounted) {
+        log::info("signal {} is not for a mount that ends with its users", info.ssi_signo);
+        return;
+    }
     if (is_unmounting_) {
         log::warning("ended by a second signal; open files of the mount are lost");
         log::stop();
         std::_Exit(1);
     }
     is_unmounting_ = true;
-    auto status = keeper.unmount(UnmountMode::normal);
+    auto status = served.keeper.unmount(UnmountMode::normal);
     if (!status && status.error().sys_errno == EBUSY) {
         log::info("the mount is busy: detached, and served until its last user is done");
-        status = keeper.unmount(UnmountMode::lazy);
+        status = served.keeper.unmount(UnmountMode::lazy);
     }
     if (!status) {
         log::error("cannot unmount: {}", status.error().message());
@@ -69,40 +65,83 @@ void EventLoop::on_signal(Keeper& keeper) {
     }
 }
 
-void EventLoop::run(fuse::Session& session, Keeper& keeper, std::optional<Warmer>& warmer,
-                    std::chrono::seconds idle_timeout) {
-    auto warming_started = std::chrono::steady_clock::now();
-    const auto end_warming = [&] {
-        if (!warmer) return;
-        log::debug("warming ended after {:.1f} ms, {} requests",
-                   std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() -
-                                                             warming_started).count(),
-                   session.counters().total());
-        warmer->stop();
-        warmer.reset();
-        session.end_warming();
-    };
-    for (;;) {
-        pollfd waiting[3] = {{signals_.get(), POLLIN, 0},
-                             {reader_.get(), POLLIN, 0},
-                             {warmer ? warmer->ended_fd() : -1, POLLIN, 0}};
-        const int count = ::poll(waiting, 3, idle_wait_ms(session, idle_timeout, is_unmounting_));
+void EventLoop::end_warming(Served& served) {
+    if (!served.warmer) return;
+    const std::chrono::duration<double, std::milli> took =
+        std::chrono::steady_clock::now() - warming_started_;
+    log::debug("warming ended after {:.1f} ms, {} requests", took.count(),
+               served.session.counters().total());
+    served.warmer->stop();
+    served.warmer.reset();
+    served.session.end_warming();
+}
+
+void EventLoop::on_event(Served& served) {
+    char byte = 0;
+    if (::read(reader_.get(), &byte, 1) != 1 || static_cast<Event>(byte) == Event::unmounted) {
+        end_warming(served);
+        is_over_ = true;
+        return;
+    }
+    warming_started_ = std::chrono::steady_clock::now();
+    if (served.warmer) served.warmer->begin();
+    restrict_system_calls();
+    is_ready_ = true;
+}
+
+/// The last user is gone. Processes it left behind may still use the mount: then it stays.
+void EventLoop::leave(Served& served) {
+    if (served.is_private) {
+        served.users->close();
+        is_unmounting_ = true;
+        return;
+    }
+    end_warming(served);
+    const auto status = served.keeper.unmount(UnmountMode::normal);
+    is_unmounting_ = status || status.error().sys_errno != EBUSY;
+}
+
+int EventLoop::wait_ms(const Served& served) const {
+    constexpr int kRetryMs = static_cast<int>(std::chrono::milliseconds(kBusyRetry).count());
+    if (is_unmounting_) return -1;
+    if (served.lifetime == Lifetime::while_used)
+        return is_ready_ && served.users->is_empty() ? kRetryMs : -1;
+    const auto timeout = static_cast<double>(served.idle_timeout.count());
+    if (timeout == 0) return -1;
+    const double left = timeout - served.session.idle_seconds();
+    return left <= 0 ? kRetryMs : static_cast<int>(std::min(left * 1000.0 + 1.0, 3'600'000.0));
+}
+
+/// Nobody is admitted before the mount answers, nor when it is gone: who comes then waits for the
+/// listener to close, and begins anew.
+bool EventLoop::has_door(const Served& served) const {
+    return served.users != nullptr && is_ready_ && !is_unmounting_ && !is_over_;
+}
+
+void EventLoop::run(Served& served) {
+    while (!is_over_) {
+        pollfd waiting[4] = {
+            {signals_.get(), POLLIN, 0},
+            {reader_.get(), POLLIN, 0},
+            {served.warmer ? served.warmer->ended_fd() : -1, POLLIN, 0},
+            {has_door(served) ? served.users->ready_fd() : -1, POLLIN, 0}};
+        const int count = ::poll(waiting, 4, wait_ms(served));
         if (count < 0 && errno != EINTR) return;
         if (count > 0 && waiting[0].revents != 0) {
-            end_warming();
-            on_signal(keeper);
+            if (served.lifetime == Lifetime::until_unmounted) end_warming(served);
+            on_signal(served);
         }
-        if (count > 0 && waiting[1].revents != 0) {
-            char byte = 0;
-            if (::read(reader_.get(), &byte, 1) != 1) return;
-            if (static_cast<Event>(byte) == Event::unmounted) return end_warming();
-            warming_started = std::chrono::steady_clock::now();
-            if (warmer) warmer->begin();
-            restrict_system_calls();
-        }
-        if (count > 0 && waiting[2].revents != 0) end_warming();
-        if (count == 0 && session.idle_seconds() >= static_cast<double>(idle_timeout.count()) &&
-            keeper.unmount(UnmountMode::normal))
+        if (count > 0 && waiting[1].revents != 0) on_event(served);
+        if (count > 0 && waiting[2].revents != 0) end_warming(served);
+        if (has_door(served)) served.users->serve();
+        if (is_over_ || is_unmounting_) continue;
+        if (served.lifetime == Lifetime::while_used && is_ready_ && served.users->is_empty())
+            leave(served);
+        else if (count == 0 && served.idle_timeout.count() != 0 &&
+                 served.lifetime == Lifetime::until_unmounted &&
+                 served.session.idle_seconds() >=
+                     static_cast<double>(served.idle_timeout.count()) &&
+                 served.keeper.unmount(UnmountMode::normal))
             is_unmounting_ = true;
     }
 }

@@ -9,11 +9,24 @@
 #include "base/unique_fd.h"
 #include "fuse/session.h"
 #include "mount/keeper.h"
+#include "mount/lifetime.h"
+#include "mount/users.h"
 #include "mount/warmer.h"
 
 namespace squenv::mount {
 
 enum class Event : char { ready = 'r', unmounted = 'u' };
+
+/// What the loop takes care of; it owns nothing of it.
+struct Served {
+    fuse::Session& session;
+    Keeper& keeper;
+    std::optional<Warmer>& warmer;
+    Lifetime lifetime;
+    Users* users;     ///< or nullptr
+    bool is_private;  ///< in a namespace of its own, with which it goes
+    std::chrono::seconds idle_timeout;
+};
 
 /// Waits; never polls. post() may be called from any thread, the rest from the main one.
 class EventLoop {
@@ -23,19 +36,29 @@ class EventLoop {
     void post(Event event) const;
 
     /// Returns when the mount is gone. The first signal unmounts, lazily when the mount is busy:
-    /// it is then served until its last user is done. The second ends the daemon at once.
-    void run(fuse::Session& session, Keeper& keeper, std::optional<Warmer>& warmer,
-             std::chrono::seconds idle_timeout);
+    /// it is then served until its last user is done. The second ends the daemon at once. A mount
+    /// that lives as long as it is used is left alone by signals: a batch system sends them to
+    /// every process of a job, and the mount's users may want to end in order.
+    void run(Served& served);
 
   private:
     EventLoop(UniqueFd signals, UniqueFd reader, UniqueFd writer)
         : signals_(std::move(signals)), reader_(std::move(reader)), writer_(std::move(writer)) {}
 
-    void on_signal(Keeper& keeper);
+    void on_event(Served& served);
+    void on_signal(Served& served);
+    void end_warming(Served& served);
+    void leave(Served& served);
+    [[nodiscard]] int wait_ms(const Served& served) const;
+    [[nodiscard]] bool has_door(const Served& served) const;
+
     UniqueFd signals_;
     UniqueFd reader_;
     UniqueFd writer_;
+    std::chrono::steady_clock::time_point warming_started_{};
+    bool is_ready_ = false;       ///< INIT was answered
     bool is_unmounting_ = false;
+    bool is_over_ = false;        ///< the kernel closed the connection
 };
 
 }  // namespace squenv::mount

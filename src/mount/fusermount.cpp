@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
+#include "base/socket_message.h"
 #include "mount/fuse_device.h"
 #include "mount/kernel_mount.h"
 #include "mount/subprocess.h"
@@ -29,24 +29,10 @@ std::string escape(const std::string& value) {
 }
 
 Result<UniqueFd> receive_descriptor(int socket) {
-    char byte = 0;
-    iovec data{&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    ssize_t got = 0;
-    do {
-        got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    const cmsghdr* header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS)
+    auto message = receive_message(socket);
+    if (!message || message->descriptors.size() != 1)
         return fail(Errc::environment, "fusermount3 sent no descriptor");
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return UniqueFd(fd);
+    return std::move(message->descriptors.front());
 }
 
 /// What to do about each of the reasons fusermount3 gives. Its messages are stable since 2.x.

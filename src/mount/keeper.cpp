@@ -12,6 +12,7 @@
 
 #include "mount/companion.h"
 #include "mount/mount_table.h"
+#include "mount/mountpoint_hold.h"
 
 namespace squenv::mount {
 
@@ -42,14 +43,31 @@ char to_byte(const Status& status) {
     return static_cast<char>(code);
 }
 
+/// Closes every descriptor but these and the standard ones, and makes `socket` number 3.
+void keep_only(int socket, int held_fd) {
+    const int high = held_fd >= 0 ? ::fcntl(held_fd, F_DUPFD_CLOEXEC, 10) : -1;
+    if (::dup2(socket, 3) < 0) ::_exit(1);
+    if (high >= 0 && ::dup2(high, 4) < 0) ::_exit(1);
+    ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
+}
+
 /// The daemon is gone. Detaches the mount unless somebody mounted anew over it meanwhile.
 void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
+    if (mountpoint.empty()) return;
     const auto entry = find_mount(mountpoint);
     if (entry && *entry && (*entry)->device_minor == device_minor)
         (void)unmount(mountpoint, UnmountMode::lazy);
 }
 
-[[noreturn]] void run_keeper(int socket, const std::string& mountpoint) {
+/// All is clean but for the directories, whose removal may have to wait: nobody must wait for us.
+[[noreturn]] void finish(const KeeperDuties& duties) {
+    ::close_range(3, ~0U, 0);
+    remove_mountpoint(duties.created);
+    ::_exit(0);
+}
+
+[[noreturn]] void run_keeper(int socket, const KeeperDuties& duties) {
+    const std::string& mountpoint = duties.mountpoint;
     ::setsid();
     ::prctl(PR_SET_NAME, "squenv-keeper");
     // The terminal's signals and the end of the session are the daemon's business.
@@ -58,15 +76,14 @@ void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
     // Whoever reads our output through a pipe must see its end while the mount lives.
     if (const auto null = open_file("/dev/null", O_RDWR))
         for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
-    if (::dup2(socket, 3) < 0) ::_exit(1);
-    ::close_range(4, ~0U, 0);
+    keep_only(socket, duties.held_fd);
     if (::chdir("/") != 0) ::_exit(1);
     const auto mounted = find_mount(mountpoint);
     const std::uint32_t device_minor = mounted && *mounted ? (*mounted)->device_minor : 0;
     char byte = 0;
     while (receive_byte(3, byte)) {
         switch (static_cast<Command>(byte)) {
-            case Command::dismiss: ::_exit(0);
+            case Command::dismiss: finish(duties);
             case Command::unmount:
                 send_byte(3, to_byte(unmount(mountpoint, UnmountMode::normal)));
                 break;
@@ -76,14 +93,14 @@ void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
         }
     }
     clean_up(mountpoint, device_minor);
-    ::_exit(0);
+    finish(duties);
 }
 
 }  // namespace
 
-Result<Keeper> Keeper::start(const std::string& mountpoint) {
+Result<Keeper> Keeper::start(const KeeperDuties& duties) {
     SQUENV_TRY_ASSIGN(auto process,
-                      fork_companion([&](int socket) { run_keeper(socket, mountpoint); }));
+                      fork_companion([&](int socket) { run_keeper(socket, duties); }));
     return Keeper(std::move(process.socket));
 }
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -13,13 +14,20 @@
 
 namespace squenv::mount {
 
+/// What a keeper takes care of.
+struct KeeperDuties {
+    std::string mountpoint{};  ///< empty when the mount goes with its namespace
+    std::vector<std::string> created{};  ///< directories to remove when it is gone
+    int held_fd = -1;  ///< kept open until all is clean: whoever waits for it may then begin anew
+};
+
 /// The daemon's end. Not thread-safe.
 class Keeper {
   public:
-    /// Forks the keeper of `mountpoint`. Before any thread exists. In the keeper, every descriptor
+    /// Forks the keeper. Before any thread exists. In the keeper, every descriptor
     /// but its own is closed, the connection to /dev/fuse above all: while anybody holds that
     /// open, the kernel does not notice that the daemon is gone.
-    [[nodiscard]] static Result<Keeper> start(const std::string& mountpoint);
+    [[nodiscard]] static Result<Keeper> start(const KeeperDuties& duties);
 
     /// Unmounts through the keeper. Errors: as unmount(), io when the keeper is gone.
     [[nodiscard]] Status unmount(UnmountMode mode);

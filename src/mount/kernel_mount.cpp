@@ -15,15 +15,17 @@ const char* method_name(Method method) {
         case Method::automatic: return "auto";
         case Method::direct: return "direct";
         case Method::fusermount: return "fusermount";
+        case Method::userns: return "userns";
+        case Method::extract: return "extract";
     }
     return "unknown";
 }
 
 Result<Method> parse_method(std::string_view name) {
-    for (const Method method : {Method::automatic, Method::direct, Method::fusermount})
+    for (const Method method : kMethods)
         if (name == method_name(method)) return method;
     return fail(Errc::invalid_argument, "'" + std::string(name) + "' is not a way to mount",
-                "use auto, direct or fusermount");
+                "use auto, direct, fusermount, userns or extract");
 }
 
 bool may_mount_directly() {
@@ -37,7 +39,7 @@ Result<MountedDevice> mount_kernel(const KernelMount& request, Method method) {
     if (method == Method::direct || (method == Method::automatic && may_mount_directly())) {
         auto device = mount_direct(request);
         if (device) return MountedDevice{std::move(*device), Method::direct};
-        // In a container root may hold the capability and still be refused: try the helper.
+        // In a container, root may hold the capability and still be refused: try the helper.
         if (method == Method::direct || device.error().sys_errno != EPERM)
             return tl::unexpected(device.error());
     }

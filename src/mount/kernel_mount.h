@@ -19,7 +19,11 @@ struct KernelMount {
     bool default_permissions = false;  ///< the kernel checks the modes
 };
 
-enum class Method { automatic, direct, fusermount };
+/// The ways to have an image at a path. The last two are for commands that are run with it: what is
+/// mounted in a user namespace is seen only there, and an unpacked tree needs a place.
+enum class Method { automatic, direct, fusermount, userns, extract };
+inline constexpr Method kMethods[] = {Method::automatic, Method::direct, Method::fusermount,
+                                      Method::userns, Method::extract};
 [[nodiscard]] const char* method_name(Method method);
 /// Errors: invalid_argument.
 [[nodiscard]] Result<Method> parse_method(std::string_view name);
@@ -30,7 +34,7 @@ struct MountedDevice {
     Method method = Method::direct;
 };
 
-/// Mounts by `method`; automatic tries direct when we may, then fusermount.
+/// Mounts by `method`, one of the first three; automatic tries direct when we may, then fusermount.
 /// Errors: environment or denied, with the reason and what would mend it.
 [[nodiscard]] Result<MountedDevice> mount_kernel(const KernelMount& request, Method method);
 

@@ -101,8 +101,14 @@ Result<std::string> canonical_mountpoint(const std::string& path) {
     if (whole) return std::string(whole.get());
     const std::unique_ptr<char, decltype(&std::free)> parent(
         ::realpath(absolute.parent_path().c_str(), nullptr), &std::free);
-    if (!parent) return fail_errno(errno, absolute.parent_path().string());
-    std::string result = parent.get();
+    std::string result;
+    if (parent) {
+        result = parent.get();
+    } else if (errno == ENOENT) {
+        SQUENV_TRY_ASSIGN(result, canonical_mountpoint(absolute.parent_path().string()));
+    } else {
+        return fail_errno(errno, absolute.parent_path().string());
+    }
     if (result != "/") result += '/';
     return result + absolute.filename().string();
 }

@@ -32,8 +32,8 @@ struct MountEntry {
 /// Parses one line; nothing when it is not of the documented form.
 [[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);
 
-/// `path` made absolute with the symlinks of its parent resolved, but not touching the last part:
-/// a stale FUSE mount there would make every system call on it fail.
+/// `path` made absolute with the symlinks of its parents resolved, as far as they exist, but not
+/// touching the last part: a stale FUSE mount there would make every system call on it fail.
 [[nodiscard]] Result<std::string> canonical_mountpoint(const std::string& path);
 
 }  // namespace squenv::mount

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "base/log.h"
 #include "mount/live_statistics.h"
@@ -19,10 +20,8 @@ bool is_stale(const std::string& path) {
     return ::stat(path.c_str(), &info) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-namespace {
-
-/// Looks at what is mounted there now without waiting for a daemon that may be dead.
-Status clear_earlier_mount(const std::string& path) {
+// Never waits for a daemon that may be dead.
+Status clear_mountpoint(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto entry, find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
     if (entry->is_squenv()) {
@@ -42,10 +41,19 @@ Status clear_earlier_mount(const std::string& path) {
     return {};
 }
 
-}  // namespace
+Result<std::string> nearest_directory(const std::string& path) {
+    for (std::filesystem::path at = path;; at = at.parent_path()) {
+        struct stat info {};
+        if (::stat(at.c_str(), &info) == 0) {
+            if (S_ISDIR(info.st_mode)) return at.string();
+            return fail(Errc::invalid_argument, at.string() + ": not a directory");
+        }
+        if (errno != ENOENT) return fail_errno(errno, at.string());
+        if (at == at.parent_path()) return fail_errno(ENOENT, path);
+    }
+}
 
-Status prepare_mountpoint(const std::string& path) {
-    SQUENV_TRY(clear_earlier_mount(path));
+Status check_mountpoint(const std::string& path) {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0)
         return fail_errno(errno, path,
@@ -57,6 +65,11 @@ Status prepare_mountpoint(const std::string& path) {
         return fail_errno(errno, path + ": you cannot write to the mount point",
                           "mount on a directory that belongs to you");
     return {};
+}
+
+Status prepare_mountpoint(const std::string& path) {
+    SQUENV_TRY(clear_mountpoint(path));
+    return check_mountpoint(path);
 }
 
 }  // namespace squenv::mount

@@ -7,10 +7,20 @@
 
 namespace squenv::mount {
 
-/// Makes `path` (canonical) ready to be mounted on: a stale FUSE mount there, whose daemon is
-/// gone, is detached. Errors: not_found, invalid_argument (not a directory), denied, exists (a
-/// living mount of ours is there already).
+/// Detaches a stale FUSE mount at `path` (canonical), one whose daemon is gone.
+/// Errors: exists (a living mount of ours is there), busy (it does not answer), denied.
+[[nodiscard]] Status clear_mountpoint(const std::string& path);
+
+/// Whether a user like us can mount on `path`. Errors: not_found, invalid_argument (not a
+/// directory), denied.
+[[nodiscard]] Status check_mountpoint(const std::string& path);
+
+/// Both, one after the other.
 [[nodiscard]] Status prepare_mountpoint(const std::string& path);
+
+/// The longest part of `path` (absolute) that exists. Errors: invalid_argument (something else than
+/// a directory is in the way), denied.
+[[nodiscard]] Result<std::string> nearest_directory(const std::string& path);
 
 /// True when the mount at `path` has lost its daemon.
 [[nodiscard]] bool is_stale(const std::string& path);

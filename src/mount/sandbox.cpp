@@ -65,6 +65,8 @@ constexpr int kAllowed[] = {
     SYS_recvfrom,     SYS_rseq,         SYS_set_robust_list, SYS_restart_syscall,
     SYS_newfstatat,   SYS_sched_getaffinity, SYS_sched_setaffinity,
     SYS_shutdown,     SYS_kill,         SYS_timerfd_settime,
+    SYS_epoll_wait,   SYS_epoll_ctl,    SYS_accept4,        SYS_getsockopt, SYS_sendmsg,
+    SYS_recvmsg,      SYS_geteuid,
 };
 
 }  // namespace

@@ -1,202 +1,66 @@
 // SPDX-License-Identifier: MIT
 #include "mount/serve.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <malloc.h>
-#include <poll.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <climits>
-#include <csignal>
-#include <cstdlib>
-#include <memory>
-#include <optional>
-
-#include "fuse/session.h"
-#include "mount/background.h"
-#include "mount/event_loop.h"
-#include "mount/keeper.h"
+#include "base/inherited_fds.h"
+#include "mount/daemon.h"
+#include "mount/meeting_point.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
-#include "mount/sandbox.h"
-#include "mount/warmer.h"
+#include "mount/notifier.h"
+#include "mount/sharing.h"
+#include "mount/unmount.h"
 
 namespace squenv::mount {
 
 namespace {
 
-/// Seconds a script has to open the pipe it is told on.
-constexpr unsigned kNotifyPatience = 60;
-
-/// Opening a fifo waits for its reader, and the sandboxed daemon may open nothing: a process of
-/// its own does it. Gets one byte, or none when whoever mounts died.
-[[noreturn]] void deliver_notice(int source, const char* path) {
-    ::setsid();
-    if (const auto null = open_file("/dev/null", O_RDWR))
-        for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
-    char byte = 'f';
-    while (::read(source, &byte, 1) < 0 && errno == EINTR) {
-    }
-    ::alarm(kNotifyPatience);
-    if (const auto fd = open_file(path, O_WRONLY)) (void)!::write(fd->get(), &byte, 1);
-    ::_exit(0);
-}
-
-/// Tells a script that waits on a fifo how the mount went.
-class Notifier {
-  public:
-    /// Before any thread exists. An empty path tells nobody.
-    static Result<Notifier> start(const std::string& path) {
-        if (path.empty()) return Notifier({});
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-        const UniqueFd reader(ends[0]);
-        UniqueFd writer(ends[1]);
-        const pid_t child = ::fork();
-        if (child < 0) return fail_errno(errno, "fork");
-        if (child == 0) {
-            writer.reset();
-            if (::fork() != 0) ::_exit(0);
-            deliver_notice(reader.get(), path.c_str());
-        }
-        while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-        }
-        return Notifier(std::move(writer));
-    }
-    void tell(bool is_mounted) {
-        if (writer_) (void)!::write(writer_.get(), is_mounted ? "s" : "f", 1);
-        writer_.reset();
-    }
-
-  private:
-    explicit Notifier(UniqueFd writer) : writer_(std::move(writer)) {}
-    UniqueFd writer_;
-};
-
-std::string absolute_path(const std::string& path) {
-    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                           &std::free);
-    return real ? std::string(real.get()) : path;
-}
-
-/// What is open once the mount exists, in order of construction.
-struct Opened {
-    std::unique_ptr<image::Image> image;
-    std::unique_ptr<fuse::FileSystem> file_system;
-    std::string mountpoint;
-    std::string image_name;
-    MountedDevice device;
-};
-
 /// Everything that can fail in front of the user.
 Result<Opened> open_and_mount(const MountRequest& request) {
-    Opened opened;
-    SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
-    auto file_system = fuse::FileSystem::create(*opened.image, request.view);
-    if (!file_system) return with_context(file_system.error(), request.image_path);
-    opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
+    SQUENV_TRY_ASSIGN(auto opened, open_request(request));
     SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
     SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
-    opened.image_name = absolute_path(request.image_path);
-    KernelMount kernel;
-    kernel.mountpoint = opened.mountpoint;
-    kernel.source = request.source_name.empty() ? opened.image_name : request.source_name;
-    kernel.subtype = request.subtype;
-    kernel.allow_other = request.allow_other || request.allow_root;
-    kernel.default_permissions = request.default_permissions || kernel.allow_other;
-    SQUENV_TRY_ASSIGN(opened.device, mount_kernel(kernel, request.method));
+    SQUENV_TRY_ASSIGN(auto mounted, mount_kernel(kernel_mount_of(request, opened), request.method));
+    opened.device = std::move(mounted.device);
     return opened;
 }
 
-/// Threads of the same size class must not each keep their own arena of freed block buffers.
-void limit_allocator() {
-    ::mallopt(M_ARENA_MAX, 2);
-    ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
-    ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
-}
-
-/// Serves until the mount is gone. `on_ready` is called once INIT was answered.
-Status run(const MountRequest& request, Opened opened, const std::function<void()>& on_ready) {
-    limit_allocator();
-    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start(opened.mountpoint));
-    SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
-    std::optional<Warmer> warmer;
-    const int processor = request.prefetch ? other_processor() : -1;
-    if (processor >= 0) {
-        SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor));
-        ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
+/// Those who run a command over this image shall find the mount and not make another.
+Result<Service> service_of(const MountRequest& request, const std::string& mountpoint) {
+    Service service;
+    SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, mountpoint));
+    SQUENV_TRY_ASSIGN(auto listener, claim_meeting_point(name));
+    if (listener) {
+        SQUENV_TRY_ASSIGN(service.users, Users::create(std::move(*listener), {}, {}));
     }
-    fuse::SessionOptions options;
-    options.warming_processor = processor;
-    options.warmer_pid = warmer ? warmer->pid() : -1;
-    options.prefetch = request.prefetch;
-    options.threads = request.threads;
-    options.trace = request.trace;
-    options.only_owner_and_root = request.allow_root && !request.allow_other;
-    options.name = opened.image_name;
-    SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
-                                                          std::move(opened.device.device)));
-    drop_privileges();
-    session->start(
-        [&] {
-            on_ready();
-            events.post(Event::ready);
-        },
-        [&] { events.post(Event::unmounted); });
-    events.run(*session, keeper, warmer, request.idle_timeout);
-    session->join();
-    keeper.dismiss();
-    return {};
-}
-
-Status start_log(const MountRequest& request) {
-    std::string destination = request.log_destination;
-    if (destination.empty())
-        destination = request.is_foreground || request.trace ? "stderr" : "syslog";
-    return log::start(destination, request.log_level);
-}
-
-Status serve_in_background(const MountRequest& request, Opened opened, Notifier& notifier) {
-    SQUENV_TRY_ASSIGN(auto background, Background::start());
-    if (!background.is_daemon()) {
-        // The parent's copy of the connection must go, or a daemon that dies goes unnoticed.
-        opened.device.device.reset();
-        auto status = background.wait_until_ready();
-        if (!status) (void)unmount(opened.mountpoint, UnmountMode::lazy);
-        return status;
-    }
-    Status status = start_log(request);
-    if (status)
-        status = run(request, std::move(opened), [&] {
-            notifier.tell(true);
-            background.report_ready();
-        });
-    if (!status) background.report_failure(status.error());
-    log::stop();
-    std::_Exit(status ? 0 : 1);
+    return service;
 }
 
 }  // namespace
 
 Status serve(const MountRequest& request) {
     guard_standard_fds();
+    const auto foreign = inherited_descriptors();
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
     auto opened = open_and_mount(request);
     Status status;
     if (!opened) {
         status = tl::unexpected(opened.error());
-    } else if (request.is_foreground || request.trace) {
-        const std::string mountpoint = opened->mountpoint;
-        status = start_log(request);
-        if (status) status = run(request, std::move(*opened), [&] { notifier.tell(true); });
-        if (!status) (void)unmount(mountpoint, UnmountMode::lazy);
-        log::stop();
     } else {
-        status = serve_in_background(request, std::move(*opened), notifier);
+        const std::string mountpoint = opened->mountpoint;
+        const auto on_ready = [&] { notifier.tell(true); };
+        auto service = service_of(request, mountpoint);
+        if (!service) {
+            status = tl::unexpected(service.error());
+        } else if (request.is_foreground || request.trace) {
+            status = start_log(request);
+            if (status)
+                status = run_daemon(request, std::move(*opened), std::move(*service), on_ready);
+            log::stop();
+        } else {
+            status = start_daemon(request, std::move(*opened), std::move(*service), foreign,
+                                  on_ready);
+        }
+        if (!status) (void)unmount(mountpoint, UnmountMode::lazy);
     }
     if (!status) notifier.tell(false);
     return status;

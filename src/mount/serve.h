@@ -1,41 +1,11 @@
 // SPDX-License-Identifier: MIT
-// One mount from its request to its end: the order in which everything is started and stopped.
+// A mount that stays until somebody unmounts it.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <string>
-
-#include "base/log.h"
 #include "base/result.h"
-#include "fuse/file_system.h"
-#include "image/image.h"
-#include "mount/kernel_mount.h"
+#include "mount/request.h"
 
 namespace squenv::mount {
-
-/// Everything a user can ask of a mount.
-struct MountRequest {
-    std::string image_path;
-    std::string mountpoint;  ///< as the user wrote it
-    image::OpenOptions image{};
-    fuse::ViewOptions view{};
-    std::string subtype = "squenv";
-    std::string source_name{};   ///< shown as the device; "" is the image's path
-    Method method = Method::automatic;
-    bool allow_other = false;
-    bool allow_root = false;
-    bool default_permissions = false;  ///< the kernel checks modes; implied by the two above
-    bool is_foreground = false;
-    bool trace = false;          ///< print every request on stderr; implies the foreground
-    unsigned threads = 0;        ///< 0: by the number of processors
-    std::chrono::seconds idle_timeout{0};  ///< 0: never
-    bool prefetch = true;        ///< walk the mount ahead of its users
-    std::string log_destination{};         ///< "" is stderr in the foreground, else syslog
-    log::Level log_level = log::Level::warning;
-    std::string notify_pipe{};   ///< a fifo that gets "s" when mounted, "f" when it failed
-};
 
 /// Mounts and serves. In the background the call returns when the file system answers and a daemon
 /// goes on serving; in the foreground it returns when the mount is gone.

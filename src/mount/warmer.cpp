@@ -20,6 +20,7 @@
 
 #include "mount/companion.h"
 #include "mount/kernel_mount.h"
+#include "mount/namespaces.h"
 
 namespace squenv::mount {
 
@@ -77,39 +78,27 @@ void walk(int directory, unsigned depth, Budget& budget) {
     }
 }
 
-bool write_file(const char* path, const std::string& text) {
-    const UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
-    return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+/// A mount namespace of our own, in which an open directory keeps nobody from unmounting; or the
+/// one that the mount lives in, which is nobody's to unmount.
+bool leave_mount_namespace(const Namespaces* home) {
+    if (home != nullptr && *home) return join_namespaces(*home).has_value();
+    if (!may_mount_directly()) return enter_new_namespaces(Propagation::none).has_value();
+    return ::unshare(CLONE_NEWNS) == 0 &&
+           ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
-/// A mount namespace of our own, by the capability or by a user namespace.
-bool leave_mount_namespace() {
-    if (may_mount_directly()) {
-        if (::unshare(CLONE_NEWNS) != 0) return false;
-    } else {
-        const uid_t uid = ::getuid();
-        const gid_t gid = ::getgid();
-        ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-        if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
-            !write_file("/proc/self/setgroups", "deny") ||
-            !write_file("/proc/self/uid_map", fmt::format("{} {} 1", uid, uid)) ||
-            !write_file("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid)))
-            return false;
-    }
-    return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-}
-
-[[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor) {
+[[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor,
+                             const Namespaces* home) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NAME, "squenv-warmer");
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
+    if (!leave_mount_namespace(home)) ::_exit(1);
     if (::dup2(socket, 3) < 0) ::_exit(1);
     ::close_range(4, ~0U, 0);
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(processor), &one);
     ::sched_setaffinity(0, sizeof one, &one);
-    if (!leave_mount_namespace()) ::_exit(1);
     char byte = 0;
     if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
     const int root = ::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -130,9 +119,10 @@ int other_processor() {
     return -1;
 }
 
-Result<Warmer> Warmer::start(const std::string& mountpoint, int processor) {
+Result<Warmer> Warmer::start(const std::string& mountpoint, int processor,
+                             const Namespaces* home) {
     SQUENV_TRY_ASSIGN(auto process, fork_companion([&](int socket) {
-                          run_warmer(socket, mountpoint, processor);
+                          run_warmer(socket, mountpoint, processor, home);
                       }));
     return Warmer(std::move(process.socket), process.pid);
 }

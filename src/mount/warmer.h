@@ -12,6 +12,8 @@
 
 namespace squenv::mount {
 
+struct Namespaces;
+
 /// The daemon's handle on it. Not thread-safe.
 ///
 /// It lists the tree like any user of the mount would, on the processor on which its requests are
@@ -21,8 +23,10 @@ namespace squenv::mount {
 /// does nothing.
 class Warmer {
   public:
-    /// Forks. Before any thread exists, and before the daemon gives up its rights.
-    [[nodiscard]] static Result<Warmer> start(const std::string& mountpoint, int processor);
+    /// Forks. Before any thread exists, and before the daemon gives up its rights. `home` are the
+    /// namespaces that the mount lives in, nullptr when it lives in ours.
+    [[nodiscard]] static Result<Warmer> start(const std::string& mountpoint, int processor,
+                                              const Namespaces* home);
 
     /// Lets it walk; the mount answers now.
     void begin();

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "cli/command.h"
+#include "cli/image_argument.h"
+#include "cli/image_list.h"
+#include "mount/diagnosis.h"
+
+namespace squenv::cli {
+
+namespace {
+
+class DoctorCommand final : public Command {
+  public:
+    const char* name() const override { return "doctor"; }
+    const char* summary() const override { return "Test every way to mount on this machine"; }
+    void declare(CLI::App& app) override {
+        app.add_option("IMAGE", subject_.image, "Test with this image");
+        app.add_option("PATH", subject_.mountpoint, "and there; default: the recorded path");
+        app.add_flag("--json", is_json_, "Print a JSON object");
+    }
+    Status run(Io& io) override {
+        consult_image();
+        const auto diagnosis = mount::diagnose(subject_);
+        if (is_json_)
+            print_json(io, diagnosis);
+        else
+            print(io, diagnosis);
+        if (diagnosis.has_way()) return {};
+        return fail(Errc::environment, "nothing works here", "see the lines marked FAIL");
+    }
+
+  private:
+    /// What is wrong with the image is told by its probe.
+    void consult_image() {
+        if (subject_.image.empty()) return;
+        const auto resolved = resolve_images({{subject_.image, subject_.mountpoint}}, {}, true);
+        if (!resolved) return;
+        subject_.mountpoint = resolved->front().wanted.request.mountpoint;
+        subject_.is_relocatable = resolved->front().wanted.is_relocatable;
+    }
+    static void print(Io& io, const mount::Diagnosis& diagnosis) {
+        for (const auto& probe : diagnosis.probes) {
+            io.out << fmt::format("{:<5} {:<25} {}\n", probe.is_passed ? "ok" : "FAIL",
+                                  probe.subject, printable(probe.finding));
+            if (!probe.remedy.empty()) io.out << fmt::format("{:32}{}\n", "", probe.remedy);
+        }
+        io.out << "\nWays to have an image at its path, in the order 'squenv run' tries them:\n";
+        for (const auto& verdict : diagnosis.verdicts)
+            io.out << fmt::format("  {:<11} {}{}\n", method_name(verdict.method),
+                                  verdict.works ? "yes" : "no: ", printable(verdict.reason));
+    }
+    static void print_json(Io& io, const mount::Diagnosis& diagnosis) {
+        nlohmann::ordered_json json;
+        for (const auto& probe : diagnosis.probes)
+            json["probes"].push_back({{"subject", probe.subject},
+                                      {"passed", probe.is_passed},
+                                      {"finding", probe.finding},
+                                      {"remedy", probe.remedy}});
+        for (const auto& verdict : diagnosis.verdicts)
+            json["methods"].push_back({{"method", method_name(verdict.method)},
+                                       {"works", verdict.works},
+                                       {"reason", verdict.reason}});
+        io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    }
+
+    mount::DiagnosisSubject subject_;
+    bool is_json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_doctor_command() {
+    return std::make_unique<DoctorCommand>();
+}
+
+}  // namespace squenv::cli

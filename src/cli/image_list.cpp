@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "cli/image_list.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "cli/image_argument.h"
+#include "cli/manifest.h"
+#include "mount/mount_table.h"
+
+namespace squenv::cli {
+
+namespace {
+
+bool exists(const std::string& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0;
+}
+
+std::string without_backslashes(const std::string& text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 1 < text.size()) ++i;
+        plain += text[i];
+    }
+    return plain;
+}
+
+std::vector<std::string> split_at_commas(const std::string& text) {
+    std::vector<std::string> parts(1);
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == ',') {
+            parts.emplace_back();
+            continue;
+        }
+        parts.back() += text[i];
+        if (text[i] == '\\' && i + 1 < text.size()) parts.back() += text[++i];
+    }
+    return parts;
+}
+
+ListedImage split_at_colon(const std::string& text) {
+    if (exists(without_backslashes(text))) return {without_backslashes(text)};
+    for (std::size_t colon = text.rfind(':'); colon != std::string::npos && colon > 0;
+         colon = text.rfind(':', colon - 1)) {
+        if (text[colon - 1] == '\\' || colon + 1 == text.size()) continue;
+        return {without_backslashes(text.substr(0, colon)),
+                without_backslashes(text.substr(colon + 1))};
+    }
+    return {without_backslashes(text)};
+}
+
+std::string absolute(const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+    return real ? real.get() : path;
+}
+
+bool is_same_path(const std::string& one, const std::string& other) {
+    const auto first = mount::canonical_mountpoint(one);
+    const auto second = mount::canonical_mountpoint(other);
+    return first && second ? *first == *second : one == other;
+}
+
+bool looks_like_environment(const image::Image& image, const std::string& subdirectory) {
+    return image.resolve(subdirectory + "/pyvenv.cfg").has_value();
+}
+
+Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountRequest& base,
+                              bool force) {
+    ListedRequest resolved;
+    auto& request = resolved.wanted.request;
+    request = base;
+    request.image_path = listed.image;
+    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(listed.image, base.image));
+    request.image_path = absolute(listed.image);
+    auto manifest = read_manifest(*image);
+    if (!manifest && listed.path.empty()) return with_context(manifest.error(), listed.image);
+    const bool has_manifest = manifest && *manifest;
+    resolved.is_python = (has_manifest && !(*manifest)->python_version.empty()) ||
+                         looks_like_environment(*image, request.view.subdirectory);
+    resolved.wanted.is_relocatable = !resolved.is_python ||
+                                     (has_manifest && (*manifest)->is_relocatable);
+    std::string recorded;
+    if (has_manifest) {
+        SQUENV_TRY_ASSIGN(recorded, recorded_mountpoint(**manifest, request.view.subdirectory));
+    }
+    request.mountpoint = listed.path.empty() ? recorded : listed.path;
+    if (request.mountpoint.empty())
+        return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
+                    "name one: " + listed.image + ":PATH");
+    const bool is_bound = has_manifest && resolved.is_python && !resolved.wanted.is_relocatable;
+    if (is_bound && !force && !recorded.empty() && !is_same_path(request.mountpoint, recorded))
+        return fail(Errc::invalid_argument,
+                    listed.image + ": was packed at " + printable(recorded) +
+                        " and is not relocatable: its programs would not find it at " +
+                        printable(request.mountpoint),
+                    "leave the path out, or use --force");
+    return resolved;
+}
+
+}  // namespace
+
+Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
+    std::vector<ListedImage> list;
+    if (exists(text)) return std::vector<ListedImage>{{text}};
+    for (const auto& part : split_at_commas(text)) {
+        auto image = split_at_colon(part);
+        if (image.image.empty())
+            return fail(Errc::invalid_argument, "'" + text + "': an image without a name",
+                        "write IMAGE[:PATH][,IMAGE[:PATH]...]");
+        list.push_back(std::move(image));
+    }
+    return list;
+}
+
+Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>& list,
+                                                  const mount::MountRequest& base, bool force) {
+    std::vector<ListedRequest> all;
+    for (const auto& listed : list) {
+        SQUENV_TRY_ASSIGN(auto resolved, resolve(listed, base, force));
+        const auto& path = resolved.wanted.request.mountpoint;
+        const bool is_taken = std::any_of(all.begin(), all.end(), [&](const auto& other) {
+            return is_same_path(path, other.wanted.request.mountpoint);
+        });
+        if (is_taken)
+            return fail(Errc::invalid_argument, path + ": named for two images",
+                        "give one of them another path");
+        all.push_back(std::move(resolved));
+    }
+    return all;
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+
+#include "cli/launch.h"
+
+namespace squenv::cli {
+
+namespace {
+
+class RunCommand final : public Command {
+  public:
+    const char* name() const override { return "run"; }
+    const char* summary() const override { return "Run a command with images mounted"; }
+    void declare(CLI::App& app) override {
+        options_.declare(app);
+        app.footer("Then -- and the command with its arguments.");
+    }
+    std::vector<std::string>* remainder() override { return &command_; }
+    int failure_status(Errc code) const override { return launch_status(has_provided_, code); }
+    Status run(Io& io) override {
+        if (command_.empty())
+            return fail(Errc::invalid_argument, "no command to run",
+                        "write squenv run IMAGE -- COMMAND");
+        SQUENV_TRY_ASSIGN(auto provision, provide_images(options_, io));
+        has_provided_ = true;
+        return become(provision, command_);
+    }
+
+  private:
+    LaunchOptions options_;
+    std::vector<std::string> command_;
+    bool has_provided_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_run_command() {
+    return std::make_unique<RunCommand>();
+}
+
+}  // namespace squenv::cli

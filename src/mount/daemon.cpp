@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "mount/daemon.h"
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "fuse/session.h"
+#include "mount/event_loop.h"
+#include "mount/keeper.h"
+#include "mount/mount_table.h"
+#include "mount/sandbox.h"
+#include "mount/warmer.h"
+
+namespace squenv::mount {
+
+namespace {
+
+std::string absolute_path(const std::string& path) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+    return real ? std::string(real.get()) : path;
+}
+
+/// Threads of the same size class must not each keep their own arena of freed block buffers.
+void limit_allocator() {
+    ::mallopt(M_ARENA_MAX, 2);
+    ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+KeeperDuties duties_of(const Opened& opened, const Service& service) {
+    KeeperDuties duties;
+    if (!service.home) duties.mountpoint = opened.mountpoint;
+    duties.created = opened.hold.created;
+    if (service.users) duties.held_fd = service.users->listener();
+    return duties;
+}
+
+}  // namespace
+
+Result<Opened> open_request(const MountRequest& request) {
+    Opened opened;
+    SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
+    auto file_system = fuse::FileSystem::create(*opened.image, request.view);
+    if (!file_system) return with_context(file_system.error(), request.image_path);
+    opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
+    opened.image_name = absolute_path(request.image_path);
+    return opened;
+}
+
+KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened) {
+    KernelMount kernel;
+    kernel.mountpoint = opened.mountpoint;
+    kernel.source = request.source_name.empty() ? opened.image_name : request.source_name;
+    kernel.subtype = request.subtype;
+    kernel.allow_other = request.allow_other || request.allow_root;
+    kernel.default_permissions = request.default_permissions || kernel.allow_other;
+    return kernel;
+}
+
+Status start_log(const MountRequest& request) {
+    std::string destination = request.log_destination;
+    if (destination.empty())
+        destination = request.is_foreground || request.trace ? "stderr" : "syslog";
+    return log::start(destination, request.log_level);
+}
+
+Status run_daemon(const MountRequest& request, Opened opened, Service service,
+                  const std::function<void()>& on_ready) {
+    limit_allocator();
+    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start(duties_of(opened, service)));
+    SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
+    std::optional<Warmer> warmer;
+    const int processor = request.prefetch ? other_processor() : -1;
+    if (processor >= 0) {
+        SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor,
+                                                service.home ? &service.home : nullptr));
+        ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
+    }
+    const bool is_private = static_cast<bool>(service.home);
+    service.home = {};
+    fuse::SessionOptions options;
+    options.warming_processor = processor;
+    options.warmer_pid = warmer ? warmer->pid() : -1;
+    options.prefetch = request.prefetch;
+    options.threads = request.threads;
+    options.trace = request.trace;
+    options.only_owner_and_root = request.allow_root && !request.allow_other;
+    options.name = opened.image_name;
+    SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
+                                                          std::move(opened.device)));
+    drop_privileges();
+    session->start(
+        [&] {
+            on_ready();
+            events.post(Event::ready);
+        },
+        [&] { events.post(Event::unmounted); });
+    Served served{*session, keeper, warmer, service.lifetime,
+                  service.users ? &*service.users : nullptr, is_private, request.idle_timeout};
+    events.run(served);
+    session->join();
+    keeper.dismiss();
+    return {};
+}
+
+Status start_daemon(const MountRequest& request, Opened opened, Service service,
+                    const std::vector<int>& foreign, const std::function<void()>& on_ready) {
+    SQUENV_TRY_ASSIGN(auto background, Background::start());
+    if (!background.is_daemon()) {
+        // The parent's copy of the connection must go, or a daemon that dies goes unnoticed.
+        opened.device.reset();
+        return background.wait_until_ready();
+    }
+    // What the caller was given, such as a pipe or a lock, is none of the daemon's.
+    for (const int fd : foreign) ::close(fd);
+    Status status = start_log(request);
+    if (status)
+        status = run_daemon(request, std::move(opened), std::move(service), [&] {
+            on_ready();
+            background.report_ready();
+        });
+    if (!status) background.report_failure(status.error());
+    log::stop();
+    std::_Exit(status ? 0 : 1);
+}
+
+}  // namespace squenv::mount

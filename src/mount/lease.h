@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Being a user of something that one process keeps for all of them.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "mount/namespaces.h"
+#include "mount/users.h"
+
+namespace squenv::mount {
+
+/// What makes a process a user.
+struct Lease {
+    UniqueFd connection{};  ///< what is used stays as long as this is open, or the process lives
+    Namespaces home{};      ///< to join before a mount is seen, if it has its own
+    bool is_new = false;    ///< made for us; others' are joined
+};
+
+/// Starts the process that serves the users who come to `listener`, and returns the lease of the
+/// first. `listener` is empty when nobody else can come.
+using Lead = std::function<Result<Lease>(UniqueFd listener)>;
+
+/// Joins who serves under `name`, or becomes that by `lead`. Whoever binds the name leads; the
+/// others wait in its queue, and try again when it ends without having admitted them.
+/// Errors: those of `lead`; busy (nobody gets done), io.
+[[nodiscard]] Result<Lease> join_or_lead(const std::string& name, const Lead& lead);
+
+/// The calling process as the first user of what is about to start.
+struct FirstUser {
+    UniqueFd ours;
+    User user;
+    /// Errors: limit.
+    [[nodiscard]] static Result<FirstUser> create();
+};
+
+}  // namespace squenv::mount

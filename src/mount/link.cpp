@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "mount/link.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "mount/background.h"
+#include "mount/meeting_point.h"
+#include "mount/mountpoint_hold.h"
+
+namespace squenv::mount {
+
+namespace {
+
+std::string target_of(const std::string& path) {
+    std::string target(PATH_MAX, '\0');
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    target.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return target;
+}
+
+/// Nothing else is touched: an empty directory at `path` is somebody's mount point.
+Status make_link(const std::string& tree, const std::string& path) {
+    if (::symlink(tree.c_str(), path.c_str()) == 0 || target_of(path) == tree) return {};
+    if (errno == EEXIST)
+        return fail(Errc::exists, path + ": something is there already, and nothing can be mounted "
+                                         "over it here",
+                    "move it away, so that a link to the unpacked image can take its place");
+    return fail_errno(errno, path + ": symlink");
+}
+
+[[noreturn]] void keep_link(Users users, const std::string& tree, const std::string& path,
+                            const std::vector<std::string>& created, Background& background) {
+    ::prctl(PR_SET_NAME, "squenv-link");
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
+    background.report_ready();
+    while (!users.is_empty()) {
+        pollfd waiting{users.ready_fd(), POLLIN, 0};
+        if (::poll(&waiting, 1, -1) < 0 && errno != EINTR) break;
+        users.serve();
+    }
+    if (target_of(path) == tree) ::unlink(path.c_str());
+    users.close();
+    remove_mountpoint(created);
+    std::_Exit(0);
+}
+
+Result<Lease> lead_link(const std::string& tree, const std::string& path, UniqueFd listener,
+                        const std::vector<int>& foreign) {
+    SQUENV_TRY_ASSIGN(auto hold,
+                      hold_mountpoint(std::filesystem::path(path).parent_path().string()));
+    if (auto status = make_link(tree, path); !status) {
+        hold.lock.reset();
+        remove_mountpoint(hold.created);
+        return tl::unexpected(status.error());
+    }
+    SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
+    SQUENV_TRY_ASSIGN(auto users, Users::create(std::move(listener), std::move(first.user), {}));
+    SQUENV_TRY_ASSIGN(auto background, Background::start());
+    if (background.is_daemon()) {
+        first.ours.reset();
+        hold.lock.reset();
+        for (const int fd : foreign) ::close(fd);
+        keep_link(std::move(users), tree, path, hold.created, background);
+    }
+    SQUENV_TRY(background.wait_until_ready());
+    return Lease{std::move(first.ours), {}, true};
+}
+
+}  // namespace
+
+Result<Lease> share_link(const std::string& tree, const std::string& path,
+                         const std::vector<int>& foreign) {
+    SQUENV_TRY_ASSIGN(const auto identity, identify(tree));
+    return join_or_lead(meeting_name({{identity, tree, path}}, "link"), [&](UniqueFd listener) {
+        return lead_link(tree, path, std::move(listener), foreign);
+    });
+}
+
+}  // namespace squenv::mount

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Where the users of a mount find its daemon: a socket whose name is made of who, where and what.
+// It lies in the abstract namespace, so the kernel takes it away with the last process that has it
+// open, and whoever binds it first is the one that mounts. No file can be left behind or go stale.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace squenv::mount {
+
+/// Tells a file from every other one that may lie or have lain at its path.
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size_bytes = 0;
+    std::int64_t mtime_ns = 0;
+    bool operator==(const FileIdentity&) const = default;
+};
+/// Errors: not_found, denied.
+[[nodiscard]] Result<FileIdentity> identify(const std::string& path);
+
+/// One mount as its users agree on it.
+struct SharedMount {
+    FileIdentity image;
+    std::string view;        ///< whatever else decides what the tree looks like
+    std::string mountpoint;  ///< canonical
+};
+
+/// The name under which `mounts` are shared by processes of this user, in this mount namespace,
+/// that end together (see lifetime_scope()). `kind` separates uses that cannot share.
+[[nodiscard]] std::string meeting_name(const std::vector<SharedMount>& mounts,
+                                       const std::string& kind);
+
+/// A listening socket of that name; nothing when somebody has it already. Errors: limit, io.
+[[nodiscard]] Result<std::optional<UniqueFd>> claim_meeting_point(const std::string& name);
+
+/// A connection to who listens there; nothing when nobody does. Errors: denied (another user
+/// listens there), io.
+[[nodiscard]] Result<std::optional<UniqueFd>> visit_meeting_point(const std::string& name);
+
+/// The uid of the process at the other end of a connection.
+[[nodiscard]] Result<std::uint32_t> peer_uid(int socket);
+
+}  // namespace squenv::mount

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "mount/mountpoint_hold.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "mount/mountpoint.h"
+
+namespace squenv::mount {
+
+namespace {
+
+/// Between attempts while another process removes the directory.
+constexpr timespec kPause{0, 1'000'000};
+constexpr int kAttempts = 1000;
+
+Status make_missing(const std::string& path, std::vector<std::string>& created) {
+    SQUENV_TRY_ASSIGN(const auto existing, nearest_directory(path));
+    if (existing == path) return {};
+    std::filesystem::path at = existing;
+    for (const auto& part : std::filesystem::path(path).lexically_relative(existing)) {
+        at /= part;
+        if (::mkdir(at.c_str(), 0755) == 0)
+            created.push_back(at.string());
+        else if (errno != EEXIST)
+            return fail_errno(errno, at.string() + ": the mount point cannot be made");
+    }
+    return {};
+}
+
+enum class Locking { held, impossible, removed };
+
+Locking lock_shared(const std::string& path, UniqueFd& lock) {
+    auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (!directory) return directory.error().sys_errno == ENOENT ? Locking::removed
+                                                                 : Locking::impossible;
+    if (::flock(directory->get(), LOCK_SH | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? Locking::removed : Locking::impossible;
+    struct stat locked {};
+    struct stat named {};
+    if (::fstat(directory->get(), &locked) != 0 || ::stat(path.c_str(), &named) != 0 ||
+        locked.st_ino != named.st_ino)
+        return Locking::removed;
+    lock = std::move(*directory);
+    return Locking::held;
+}
+
+}  // namespace
+
+Result<MountpointHold> hold_mountpoint(const std::string& path) {
+    MountpointHold hold;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        const auto made = make_missing(path, hold.created);
+        // Another process may have removed a parent that it had made.
+        if (!made && made.error().sys_errno != ENOENT) {
+            for (auto at = hold.created.rbegin(); at != hold.created.rend(); ++at)
+                ::rmdir(at->c_str());
+            return tl::unexpected(made.error());
+        }
+        if (made && lock_shared(path, hold.lock) != Locking::removed) return hold;
+        ::nanosleep(&kPause, nullptr);
+    }
+    return fail(Errc::busy, path + ": another process keeps removing the mount point");
+}
+
+void remove_mountpoint(const std::vector<std::string>& created) {
+    if (created.empty()) return;
+    const auto directory = open_file(created.back(), O_RDONLY | O_DIRECTORY);
+    if (!directory) return;
+    int result = 0;
+    do {
+        result = ::flock(directory->get(), LOCK_EX);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0) return;
+    for (auto path = created.rbegin(); path != created.rend(); ++path) ::rmdir(path->c_str());
+}
+
+}  // namespace squenv::mount

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "mount/private_mounts.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/socket_message.h"
+#include "mount/companion.h"
+#include "mount/private_root.h"
+
+namespace squenv::mount {
+
+namespace {
+
+constexpr char kDone = 'd';
+
+/// A failure as one message: code, errno, then the context and the hint, each with a NUL.
+std::string encode_error(const Error& error) {
+    std::string text{'e', static_cast<char>(error.code), static_cast<char>(error.sys_errno)};
+    text += error.context.substr(0, kMaxMessageBytes / 2) + '\0';
+    text += error.hint.substr(0, kMaxMessageBytes / 4) + '\0';
+    return text;
+}
+
+Error decode_error(const std::string& text) {
+    if (text.size() < 5 || text[0] != 'e')
+        return {Errc::internal, 0, "the process that makes the namespace died", {}};
+    const auto middle = text.find('\0', 3);
+    return {static_cast<Errc>(text[1]), text[2], text.substr(3, middle - 3),
+            text.substr(middle + 1, text.size() - middle - 2)};
+}
+
+Status ensure_mountpoint(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == 0)
+        return S_ISDIR(info.st_mode) ? Status()
+                                     : fail(Errc::invalid_argument, path + ": not a directory",
+                                            "an image is mounted on a directory");
+    // A dead mount can be mounted over as it is; a path that we may not see cannot.
+    if (errno == ENOTCONN || errno == ECONNABORTED) return {};
+    if (errno != ENOENT) return fail_errno(errno, path);
+    if (auto status = cover_with_mountpoint(path); !status)
+        return with_context(status.error(), path + ": cannot be shown as a mount point");
+    return {};
+}
+
+Status bind_read_only(const std::string& source, const std::string& mountpoint) {
+    constexpr unsigned long kFlags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+    if (::mount(source.c_str(), mountpoint.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+        ::mount(nullptr, mountpoint.c_str(), nullptr, MS_REMOUNT | MS_BIND | kFlags, nullptr) != 0)
+        return fail_errno(errno, mountpoint + ": bind mount of " + source);
+    return {};
+}
+
+/// Runs in the process that founds the namespaces.
+Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts) {
+    SQUENV_TRY(enter_new_namespaces(Propagation::from_outside));
+    PrivateMounts made;
+    for (const auto& mount : mounts) {
+        const std::string& mountpoint = mount.kernel.mountpoint;
+        SQUENV_TRY(ensure_mountpoint(mountpoint));
+        UniqueFd device;
+        if (mount.bind_source.empty()) {
+            SQUENV_TRY_ASSIGN(device, mount_direct(mount.kernel));
+        } else {
+            SQUENV_TRY(bind_read_only(mount.bind_source, mountpoint));
+        }
+        made.devices.push_back(std::move(device));
+    }
+    SQUENV_TRY_ASSIGN(made.namespaces, own_namespaces());
+    return made;
+}
+
+[[noreturn]] void found_and_report(int socket, const std::vector<PrivateMount>& mounts) {
+    const auto made = found(mounts);
+    if (!made) {
+        (void)send_message(socket, encode_error(made.error()));
+        ::_exit(1);
+    }
+    std::vector<int> descriptors{made->namespaces.user.get(), made->namespaces.mount.get()};
+    for (const auto& device : made->devices)
+        if (device) descriptors.push_back(device.get());
+    (void)send_message(socket, {&kDone, 1}, descriptors);
+    ::_exit(0);
+}
+
+}  // namespace
+
+Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mounts) {
+    if (mounts.size() > kMaxPrivateMounts)
+        return fail(Errc::limit, "more than 32 images in one namespace");
+    SQUENV_TRY_ASSIGN(auto founder,
+                      fork_companion([&](int socket) { found_and_report(socket, mounts); }));
+    auto message = receive_message(founder.socket.get());
+    while (::waitpid(founder.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    if (!message) return tl::unexpected(message.error());
+    if (message->bytes != std::string(1, kDone) || message->descriptors.size() < 2)
+        return tl::unexpected(decode_error(message->bytes));
+    PrivateMounts made;
+    made.namespaces = {std::move(message->descriptors[0]), std::move(message->descriptors[1])};
+    std::size_t next = 2;
+    for (const auto& mount : mounts) {
+        made.devices.emplace_back();
+        if (mount.bind_source.empty() && next < message->descriptors.size())
+            made.devices.back() = std::move(message->descriptors[next++]);
+    }
+    return made;
+}
+
+}  // namespace squenv::mount

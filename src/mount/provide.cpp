@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+#include "mount/provide.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+
+#include "cache/tree_cache.h"
+#include "mount/link.h"
+#include "mount/live_statistics.h"
+#include "mount/mount_table.h"
+#include "mount/sharing.h"
+
+namespace squenv::mount {
+
+namespace {
+
+/// Above what shells and scripts use by number.
+constexpr int kFirstKeptDescriptor = 200;
+
+/// An image on its way to a path.
+struct Item {
+    const Wanted* wanted = nullptr;
+    Placement placement{};
+    bool is_done = false;
+    std::vector<std::string> reasons{};  ///< why no method worked so far
+
+    void refuse(Method method, const Error& error) {
+        reasons.push_back(fmt::format("{}: {}", method_name(method), error.message()));
+    }
+    [[nodiscard]] PlacedRequest placed() const {
+        return {wanted->request, placement.mountpoint, {}};
+    }
+};
+
+/// What another way to mount cannot mend.
+bool is_final(const Error& error) {
+    return error.code == Errc::corrupt || error.code == Errc::unsupported ||
+           error.code == Errc::invalid_argument || error.code == Errc::cancelled;
+}
+
+class Provider {
+  public:
+    Provider(Method via, std::vector<int> foreign) : via_(via), foreign_(std::move(foreign)) {}
+
+    Result<Provision> provide(const std::vector<Wanted>& wanted);
+
+  private:
+    [[nodiscard]] bool may_use(Method method) const {
+        return via_ == Method::automatic || via_ == method;
+    }
+    [[nodiscard]] std::vector<int> foreign() const {
+        auto all = foreign_;
+        const auto ours = provision_.descriptors();
+        all.insert(all.end(), ours.begin(), ours.end());
+        return all;
+    }
+    void done(Item& item, Method method, bool is_new) {
+        item.placement.method = method;
+        item.placement.is_new = is_new;
+        item.is_done = true;
+    }
+    Status mount_in_place(Item& item);
+    Status mount_privately(std::vector<Item*> items);
+    void use_as_it_is(Item& item);
+    Status unpack(Item& item);
+    Status place_tree(Item& item, const std::string& tree, bool is_new);
+    Status give_up(const Item& item) const;
+
+    Method via_;
+    std::vector<int> foreign_;
+    Provision provision_;
+};
+
+Status Provider::mount_in_place(Item& item) {
+    MountRequest request = item.wanted->request;
+    request.method = via_;
+    auto lease = share_mount(request, item.placement.mountpoint, foreign());
+    const Method method = via_ == Method::automatic && may_mount_directly() ? Method::direct
+                          : via_ == Method::automatic                       ? Method::fusermount
+                                                                            : via_;
+    if (!lease) {
+        if (is_final(lease.error())) return tl::unexpected(lease.error());
+        item.refuse(method, lease.error());
+        return {};
+    }
+    done(item, method, lease->is_new);
+    provision_.keep(std::move(*lease));
+    return {};
+}
+
+Status Provider::mount_privately(std::vector<Item*> items) {
+    std::vector<PlacedRequest> placed;
+    for (const Item* item : items) placed.push_back(item->placed());
+    auto lease = share_private_mounts(placed, foreign());
+    if (!lease) {
+        if (is_final(lease.error())) return tl::unexpected(lease.error());
+        for (Item* item : items) item->refuse(Method::userns, lease.error());
+        return {};
+    }
+    for (Item* item : items) done(*item, Method::userns, lease->is_new);
+    provision_.keep(std::move(*lease));
+    return {};
+}
+
+/// The very image is mounted there by processes that may end before us, and we cannot mount it
+/// anew without taking it from them. Better than nothing.
+void Provider::use_as_it_is(Item& item) {
+    const auto entry = find_mount(item.placement.mountpoint);
+    if (!entry || !*entry || !(*entry)->is_squenv()) return;
+    if ((*entry)->source != item.placement.image) return;
+    if (!query_statistics(item.placement.mountpoint, kQueryTimeout)) return;
+    done(item, Method::automatic, false);
+    item.placement.note = "mounted there by another job or container, with which it will end";
+}
+
+/// The ways to show a tree at a path, the most invisible first.
+Status Provider::place_tree(Item& item, const std::string& tree, bool is_new) {
+    item.placement.tree = tree;
+    auto link = share_link(tree, item.placement.mountpoint, foreign());
+    if (link) {
+        done(item, Method::extract, is_new);
+        provision_.keep(std::move(*link));
+        return {};
+    }
+    PlacedRequest bound = item.placed();
+    bound.tree = tree;
+    auto lease = share_private_mounts({bound}, foreign());
+    if (lease) {
+        done(item, Method::extract, is_new);
+        provision_.keep(std::move(*lease));
+        return {};
+    }
+    if (item.wanted->is_relocatable) {
+        item.placement.mountpoint = tree;
+        done(item, Method::extract, is_new);
+        item.placement.note = "used from " + tree + ": nothing can be put at its own path here";
+        return {};
+    }
+    item.refuse(Method::extract, link.error());
+    item.reasons.push_back("bind mount: " + lease.error().message());
+    return {};
+}
+
+Status Provider::unpack(Item& item) {
+    const MountRequest& request = item.wanted->request;
+    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.image_path, request.image));
+    auto tree = cache::obtain_tree(item.placement.image, *image);
+    if (!tree) {
+        item.refuse(Method::extract, tree.error());
+        return {};
+    }
+    const std::string path = request.view.subdirectory.empty()
+                                 ? tree->path
+                                 : tree->path + '/' + request.view.subdirectory;
+    provision_.keep(std::move(tree->lock));
+    SQUENV_TRY(place_tree(item, path, tree->is_new));
+    if (item.is_done && tree->is_new && item.placement.note.empty())
+        item.placement.note = "unpacked into " + path + ", because nothing can be mounted here";
+    return {};
+}
+
+Status Provider::give_up(const Item& item) const {
+    std::string text = fmt::format("{}: no way to have it at {}", item.placement.image,
+                                   item.placement.mountpoint);
+    for (const auto& reason : item.reasons) text += "\n  " + reason;
+    return fail(Errc::environment, text, "'squenv doctor' tests this machine");
+}
+
+Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
+    std::vector<Item> items;
+    for (const auto& one : wanted) {
+        Item item;
+        item.wanted = &one;
+        item.placement.image = one.request.image_path;
+        SQUENV_TRY_ASSIGN(item.placement.mountpoint,
+                          canonical_mountpoint(one.request.mountpoint));
+        item.placement.tree = item.placement.mountpoint;
+        items.push_back(std::move(item));
+    }
+    const bool in_place = may_use(Method::direct) || may_use(Method::fusermount);
+    for (auto& item : items)
+        if (in_place) SQUENV_TRY(mount_in_place(item));
+    std::vector<Item*> left;
+    for (auto& item : items)
+        if (!item.is_done) left.push_back(&item);
+    if (!left.empty() && may_use(Method::userns)) SQUENV_TRY(mount_privately(left));
+    for (auto& item : items) {
+        if (!item.is_done && via_ == Method::automatic) use_as_it_is(item);
+        if (!item.is_done && may_use(Method::extract)) SQUENV_TRY(unpack(item));
+        if (!item.is_done) SQUENV_TRY(give_up(item));
+    }
+    for (auto& item : items) provision_.placements.push_back(std::move(item.placement));
+    return std::move(provision_);
+}
+
+}  // namespace
+
+void Provision::keep(Lease lease) {
+    kept_.push_back(std::move(lease.connection));
+    if (lease.home) home_ = std::move(lease.home);
+}
+
+std::vector<int> Provision::descriptors() const {
+    std::vector<int> all;
+    for (const auto& fd : kept_)
+        if (fd) all.push_back(fd.get());
+    for (const int fd : {home_.user.get(), home_.mount.get()})
+        if (fd >= 0) all.push_back(fd);
+    return all;
+}
+
+Status Provision::settle() {
+    std::array<char, PATH_MAX> directory;
+    const bool has_directory = ::getcwd(directory.data(), directory.size()) != nullptr;
+    if (home_) {
+        SQUENV_TRY(join_namespaces(home_));
+        SQUENV_TRY(drop_all_capabilities());
+    } else if (has_directory && directory[0] == '/') {
+        // The working directory may be below a path that is now mounted over.
+        (void)!::chdir(directory.data());
+    }
+    for (auto& fd : kept_) {
+        if (!fd) continue;
+        int high = ::fcntl(fd.get(), F_DUPFD, kFirstKeptDescriptor);
+        if (high < 0) high = ::fcntl(fd.get(), F_DUPFD, 3);
+        if (high < 0) return fail_errno(errno, "descriptor");
+        fd.reset(high);
+    }
+    return {};
+}
+
+Result<Provision> provide(const std::vector<Wanted>& wanted, Method via,
+                          std::vector<int> foreign) {
+    return Provider(via, std::move(foreign)).provide(wanted);
+}
+
+}  // namespace squenv::mount

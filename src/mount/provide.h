@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Images at their paths for a command that is about to be run, by whatever means this machine has.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "mount/lease.h"
+#include "mount/request.h"
+
+namespace squenv::mount {
+
+/// Where an image went, and how.
+struct Placement {
+    std::string image{};       ///< its path, absolute
+    std::string mountpoint{};  ///< canonical
+    std::string tree{};        ///< where the files are: `mountpoint`, or an unpacked tree
+    Method method = Method::automatic;
+    bool is_new = false;       ///< made for us; others' are joined
+    std::string note{};        ///< what the user should know, or ""
+};
+
+/// One image that is wanted.
+struct Wanted {
+    MountRequest request{};
+    /// Its files may be used at another path than that of the request.
+    bool is_relocatable = false;
+};
+
+/// Everything the command needs to have the images, until it ends.
+class Provision {
+  public:
+    std::vector<Placement> placements{};
+
+    /// Moves the calling process, which has one thread and is about to execute the command, to
+    /// where the images are, and makes what it holds survive that. Errors: denied, environment.
+    [[nodiscard]] Status settle();
+
+    void keep(UniqueFd fd) { kept_.push_back(std::move(fd)); }
+    void keep(Lease lease);
+    /// The descriptors that nobody else may inherit.
+    [[nodiscard]] std::vector<int> descriptors() const;
+
+  private:
+    std::vector<UniqueFd> kept_{};
+    Namespaces home_{};
+};
+
+/// Tries, for each image, `via`, or with automatic one after the other: joining the mount of
+/// another run or of `squenv mount`, direct, fusermount, userns, extract. `foreign` are the
+/// descriptors that this process was started with. Before any thread exists; none is left.
+/// Errors: what is wrong with an image or a path; environment when there is no way, with the
+/// reason of each.
+[[nodiscard]] Result<Provision> provide(const std::vector<Wanted>& wanted, Method via,
+                                        std::vector<int> foreign);
+
+}  // namespace squenv::mount

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Everything a user can ask of a mount.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "base/log.h"
+#include "fuse/file_system.h"
+#include "image/image.h"
+#include "mount/kernel_mount.h"
+
+namespace squenv::mount {
+
+struct MountRequest {
+    std::string image_path;
+    std::string mountpoint;  ///< as the user wrote it
+    image::OpenOptions image{};
+    fuse::ViewOptions view{};
+    std::string subtype = "squenv";
+    std::string source_name{};   ///< shown as the device; "" is the image's path
+    Method method = Method::automatic;
+    bool allow_other = false;
+    bool allow_root = false;
+    bool default_permissions = false;  ///< the kernel checks modes; implied by the two above
+    bool is_foreground = false;
+    bool trace = false;          ///< print every request on stderr; implies the foreground
+    unsigned threads = 0;        ///< 0: by the number of processors
+    std::chrono::seconds idle_timeout{0};  ///< 0: never
+    bool prefetch = true;        ///< walk the mount ahead of its users
+    std::string log_destination{};         ///< "" is stderr in the foreground, else syslog
+    log::Level log_level = log::Level::warning;
+    std::string notify_pipe{};   ///< a fifo that gets "s" when mounted, "f" when it failed
+};
+
+}  // namespace squenv::mount

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include "mount/sharing.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "mount/daemon.h"
+#include "mount/meeting_point.h"
+#include "mount/mount_table.h"
+#include "mount/mountpoint.h"
+#include "mount/private_mounts.h"
+#include "mount/unmount.h"
+#include "mount/users.h"
+
+namespace squenv::mount {
+
+namespace {
+
+/// Everything of a request that decides what the mounted tree looks like.
+std::string view_of(const MountRequest& request) {
+    const auto number = [](const auto& id) { return id ? std::to_string(*id) : std::string("-"); };
+    return fmt::format("{} {} {} {} {} {} {}", request.image.offset, request.image.find_offset,
+                       number(request.view.uid), number(request.view.gid), request.allow_other,
+                       request.allow_root, request.view.subdirectory);
+}
+
+Result<SharedMount> shared_mount(const MountRequest& request, const std::string& mountpoint) {
+    SQUENV_TRY_ASSIGN(const auto identity, identify(request.image_path));
+    return SharedMount{identity, view_of(request), mountpoint};
+}
+
+Status make_mountpoint(Opened& opened) {
+    SQUENV_TRY(clear_mountpoint(opened.mountpoint));
+    SQUENV_TRY_ASSIGN(opened.hold, hold_mountpoint(opened.mountpoint));
+    return check_mountpoint(opened.mountpoint);
+}
+
+Result<Lease> serve_in_place(const MountRequest& request, Opened opened, UniqueFd listener,
+                             std::vector<int> foreign) {
+    SQUENV_TRY_ASSIGN(auto mounted, mount_kernel(kernel_mount_of(request, opened), request.method));
+    opened.device = std::move(mounted.device);
+    const std::string mountpoint = opened.mountpoint;
+    SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
+    foreign.push_back(first.ours.get());
+    Service service{Lifetime::while_used, {}, {}};
+    SQUENV_TRY_ASSIGN(service.users,
+                      Users::create(std::move(listener), std::move(first.user), {}));
+    auto status = start_daemon(request, std::move(opened), std::move(service), foreign, [] {});
+    if (!status) {
+        (void)unmount(mountpoint, UnmountMode::lazy);
+        return tl::unexpected(status.error());
+    }
+    return Lease{std::move(first.ours), {}, true};
+}
+
+Result<Lease> lead_in_place(const MountRequest& request, const std::string& mountpoint,
+                            UniqueFd listener, const std::vector<int>& foreign) {
+    SQUENV_TRY_ASSIGN(auto opened, open_request(request));
+    opened.mountpoint = mountpoint;
+    const auto status = make_mountpoint(opened);
+    const auto created = opened.hold.created;
+    auto lease = status ? serve_in_place(request, std::move(opened), std::move(listener), foreign)
+                        : Result<Lease>(tl::unexpected(status.error()));
+    if (!lease) remove_mountpoint(created);
+    return lease;
+}
+
+/// Opens what is mounted from an image; what is shown from a tree needs no daemon.
+Result<std::vector<Opened>> open_all(const std::vector<PlacedRequest>& placed) {
+    std::vector<Opened> all;
+    for (const auto& [request, mountpoint, tree] : placed) {
+        Opened opened;
+        if (tree.empty()) {
+            SQUENV_TRY_ASSIGN(opened, open_request(request));
+        }
+        opened.mountpoint = mountpoint;
+        // A dead mount stays below ours when it cannot be taken away. Of a living one nothing may
+        // be held open. A directory that cannot be made is covered in the namespace.
+        if (is_stale(mountpoint)) (void)clear_mountpoint(mountpoint);
+        const auto below = find_mount(mountpoint);
+        const bool is_free = below && (!*below || !(*below)->type.starts_with("fuse"));
+        if (tree.empty() && is_free)
+            if (auto hold = hold_mountpoint(mountpoint)) opened.hold = std::move(*hold);
+        all.push_back(std::move(opened));
+    }
+    return all;
+}
+
+Namespaces duplicate(const Namespaces& namespaces) {
+    return {UniqueFd(::fcntl(namespaces.user.get(), F_DUPFD_CLOEXEC, 3)),
+            UniqueFd(::fcntl(namespaces.mount.get(), F_DUPFD_CLOEXEC, 3))};
+}
+
+/// Starts the daemon of each image, the first one with the users.
+Status serve_privately(const std::vector<PlacedRequest>& placed, std::vector<Opened> all,
+                       PrivateMounts& mounts, UniqueFd listener, User first,
+                       const std::vector<int>& foreign) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (!placed[i].tree.empty()) continue;
+        all[i].device = std::move(mounts.devices[i]);
+        Service service{Lifetime::with_namespace, {}, duplicate(mounts.namespaces)};
+        if (first.connection) {
+            service.lifetime = Lifetime::while_used;
+            SQUENV_TRY_ASSIGN(service.users,
+                              Users::create(std::move(listener), std::move(first),
+                                            duplicate(mounts.namespaces)));
+        }
+        // Not a daemon's to keep: our hold on the namespaces, and the connections of the others.
+        auto hidden = foreign;
+        hidden.push_back(mounts.namespaces.user.get());
+        hidden.push_back(mounts.namespaces.mount.get());
+        for (const auto& device : mounts.devices)
+            if (device) hidden.push_back(device.get());
+        SQUENV_TRY(start_daemon(placed[i].request, std::move(all[i]), std::move(service), hidden,
+                                [] {}));
+    }
+    return {};
+}
+
+Result<Lease> found_and_serve(const std::vector<PlacedRequest>& placed, std::vector<Opened> all,
+                              const std::vector<PrivateMount>& wanted, UniqueFd listener,
+                              std::vector<int> foreign) {
+    SQUENV_TRY_ASSIGN(auto mounts, make_private_mounts(wanted));
+    SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
+    foreign.push_back(first.ours.get());
+    SQUENV_TRY(serve_privately(placed, std::move(all), mounts, std::move(listener),
+                               std::move(first.user), foreign));
+    return Lease{std::move(first.ours), std::move(mounts.namespaces), true};
+}
+
+Result<Lease> lead_privately(const std::vector<PlacedRequest>& placed, UniqueFd listener,
+                             const std::vector<int>& foreign) {
+    SQUENV_TRY_ASSIGN(auto all, open_all(placed));
+    std::vector<PrivateMount> wanted;
+    for (std::size_t i = 0; i < all.size(); ++i)
+        wanted.push_back({kernel_mount_of(placed[i].request, all[i]), placed[i].tree});
+    std::vector<std::vector<std::string>> created;
+    for (const auto& opened : all) created.push_back(opened.hold.created);
+    auto lease = found_and_serve(placed, std::move(all), wanted, std::move(listener), foreign);
+    if (!lease)
+        for (const auto& directories : created) remove_mountpoint(directories);
+    return lease;
+}
+
+}  // namespace
+
+Result<std::string> meeting_name_of(const MountRequest& request, const std::string& mountpoint) {
+    SQUENV_TRY_ASSIGN(auto mount, shared_mount(request, mountpoint));
+    return meeting_name({std::move(mount)}, "in place");
+}
+
+Result<Lease> share_mount(const MountRequest& request, const std::string& mountpoint,
+                          const std::vector<int>& foreign) {
+    SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, mountpoint));
+    return join_or_lead(name, [&](UniqueFd listener) {
+        return lead_in_place(request, mountpoint, std::move(listener), foreign);
+    });
+}
+
+Result<Lease> share_private_mounts(const std::vector<PlacedRequest>& placed,
+                                   const std::vector<int>& foreign) {
+    std::vector<SharedMount> mounts;
+    bool has_tree = false;
+    for (const auto& [request, mountpoint, tree] : placed) {
+        SQUENV_TRY_ASSIGN(auto mount, shared_mount(request, mountpoint));
+        mounts.push_back(std::move(mount));
+        has_tree = has_tree || !tree.empty();
+    }
+    const auto lead = [&](UniqueFd listener) {
+        return lead_privately(placed, std::move(listener), foreign);
+    };
+    if (has_tree) return lead({});
+    return join_or_lead(meeting_name(mounts, "private"), lead);
+}
+
+}  // namespace squenv::mount

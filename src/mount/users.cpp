@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "mount/users.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "base/log.h"
+#include "base/socket_message.h"
+#include "mount/meeting_point.h"
+
+namespace squenv::mount {
+
+namespace {
+
+constexpr char kAsk = 'j';
+constexpr char kAdmitted = 'r';
+
+/// An event's tag: the key of the user, and which of its two descriptors.
+constexpr std::uint64_t kListenerTag = 0;
+constexpr std::uint64_t connection_tag(std::uint64_t key) { return key * 2; }
+constexpr std::uint64_t process_tag(std::uint64_t key) { return key * 2 + 1; }
+
+}  // namespace
+
+UniqueFd own_pidfd() {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+}
+
+Result<std::optional<Namespaces>> ask_admission(int connection, int patience_ms) {
+    const UniqueFd process = own_pidfd();
+    const int fd = process.get();
+    const auto asked = send_message(connection, {&kAsk, 1}, {&fd, process ? 1U : 0U});
+    if (!asked) return std::optional<Namespaces>();
+    pollfd waiting{connection, POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&waiting, 1, patience_ms);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) return fail(Errc::busy, "the daemon of this mount does not answer");
+    SQUENV_TRY_ASSIGN(auto answer, receive_message(connection));
+    if (answer.bytes.empty() || answer.bytes[0] != kAdmitted) return std::optional<Namespaces>();
+    Namespaces namespaces;
+    if (answer.descriptors.size() == 2) {
+        namespaces.user = std::move(answer.descriptors[0]);
+        namespaces.mount = std::move(answer.descriptors[1]);
+    }
+    return std::optional<Namespaces>(std::move(namespaces));
+}
+
+Result<Users> Users::create(UniqueFd listener, User first, Namespaces namespaces) {
+    UniqueFd events(::epoll_create1(EPOLL_CLOEXEC));
+    if (!events) return fail_errno(errno, "epoll_create1");
+    Users users(std::move(events), std::move(listener), std::move(namespaces));
+    if (users.listener_) {
+        ::fcntl(users.listener_.get(), F_SETFL, O_NONBLOCK);
+        users.watch(users.listener_.get(), kListenerTag, EPOLLIN);
+    }
+    if (first.connection) users.add(std::move(first));
+    return users;
+}
+
+void Users::watch(int fd, std::uint64_t tag, std::uint32_t what) {
+    epoll_event event{};
+    event.events = what;
+    event.data.u64 = tag;
+    if (::epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+        log::warning("a user of the mount cannot be watched");
+}
+
+/// Explicitly, because another process may hold the same open file, and the kernel then goes on
+/// reporting it.
+void Users::unwatch(UniqueFd& fd) {
+    if (fd) ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
+    fd.reset();
+}
+
+void Users::add(User user) {
+    const std::uint64_t key = next_key_++;
+    watch(user.connection.get(), connection_tag(key), user.is_admitted ? EPOLLRDHUP : EPOLLIN);
+    if (user.process) watch(user.process.get(), process_tag(key), EPOLLIN);
+    users_.emplace(key, std::move(user));
+}
+
+void Users::accept_all() {
+    for (;;) {
+        UniqueFd connection(
+            ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!connection) return;
+        const auto uid = peer_uid(connection.get());
+        if (uid && *uid == ::geteuid()) add(User{std::move(connection), {}, false});
+    }
+}
+
+void Users::admit(User& user) {
+    const std::array<int, 2> given{namespaces_.user.get(), namespaces_.mount.get()};
+    user.is_admitted =
+        send_message(user.connection.get(), {&kAdmitted, 1}, {given.data(), namespaces_ ? 2U : 0U})
+            .has_value();
+}
+
+void Users::on_connection(std::uint64_t key) {
+    User& user = users_.at(key);
+    if (!user.is_admitted) {
+        auto message = receive_message(user.connection.get());
+        if (!message && message.error().sys_errno == EAGAIN) return;
+        if (message && message->bytes == std::string(1, kAsk)) {
+            if (message->descriptors.size() == 1) {
+                user.process = std::move(message->descriptors.front());
+                watch(user.process.get(), process_tag(key), EPOLLIN);
+            }
+            admit(user);
+        }
+        if (user.is_admitted) {
+            epoll_event event{};
+            event.events = EPOLLRDHUP;
+            event.data.u64 = connection_tag(key);
+            ::epoll_ctl(events_.get(), EPOLL_CTL_MOD, user.connection.get(), &event);
+            return;
+        }
+        unwatch(user.process);  // no user yet: nothing but the connection counts
+    }
+    unwatch(user.connection);
+    remove_if_gone(key);
+}
+
+void Users::remove_if_gone(std::uint64_t key) {
+    const auto user = users_.find(key);
+    if (!user->second.connection && !user->second.process) users_.erase(user);
+}
+
+void Users::serve() {
+    std::array<epoll_event, 64> events;
+    for (;;) {
+        const int count =
+            ::epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
+        if (count <= 0) return;
+        // Newcomers first: the last user may be leaving, and they would be turned away.
+        for (int i = 0; i < count; ++i)
+            if (events[static_cast<std::size_t>(i)].data.u64 == kListenerTag) accept_all();
+        for (int i = 0; i < count; ++i) {
+            const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
+            const std::uint64_t key = tag / 2;
+            if (tag == kListenerTag || !users_.contains(key)) continue;
+            if (tag == connection_tag(key)) {
+                on_connection(key);
+            } else {
+                unwatch(users_.at(key).process);
+                remove_if_gone(key);
+            }
+        }
+    }
+}
+
+void Users::close() {
+    unwatch(listener_);
+    namespaces_ = {};
+}
+
+}  // namespace squenv::mount

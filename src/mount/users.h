@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Who uses a mount that lives as long as it is used: the daemon's side of the meeting point.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "mount/namespaces.h"
+
+namespace squenv::mount {
+
+/// A user as the daemon knows it. It is gone when its process is and nobody else, such as a child
+/// that inherited it, has the other end of the connection open. Neither alone would do: programs
+/// close descriptors they do not know, and children outlive the process that was asked to run.
+struct User {
+    UniqueFd connection{};
+    UniqueFd process{};  ///< a pidfd, or empty where the kernel has none
+    bool is_admitted = false;
+};
+
+/// The user's side: asks for admission over `connection` and waits for it, `patience_ms` at most.
+/// Returns the namespaces that the mount lives in, if it has its own; nothing when the daemon went
+/// away meanwhile. Errors: busy (no answer in time).
+[[nodiscard]] Result<std::optional<Namespaces>> ask_admission(int connection, int patience_ms);
+
+/// The daemon's side. Used by the main thread only. Nobody is admitted before serve() is called.
+class Users {
+  public:
+    /// `listener` may be empty: then there is only `first`, who is admitted already.
+    /// `namespaces`, if any, are given to everybody who is admitted.
+    [[nodiscard]] static Result<Users> create(UniqueFd listener, User first,
+                                              Namespaces namespaces);
+    Users(Users&&) = default;
+    Users& operator=(Users&&) = default;
+
+    /// Readable when serve() has something to do.
+    [[nodiscard]] int ready_fd() const { return events_.get(); }
+    /// Admits who has come and forgets who has gone. Never waits.
+    void serve();
+    [[nodiscard]] bool is_empty() const { return users_.empty(); }
+    /// Turns away who comes from now on, and lets go of the namespaces.
+    void close();
+    [[nodiscard]] int listener() const { return listener_.get(); }
+
+  private:
+    Users(UniqueFd events, UniqueFd listener, Namespaces namespaces)
+        : events_(std::move(events)),
+          listener_(std::move(listener)),
+          namespaces_(std::move(namespaces)) {}
+
+    void accept_all();
+    void add(User user);
+    void watch(int fd, std::uint64_t tag, std::uint32_t what);
+    void unwatch(UniqueFd& fd);
+    void on_connection(std::uint64_t key);
+    void admit(User& user);
+    void remove_if_gone(std::uint64_t key);
+
+    UniqueFd events_;
+    UniqueFd listener_;
+    Namespaces namespaces_;
+    std::map<std::uint64_t, User> users_{};
+    std::uint64_t next_key_ = 1;
+};
+
+/// A pidfd of the calling process, or empty where the kernel has none (before 5.3).
+[[nodiscard]] UniqueFd own_pidfd();
+
+}  // namespace squenv::mount
