@@ -12,6 +12,8 @@ namespace squenv::log {
 
 namespace {
 
+constexpr const char* kName = "squenv";
+
 spdlog::level::level_enum to_spdlog(Level level) {
     switch (level) {
         case Level::debug: return spdlog::level::debug;
@@ -22,6 +24,13 @@ spdlog::level::level_enum to_spdlog(Level level) {
     return spdlog::level::err;
 }
 
+/// What is to be told before somebody said where goes nowhere: spdlog's own first logger would
+/// write on stdout, among the results.
+spdlog::logger* chosen_logger() {
+    auto* logger = spdlog::default_logger_raw();
+    return logger != nullptr && logger->name() == kName ? logger : nullptr;
+}
+
 }  // namespace
 
 Status start(const std::string& destination, Level threshold) {
@@ -29,15 +38,15 @@ Status start(const std::string& destination, Level threshold) {
     try {
         if (destination == "stderr") {
             logger = std::make_shared<spdlog::logger>(
-                "squenv", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+                kName, std::make_shared<spdlog::sinks::stderr_sink_mt>());
             logger->set_pattern("squenv: %l: %v");
         } else if (destination == "syslog") {
             logger = std::make_shared<spdlog::logger>(
-                "squenv",
+                kName,
                 std::make_shared<spdlog::sinks::syslog_sink_mt>("squenv", LOG_PID | LOG_NDELAY, LOG_USER, false));
         } else {
             logger = std::make_shared<spdlog::logger>(
-                "squenv", std::make_shared<spdlog::sinks::basic_file_sink_mt>(destination));
+                kName, std::make_shared<spdlog::sinks::basic_file_sink_mt>(destination));
             logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");
         }
     } catch (const spdlog::spdlog_ex& exception) {
@@ -56,12 +65,12 @@ void stop() {
 }
 
 bool enabled(Level level) {
-    const auto* logger = spdlog::default_logger_raw();
+    const auto* logger = chosen_logger();
     return logger != nullptr && logger->should_log(to_spdlog(level));
 }
 
 void write(Level level, std::string_view text) {
-    if (auto* logger = spdlog::default_logger_raw(); logger != nullptr)
+    if (auto* logger = chosen_logger(); logger != nullptr)
         logger->log(to_spdlog(level), "{}", text);
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ostream>
+#include <sstream>
 
 #include "base/inherited_fds.h"
 #include "base/unique_fd.h"
@@ -54,6 +55,16 @@ void activate(const std::vector<ListedRequest>& images,
         }
     }
     ::setenv(kMountsVariable, mounts.c_str(), 1);
+}
+
+/// A directory of PATH that may not be searched makes execvp(3) say "denied" for a program that is
+/// nowhere.
+bool is_in_path(const std::string& program) {
+    if (program.find('/') != std::string::npos) return true;
+    std::istringstream directories(variable("PATH"));
+    for (std::string directory; std::getline(directories, directory, ':');)
+        if (::access((directory + '/' + program).c_str(), F_OK) == 0) return true;
+    return false;
 }
 
 void tell(const std::vector<mount::Placement>& placements, Io& io) {
@@ -106,8 +117,9 @@ Status become(mount::Provision& provision, const std::vector<std::string>& comma
     words.push_back(nullptr);
     SQUENV_TRY(provision.settle());
     ::execvp(words[0], words.data());
-    return fail_errno(errno, command.front(),
-                      errno == ENOENT ? "neither in PATH nor in the environment" : "");
+    const int code = errno == EACCES && !is_in_path(command.front()) ? ENOENT : errno;
+    return fail_errno(code, command.front(),
+                      code == ENOENT ? "neither in PATH nor in the environment" : "");
 }
 
 int launch_status(bool has_provided, Errc code) {
