@@ -45,6 +45,28 @@ _squenv_mount_options() {
     return 0
 }
 
+# IMAGE[:PATH],...: completes the last name. bash has split the word at colons already.
+_squenv_images() {
+    local word=${1#:} done=''
+    if [[ $word != *,* ]]; then
+        _squenv_files -f "$word"
+        return
+    fi
+    done=${word%,*},
+    mapfile -t COMPREPLY < <(compgen -f -P "$done" -- "${word##*,}")
+}
+
+# The command behind "--", which is word number $1.
+_squenv_command() {
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif ((COMP_CWORD == $1)); then
+        mapfile -t COMPREPLY < <(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")
+    else
+        _squenv_files -f "${COMP_WORDS[COMP_CWORD]}"
+    fi
+}
+
 _squenv() {
     local word previous command='' options i operands=0 part
     local -a words=()
@@ -57,13 +79,18 @@ _squenv() {
             words+=("$part")
         fi
     done
+    if [[ ${COMP_WORDS[1]} == run ]]; then
+        for ((i = 2; i < COMP_CWORD; i++)); do
+            [[ ${COMP_WORDS[i]} == -- ]] && _squenv_command $((i + 1)) && return
+        done
+    fi
     word=${words[-1]}
     previous=${words[-2]}
     COMPREPLY=()
     [[ ${words[0]##*/} == squenv-pack ]] && command=pack
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         case ${words[i]} in
-            -o | --via | --log | --offset | --path | -j | --jobs) ((i++)) ;;
+            -o | --via | --env | --log | --offset | --path | -j | --jobs) ((i++)) ;;
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
                 --mount-point | --owner | --mtime | -x | --exclude | --exclude-from | \
                 --readers | --memory) ((i++)) ;;
@@ -72,14 +99,19 @@ _squenv() {
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "pack mount umount list stats info ls cat extract verify
-            --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
+            verify doctor cache --help --version" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
     case $previous in
-        -o) [[ $command == mount ]] && _squenv_mount_options "$word" && return ;;
-        --via) mapfile -t COMPREPLY < <(compgen -W "auto direct fusermount" -- "$word"); return ;;
+        -o) [[ $command =~ ^(mount|run|shell)$ ]] && _squenv_mount_options "$word" && return ;;
+        --via)
+            options="auto direct fusermount"
+            [[ $command != mount ]] && options+=" userns extract"
+            mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+            return ;;
+        --env) mapfile -t COMPREPLY < <(compgen -v -S = -- "$word"); return ;;
         --log)
             mapfile -t COMPREPLY < <(compgen -W "stderr syslog" -- "$word"; compgen -f -- "$word")
             return ;;
@@ -91,8 +123,9 @@ _squenv() {
         case $command in
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
+            run | shell) options+=" --via --env -o --force" ;;
             umount) options+=" --lazy" ;;
-            list | stats) options+=" --json" ;;
+            list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
             ls) options+=" --offset --long --recursive --json" ;;
             cat) options+=" --offset" ;;
@@ -103,14 +136,16 @@ _squenv() {
         return
     fi
     case $command:$operands in
+        run:* | shell:*) _squenv_images "$word" ;;
+        cache:0) mapfile -t COMPREPLY < <(compgen -W "list clean" -- "$word") ;;
         umount:0 | stats:0)
             compopt -o filenames 2>/dev/null
             local mountpoint
             while IFS= read -r mountpoint; do
                 [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
             done < <(_squenv_mountpoints) ;;
-        pack:0 | mount:1 | extract:1) _squenv_files -d "$word" ;;
-        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0) _squenv_files -f "$word" ;;
+        pack:0 | mount:1 | extract:1 | doctor:1) _squenv_files -d "$word" ;;
+        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0) _squenv_files -f "$word" ;;
     esac
 }
 complete -F _squenv squenv squenv-pack

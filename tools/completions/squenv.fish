@@ -13,13 +13,37 @@ function __squenv_mount_options
     end
 end
 
-set -l commands pack mount umount list stats info ls cat extract verify
+# IMAGE[:PATH],...: the name behind the last comma or colon.
+function __squenv_images
+    set -l done (commandline -ct | string replace -rf '^(.*[,:]).*$' '$1')
+    set -l rest (commandline -ct | string replace -r '^.*[,:]' '')
+    for file in (__fish_complete_path $rest)
+        echo "$done$file"
+    end
+end
+
+# Behind "--" stands a command of its own.
+function __squenv_command
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words); or return
+    complete -C (string join ' ' -- (string escape -- $words[(math $at + 1)..]) (commandline -ct))
+end
+
+function __squenv_before_command
+    __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
+end
+
+set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c squenv -s h -l help -d 'Print help'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a mount -d 'Mount an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a pack -d 'Pack a tree'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command with images mounted'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a shell -d 'Start a shell with images mounted'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a umount -d 'Unmount a mount point'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Test every way to mount'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cache -d 'Show or remove unpacked images'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a list -d 'Show your mounts'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a stats -d 'Show live counters'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a info -d 'Show what an image is'
@@ -29,7 +53,14 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a extract -d 
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Report damage'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s v -l verbose -d 'Say more'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s q -l quiet -d 'Say errors only'
-complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat extract verify' -F
+complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat extract verify doctor' -F
+complete -c squenv -n __squenv_before_command -a '(__squenv_images)'
+complete -c squenv -n __squenv_before_command -l via -x -a 'auto direct fusermount userns extract' -d 'Way to mount'
+complete -c squenv -n __squenv_before_command -l env -x -d 'Set a variable, NAME=VALUE'
+complete -c squenv -n __squenv_before_command -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
+complete -c squenv -n __squenv_before_command -l force -d 'At another path than it was made for'
+complete -c squenv -n '__fish_seen_subcommand_from run; and contains -- -- (commandline -opc)' -x -a '(__squenv_command)'
+complete -c squenv -n '__fish_seen_subcommand_from cache; and not __fish_seen_subcommand_from list clean' -a 'list clean'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -s f -l foreground -d 'Serve until unmounted'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -s d -l debug -d 'Print every request'
@@ -62,7 +93,7 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l verify -d 'Read the 
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Detach now'
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
-complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify' -l json -d 'Print JSON'
+complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify doctor cache' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s l -l long -d 'Mode, owner, size and time'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'What is below'
