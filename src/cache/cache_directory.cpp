@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,7 +19,9 @@ namespace {
 constexpr std::uint64_t kDefaultLimit = 20ULL << 30;
 constexpr const char* kNextStep = "name another directory in SQUENV_CACHE";
 
-std::string chosen_path() {
+}  // namespace
+
+std::string cache_path() {
     const auto variable = [](const char* name) -> std::string {
         const char* value = std::getenv(name);
         return value != nullptr && value[0] == '/' ? value : "";
@@ -29,10 +32,8 @@ std::string chosen_path() {
     return fmt::format("{}/squenv-{}", temporary.empty() ? "/tmp" : temporary, ::geteuid());
 }
 
-}  // namespace
-
 Result<std::string> cache_directory() {
-    const std::string path = chosen_path();
+    const std::string path = cache_path();
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
@@ -43,6 +44,10 @@ Result<std::string> cache_directory() {
     if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022) != 0)
         return fail(Errc::denied,
                     path + ": the cache directory is not yours alone", kNextStep);
+    struct statvfs disk {};
+    if (::statvfs(path.c_str(), &disk) == 0 && (disk.f_flag & ST_NOEXEC) != 0)
+        return fail(Errc::environment, path + ": is mounted noexec, no program could run from there",
+                    kNextStep);
     return path;
 }
 

@@ -10,8 +10,11 @@
 namespace squenv::cache {
 
 /// $SQUENV_CACHE, or squenv below $XDG_CACHE_HOME, or squenv-UID below $TMPDIR or /tmp. Home
-/// directories are not guessed: on a cluster they are on a network. Made with mode 0700.
-/// Errors: denied (it belongs to somebody else, or others may write in it), not_found.
+/// directories are not guessed: on a cluster they are on a network. It need not exist.
+[[nodiscard]] std::string cache_path();
+
+/// The same, made with mode 0700. Errors: denied (it belongs to somebody else, or others may write
+/// in it), environment (nothing can be executed there), not_found.
 [[nodiscard]] Result<std::string> cache_directory();
 
 /// $SQUENV_CACHE_SIZE, default 20 GiB, in bytes. Errors: invalid_argument.

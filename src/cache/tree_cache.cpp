@@ -245,7 +245,8 @@ Result<std::vector<CacheEntry>> remove_unused_trees() {
         if (remove_entry(directory, entry.name)) removed.push_back(entry);
     std::error_code error;
     for (const auto& file : fs::directory_iterator(directory, error))
-        if (file.path().extension() == ".digest") fs::remove(file.path(), error);
+        if (file.path().filename().string().find(".digest") != std::string::npos)
+            fs::remove(file.path(), error);
     // Gone with its last tree, so that nothing is left behind; it fails while there is one.
     ::rmdir(directory.c_str());
     return removed;

@@ -33,7 +33,7 @@ class CacheCommand final : public Command {
         for (const auto& [name, summary] :
              {std::pair{"list", "Show the unpacked images of this user on this node"},
               {"clean", "Remove those that nobody uses"}})
-            app.add_subcommand(name, summary)->add_flag("--json", is_json_, "Print a JSON array");
+            app.add_subcommand(name, summary)->fallthrough()->add_flag("--json", is_json_, "Print a JSON array");
         list_ = app.get_subcommand("list");
     }
     Status run(Io& io) override {

@@ -82,8 +82,8 @@ Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountReque
     const bool has_manifest = manifest && *manifest;
     resolved.is_python = (has_manifest && !(*manifest)->python_version.empty()) ||
                          looks_like_environment(*image, request.view.subdirectory);
-    resolved.wanted.is_relocatable = !resolved.is_python ||
-                                     (has_manifest && (*manifest)->is_relocatable);
+    resolved.wanted.is_relocatable =
+        resolved.is_python && has_manifest && (*manifest)->is_relocatable;
     std::string recorded;
     if (has_manifest) {
         SQUENV_TRY_ASSIGN(recorded, recorded_mountpoint(**manifest, request.view.subdirectory));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <ostream>
@@ -14,6 +15,7 @@
 #include "base/unique_fd.h"
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
+#include "mount/mount_table.h"
 #include "venv/activation.h"
 
 namespace squenv::cli {
@@ -28,15 +30,44 @@ std::string variable(const char* name) {
     return value != nullptr ? value : "";
 }
 
-Status set_variables(const std::vector<std::string>& assignments) {
-    for (const auto& assignment : assignments) {
-        const auto equals = assignment.find('=');
-        if (equals == 0 || equals == std::string::npos)
+Status check_variables(const std::vector<std::string>& assignments) {
+    for (const auto& assignment : assignments)
+        if (const auto equals = assignment.find('='); equals == 0 || equals == std::string::npos)
             return fail(Errc::invalid_argument, "--env " + assignment + ": not NAME=VALUE",
                         "write --env NAME=VALUE");
+    return {};
+}
+
+void set_variables(const std::vector<std::string>& assignments) {
+    for (const auto& assignment : assignments) {
+        const auto equals = assignment.find('=');
         ::setenv(assignment.substr(0, equals).c_str(), assignment.substr(equals + 1).c_str(), 1);
     }
-    return {};
+}
+
+/// IMAGE:PATH as the command line takes it.
+std::string listed(const std::string& image, const std::string& path) {
+    const auto escaped = [](const std::string& text) {
+        std::string result;
+        for (const char c : text) {
+            if (c == ',' || c == ':' || c == '\\') result += '\\';
+            result += c;
+        }
+        return result;
+    };
+    return escaped(image) + ':' + escaped(path);
+}
+
+/// What only makes sense for a mount that stays.
+Status check_mount_options(const mount::MountRequest& request) {
+    const char* name = request.trace                             ? "debug"
+                       : request.idle_timeout.count() != 0       ? "timeout"
+                       : !request.notify_pipe.empty()            ? "notify_pipe"
+                                                                 : nullptr;
+    if (name == nullptr) return {};
+    return fail(Errc::invalid_argument,
+                std::string("option ") + name + ": the mount lives as long as the command",
+                "leave it out, or use 'squenv mount'");
 }
 
 /// The first image is activated last, so that its programs come first.
@@ -45,7 +76,7 @@ void activate(const std::vector<ListedRequest>& images,
     std::string mounts = variable(kMountsVariable);
     for (std::size_t i = images.size(); i-- > 0;) {
         const std::string& root = placements[i].mountpoint;
-        mounts = placements[i].image + ':' + root + (mounts.empty() ? "" : ',' + mounts);
+        mounts = listed(placements[i].image, root) + (mounts.empty() ? "" : ',' + mounts);
         if (!images[i].is_python) continue;
         for (const auto& change : venv::activation(root, variable("PATH"))) {
             if (change.is_removed)
@@ -60,7 +91,7 @@ void activate(const std::vector<ListedRequest>& images,
 /// A directory of PATH that may not be searched makes execvp(3) say "denied" for a program that is
 /// nowhere.
 bool is_in_path(const std::string& program) {
-    if (program.find('/') != std::string::npos) return true;
+    if (program.find('/') != std::string::npos) return ::access(program.c_str(), F_OK) == 0;
     std::istringstream directories(variable("PATH"));
     for (std::string directory; std::getline(directories, directory, ':');)
         if (::access((directory + '/' + program).c_str(), F_OK) == 0) return true;
@@ -93,33 +124,55 @@ void LaunchOptions::declare(CLI::App& app) {
     app.add_flag("--force", force, "At another path than it was made for");
 }
 
-Result<mount::Provision> provide_images(const LaunchOptions& options, Io& io) {
-    const auto foreign = inherited_descriptors();
+Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
+    Launch launch;
+    launch.foreign = inherited_descriptors();
+    launch.variables = options.variables;
+    SQUENV_TRY(check_variables(options.variables));
     mount::MountRequest base;
     for (const auto& text : options.mount_options) SQUENV_TRY(apply_mount_options(text, base));
+    SQUENV_TRY(check_mount_options(base));
     if (io.is_verbose) base.log_level = log::Level::debug;
     if (io.is_quiet) base.log_level = log::Level::error;
-    SQUENV_TRY_ASSIGN(const auto via, mount::parse_method(options.via));
+    SQUENV_TRY_ASSIGN(launch.via, mount::parse_method(options.via));
     SQUENV_TRY_ASSIGN(const auto list, parse_image_list(options.images));
-    SQUENV_TRY_ASSIGN(const auto images, resolve_images(list, base, options.force));
+    SQUENV_TRY_ASSIGN(launch.images, resolve_images(list, base, options.force));
+    return launch;
+}
+
+bool is_active_already(const Launch& launch) {
+    const std::string active = ',' + variable(kMountsVariable) + ',';
+    return std::all_of(launch.images.begin(), launch.images.end(), [&](const auto& image) {
+        const auto& request = image.wanted.request;
+        const auto path = mount::canonical_mountpoint(request.mountpoint);
+        return active.find(',' + listed(request.image_path, path.value_or("")) + ',') !=
+               std::string::npos;
+    });
+}
+
+Result<mount::Provision> provide_images(const Launch& launch, Io& io) {
     std::vector<mount::Wanted> wanted;
-    for (const auto& image : images) wanted.push_back(image.wanted);
-    SQUENV_TRY_ASSIGN(auto provision, mount::provide(wanted, via, foreign));
+    for (const auto& image : launch.images) wanted.push_back(image.wanted);
+    SQUENV_TRY_ASSIGN(auto provision, mount::provide(wanted, launch.via, launch.foreign));
     tell(provision.placements, io);
-    activate(images, provision.placements);
-    SQUENV_TRY(set_variables(options.variables));
+    activate(launch.images, provision.placements);
+    set_variables(launch.variables);
+    SQUENV_TRY(provision.settle());
     return provision;
 }
 
-Status become(mount::Provision& provision, const std::vector<std::string>& command) {
+Status become(const std::vector<std::string>& command) {
     std::vector<char*> words;
     for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
-    SQUENV_TRY(provision.settle());
     ::execvp(words[0], words.data());
-    const int code = errno == EACCES && !is_in_path(command.front()) ? ENOENT : errno;
-    return fail_errno(code, command.front(),
-                      code == ENOENT ? "neither in PATH nor in the environment" : "");
+    const int code = errno;
+    const bool exists = is_in_path(command.front());
+    if (code == ENOENT && exists)
+        return fail_errno(code, command.front() + ": the interpreter in its first line",
+                          "install that, or correct the line");
+    return fail_errno(code == EACCES && !exists ? ENOENT : code, command.front(),
+                      exists ? "" : "neither in PATH nor in the environment");
 }
 
 int launch_status(bool has_provided, Errc code) {

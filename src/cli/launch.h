@@ -23,14 +23,27 @@ struct LaunchOptions {
     void declare(CLI::App& app);
 };
 
-/// Mounts what `options` name and activates the environments among them, in this process's
-/// environment. Says on io.err what the user should know.
-/// Errors: whatever keeps an image from being where it belongs.
-[[nodiscard]] Result<mount::Provision> provide_images(const LaunchOptions& options, Io& io);
+/// The options understood, and the images opened; nothing is mounted yet.
+struct Launch {
+    std::vector<ListedRequest> images{};
+    mount::Method via = mount::Method::automatic;
+    std::vector<std::string> variables{};  ///< NAME=VALUE
+    std::vector<int> foreign{};  ///< descriptors that this process was started with
+};
+/// Errors: what is wrong with the options or an image.
+[[nodiscard]] Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io);
 
-/// The process becomes `command`, with the images. Returns only when that fails: not_found when
-/// there is no such program, denied when it cannot be executed.
-[[nodiscard]] Status become(mount::Provision& provision, const std::vector<std::string>& command);
+/// True when everything that `launch` asks for was mounted for this process by another one.
+[[nodiscard]] bool is_active_already(const Launch& launch);
+
+/// Mounts the images, activates the environments among them in this process's environment, and
+/// moves it to where they are. Says on io.err what the user should know.
+/// Errors: whatever keeps an image from being where it belongs.
+[[nodiscard]] Result<mount::Provision> provide_images(const Launch& launch, Io& io);
+
+/// The process becomes `command`. Returns only when that fails: not_found when there is no such
+/// program, denied when it cannot be executed.
+[[nodiscard]] Status become(const std::vector<std::string>& command);
 
 /// The exit status of a failure, as env(1) has them: 127 no such program, 126 it cannot be
 /// executed, 125 everything that failed before.

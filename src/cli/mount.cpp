@@ -41,6 +41,7 @@ class MountCommand final : public Command {
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
         if (const auto job = mount::killing_job(); !job.empty() && !request_.is_foreground &&
+                                                   !request_.trace &&
                                                    !io.is_quiet)
             io.err << "squenv mount: this is a " << job << ", whose end kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";

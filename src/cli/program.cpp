@@ -49,9 +49,12 @@ int report(Io& io, const std::string& who, const Status& status,
 }
 
 int parse_failed(Io& io, const std::string& who, const CLI::App& app,
-                 const CLI::ParseError& error, int status) {
+                 const CLI::ParseError& error, int status, bool takes_command = false) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
-    io.err << who << ": " << error.what() << "; see '" << who << " --help'\n";
+    const bool lacks_dashes = takes_command && dynamic_cast<const CLI::ExtrasError*>(&error);
+    io.err << who << ": " << error.what() << "; "
+           << (lacks_dashes ? "write '--' before the command, " : "") << "see '" << who
+           << " --help'\n";
     return status;
 }
 
@@ -96,7 +99,8 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         const auto place = std::find(declared.begin(), declared.end(), chosen.front());
         const auto& command = commands[static_cast<std::size_t>(place - declared.begin())];
         return parse_failed(io, "squenv " + chosen.front()->get_name(), app, error,
-                            command->failure_status(Errc::invalid_argument));
+                            command->failure_status(Errc::invalid_argument),
+                            command->remainder() != nullptr);
     }
     for (std::size_t i = 0; i < commands.size(); ++i)
         if (declared[i]->parsed())

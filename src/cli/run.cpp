@@ -21,9 +21,10 @@ class RunCommand final : public Command {
         if (command_.empty())
             return fail(Errc::invalid_argument, "no command to run",
                         "write squenv run IMAGE -- COMMAND");
-        SQUENV_TRY_ASSIGN(auto provision, provide_images(options_, io));
+        SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
+        SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
         has_provided_ = true;
-        return become(provision, command_);
+        return become(command_);
     }
 
   private:

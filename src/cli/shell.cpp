@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 
 #include "cli/launch.h"
 #include "cli/shell_start.h"
@@ -27,21 +24,15 @@ class ShellCommand final : public Command {
     void declare(CLI::App& app) override { options_.declare(app); }
     int failure_status(Errc code) const override { return launch_status(has_provided_, code); }
     Status run(Io& io) override {
-        const char* outer = std::getenv("SQUENV_MOUNTS");
-        const std::string before = outer != nullptr ? outer : "";
-        SQUENV_TRY_ASSIGN(auto provision, provide_images(options_, io));
-        const bool is_nested = std::all_of(
-            provision.placements.begin(), provision.placements.end(), [&](const auto& placement) {
-                const std::string one = placement.image + ':' + placement.mountpoint;
-                return (',' + before + ',').find(',' + one + ',') != std::string::npos;
-            });
-        if (is_nested)
+        SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
+        if (is_active_already(launch))
             return fail(Errc::exists, options_.images + ": this shell has it already",
                         "'exit' leaves it");
+        SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
         has_provided_ = true;
         SQUENV_TRY_ASSIGN(const auto command,
                           shell_command(user_shell(), prompt_mark(provision.placements)));
-        return become(provision, command);
+        return become(command);
     }
 
   private:

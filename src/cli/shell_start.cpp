@@ -50,15 +50,18 @@ Result<std::vector<std::string>> start_zsh(const std::string& shell, const std::
     const std::string temporary = variable("TMPDIR");
     std::string directory = (temporary.empty() ? "/tmp" : temporary) + "/squenv-zsh-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr) return fail_errno(errno, directory);
-    const std::string home = variable("ZDOTDIR").empty() ? variable("HOME") : variable("ZDOTDIR");
-    const std::string source = "if [ -f {1}/{0} ]; then ZDOTDIR={1}; . {1}/{0}; fi\n";
+    const std::string own = variable("ZDOTDIR");
+    const std::string home = own.empty() ? variable("HOME") : own;
+    // The user's .zshenv may choose yet another directory for the rest.
     std::ofstream(directory + "/.zshenv")
-        << fmt::format(fmt::runtime(source), ".zshenv", quoted(home))
-        << "ZDOTDIR=" << quoted(directory) << '\n';
+        << "ZDOTDIR=" << quoted(home) << '\n'
+        << "if [ -f $ZDOTDIR/.zshenv ]; then . $ZDOTDIR/.zshenv; fi\n"
+        << "_squenv_home=$ZDOTDIR; ZDOTDIR=" << quoted(directory) << '\n';
     std::ofstream(directory + "/.zshrc")
         << "rm -rf " << quoted(directory) << '\n'
-        << fmt::format(fmt::runtime(source), ".zshrc", quoted(home))
-        << (variable("ZDOTDIR").empty() ? "unset ZDOTDIR\n" : "ZDOTDIR=" + quoted(home) + '\n')
+        << "ZDOTDIR=$_squenv_home; unset _squenv_home\n"
+        << "if [ -f $ZDOTDIR/.zshrc ]; then . $ZDOTDIR/.zshrc; fi\n"
+        << (own.empty() ? "[ \"$ZDOTDIR\" = \"$HOME\" ] && unset ZDOTDIR\n" : "")
         << "export PATH=" << quoted(variable("PATH")) << '\n'
         << "PROMPT=" << quoted(mark) << "\"$PROMPT\"\n";
     ::setenv("ZDOTDIR", directory.c_str(), 1);

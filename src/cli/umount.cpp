@@ -28,6 +28,9 @@ class UmountCommand final : public Command {
                         "'squenv list' shows your mounts");
         const auto status = mount::unmount(
             path, is_lazy_ ? mount::UnmountMode::lazy : mount::UnmountMode::normal);
+        if (!status && status.error().sys_errno == EPERM && status.error().hint.empty())
+            return fail_errno(EPERM, path, "only who mounted it can unmount it; in a namespace of "
+                                           "'squenv run' it goes with the command");
         if (status || status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
             io.err << "squenv umount: process " << holder.pid << " (" << holder.command

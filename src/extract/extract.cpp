@@ -2,7 +2,6 @@
 #include "extract/extract.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/cpus.h"
+#include "base/descriptor_limit.h"
 #include "base/work_queue.h"
 #include "extract/target.h"
 #include "format/posix.h"
@@ -24,14 +24,6 @@ namespace {
 constexpr std::uint64_t kPieceBytes = 8 << 20;
 /// Every waiting piece keeps a file open.
 constexpr std::size_t kMaxWaiting = 64;
-
-/// Deep trees hold a descriptor per level.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 /// The walk's side of an extraction: makes every object, leaves the content to the queue.
 class Extractor {
@@ -157,7 +149,7 @@ Status Extractor::make_special(const std::string& name, const image::Inode& inod
 
 Result<ExtractReport> extract_tree(const image::Image& image, const image::Inode& start,
                                    const std::string& target, const ExtractOptions& options) {
-    raise_descriptor_limit();
+    const RaisedDescriptorLimit limit;  // deep trees hold a descriptor per level
     Job job(image, options);
     {
         WorkQueue queue(options.threads != 0 ? options.threads : available_cpus(), kMaxWaiting);

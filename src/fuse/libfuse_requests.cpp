@@ -331,7 +331,7 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
         }
         std::string text = statistics_json(session.file_system_.image(), session.counters_,
                                            session.pages_ ? session.pages_->stored_bytes() : 0,
-                                           session.options_.name, session.started_);
+                                           session.options_, session.started_);
         text.resize(kStatisticsBytes, '\0');
         fuse_reply_ioctl(request, 0, text.data(), text.size());
     });

@@ -25,6 +25,7 @@ struct SessionOptions {
     bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
     bool trace = false;                ///< libfuse prints every request on stderr
     std::string name{};                ///< the image, for log lines
+    std::string identity{};            ///< what the statistics call the content, see mount/sharing.h
 };
 
 /// The ioctl on the mount's root that answers with the statistics as JSON text.

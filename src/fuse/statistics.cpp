@@ -23,7 +23,7 @@ nlohmann::ordered_json cache_json(const CacheCounters& cache) {
 }  // namespace
 
 std::string statistics_json(const image::Image& image, const RequestCounters& requests,
-                            std::uint64_t stored_bytes, const std::string& name,
+                            std::uint64_t stored_bytes, const SessionOptions& options,
                             std::chrono::steady_clock::time_point started) {
     nlohmann::ordered_json by_kind;
     for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i)
@@ -35,7 +35,8 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
     const double up = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     const nlohmann::ordered_json json{
         {"version", SQUENV_VERSION},
-        {"image", name},
+        {"image", options.name},
+        {"identity", options.identity},
         {"pid", ::getpid()},
         {"uptime_seconds", up},
         {"peak_memory_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024},

@@ -2,6 +2,7 @@
 #include "mount/companion.h"
 
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,6 +22,15 @@ Result<Companion> fork_companion(const std::function<void(int socket)>& run) {
         ::_exit(0);
     }
     return Companion{std::move(ours), child};
+}
+
+Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run) {
+    SQUENV_TRY_ASSIGN(auto intermediate, fork_companion([&run](int socket) {
+                          if (::fork() == 0) run(socket);
+                      }));
+    while (::waitpid(intermediate.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return std::move(intermediate.socket);
 }
 
 }  // namespace squenv::mount

@@ -21,4 +21,7 @@ struct Companion {
 /// Errors: limit (no process).
 [[nodiscard]] Result<Companion> fork_companion(const std::function<void(int socket)>& run);
 
+/// The same without it being a child of the caller, which may become another program.
+[[nodiscard]] Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run);
+
 }  // namespace squenv::mount

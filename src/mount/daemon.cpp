@@ -8,12 +8,13 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "base/descriptor_limit.h"
 #include "base/log.h"
 #include "fuse/session.h"
 #include "mount/event_loop.h"
-#include "mount/keeper.h"
 #include "mount/mount_table.h"
 #include "mount/sandbox.h"
+#include "mount/sharing.h"
 #include "mount/warmer.h"
 
 namespace squenv::mount {
@@ -33,18 +34,11 @@ void limit_allocator() {
     ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 
-KeeperDuties duties_of(const Opened& opened, const Service& service) {
-    KeeperDuties duties;
-    if (!service.home) duties.mountpoint = opened.mountpoint;
-    duties.created = opened.hold.created;
-    if (service.users) duties.held_fd = service.users->listener();
-    return duties;
-}
-
 }  // namespace
 
 Result<Opened> open_request(const MountRequest& request) {
     Opened opened;
+    SQUENV_TRY_ASSIGN(opened.identity, content_identity(request));
     SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
     auto file_system = fuse::FileSystem::create(*opened.image, request.view);
     if (!file_system) return with_context(file_system.error(), request.image_path);
@@ -73,7 +67,8 @@ Status start_log(const MountRequest& request) {
 Status run_daemon(const MountRequest& request, Opened opened, Service service,
                   const std::function<void()>& on_ready) {
     limit_allocator();
-    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start(duties_of(opened, service)));
+    const RaisedDescriptorLimit many_users;
+    Keeper& keeper = service.keeper;
     SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
     std::optional<Warmer> warmer;
     const int processor = request.prefetch ? other_processor() : -1;
@@ -92,6 +87,7 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
     options.trace = request.trace;
     options.only_owner_and_root = request.allow_root && !request.allow_other;
     options.name = opened.image_name;
+    options.identity = opened.identity;
     SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
                                                           std::move(opened.device)));
     drop_privileges();

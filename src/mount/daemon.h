@@ -12,6 +12,7 @@
 #include "fuse/file_system.h"
 #include "image/image.h"
 #include "mount/background.h"
+#include "mount/keeper.h"
 #include "mount/kernel_mount.h"
 #include "mount/lifetime.h"
 #include "mount/mountpoint_hold.h"
@@ -26,6 +27,7 @@ struct Opened {
     std::unique_ptr<image::Image> image{};
     std::unique_ptr<fuse::FileSystem> file_system{};
     std::string image_name{};  ///< absolute
+    std::string identity{};    ///< see content_identity()
     std::string mountpoint{};  ///< canonical
     MountpointHold hold{};     ///< on the directory that the mount covers
     UniqueFd device{};         ///< empty until it is mounted
@@ -39,6 +41,7 @@ struct Opened {
 
 /// Who the daemon serves beside the kernel.
 struct Service {
+    Keeper keeper;  ///< of this mount, which is there already
     Lifetime lifetime = Lifetime::until_unmounted;
     std::optional<Users> users{};
     /// What the mount lives in, when it is not ours; let go of as soon as everything runs.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/units.h"
 #include "cache/cache_directory.h"
@@ -108,20 +109,34 @@ Probe probe_image(const std::string& path) {
     return {"image", true, path + " can be read", {}};
 }
 
+std::string absolute_path(const std::string& path) {
+    std::error_code error;
+    const auto absolute = std::filesystem::canonical(path, error);
+    return error ? path : absolute.string();
+}
+
 /// Where the ways differ in what they ask of the mount point.
 struct Place {
     bool is_ours = true;   ///< can be mounted on in place
     bool is_free = false;  ///< nothing is there: a link could be made
+    bool can_be_covered = true;  ///< a namespace can show something else there
     std::string reason{};
 };
 
-Probe probe_place(const std::string& mountpoint, Place& place) {
+Probe probe_place(const std::string& mountpoint, const std::string& image, Place& place) {
     const auto path = canonical_mountpoint(mountpoint);
     if (!path) return judge("mount point", tl::unexpected(path.error()), {});
     const auto existing = is_stale(*path) ? *path : nearest_directory(*path).value_or("");
     const auto mounted = find_mount(*path);
     Status status;
-    if (mounted && *mounted && (*mounted)->is_squenv() && !is_stale(*path))
+    struct stat info {};
+    if (mounted && *mounted && (*mounted)->is_squenv() && (*mounted)->source == image)
+        return {"mount point", true, *path + ": this image is mounted there, 'run' joins it", {}};
+    if (::stat(path->c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) {
+        status = fail(Errc::invalid_argument, *path + ": not a directory",
+                      "an image is mounted on a directory");
+        place.can_be_covered = false;
+    } else if (mounted && *mounted && (*mounted)->is_squenv() && !is_stale(*path))
         status = fail(Errc::exists, *path + ": " + (*mounted)->source + " is mounted there",
                       "'squenv run' joins it or uses a namespace; 'squenv umount' removes it");
     else if (is_stale(*path))
@@ -146,7 +161,7 @@ Verdict verdict(Method method, std::initializer_list<const Probe*> needed, const
             result.works = false;
             result.reason = probe->finding;
         }
-    if (result.works && in_place && !place.is_ours) {
+    if (result.works && (in_place ? !place.is_ours : !place.can_be_covered)) {
         result.works = false;
         result.reason = place.reason;
     }
@@ -186,7 +201,7 @@ Diagnosis diagnose(const DiagnosisSubject& subject) {
     Probe image{{}, true, {}, {}};
     if (!subject.image.empty()) diagnosis.probes.push_back(image = probe_image(subject.image));
     if (!subject.mountpoint.empty())
-        diagnosis.probes.push_back(probe_place(subject.mountpoint, place));
+        diagnosis.probes.push_back(probe_place(subject.mountpoint, absolute_path(subject.image), place));
     diagnosis.verdicts = {
         verdict(Method::direct, {&image, &device, &direct}, place, true),
         verdict(Method::fusermount, {&image, &device, &helper_mount}, place, true),

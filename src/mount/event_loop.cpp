@@ -98,6 +98,12 @@ void EventLoop::leave(Served& served) {
     }
     end_warming(served);
     const auto status = served.keeper.unmount(UnmountMode::normal);
+    if (!status && status.error().code == Errc::io) {
+        log::error("{}: the mount is dead now, and replaced by the next that is made there",
+                   status.error().message());
+        log::stop();
+        std::_Exit(1);
+    }
     is_unmounting_ = status || status.error().sys_errno != EBUSY;
 }
 
@@ -139,6 +145,7 @@ void EventLoop::run(Served& served) {
             leave(served);
         else if (count == 0 && served.idle_timeout.count() != 0 &&
                  served.lifetime == Lifetime::until_unmounted &&
+                 (served.users == nullptr || served.users->is_empty()) &&
                  served.session.idle_seconds() >=
                      static_cast<double>(served.idle_timeout.count()) &&
                  served.keeper.unmount(UnmountMode::normal))

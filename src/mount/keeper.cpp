@@ -5,6 +5,7 @@
 #include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,13 +13,18 @@
 
 #include "mount/companion.h"
 #include "mount/mount_table.h"
+#include "mount/mountpoint.h"
 #include "mount/mountpoint_hold.h"
 
 namespace squenv::mount {
 
 namespace {
 
-enum class Command : char { unmount = 'u', lazy = 'z', dismiss = 'd' };
+enum class Command : char { mounted = 'm', unmount = 'u', lazy = 'z', dismiss = 'd' };
+
+/// Whoever was mounting is gone. What it started may still mount: fusermount3 takes a few ms.
+constexpr int kStrayLooks = 50;
+constexpr timespec kStrayPause{0, 20'000'000};
 
 /// One byte each way: a command, and an errno value (0 for success).
 bool send_byte(int fd, char byte) {
@@ -51,12 +57,26 @@ void keep_only(int socket, int held_fd) {
     ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
 }
 
+std::uint32_t device_minor_at(const std::string& mountpoint) {
+    const auto entry = find_mount(mountpoint);
+    return entry && *entry ? (*entry)->device_minor : 0;
+}
+
 /// The daemon is gone. Detaches the mount unless somebody mounted anew over it meanwhile.
 void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
-    if (mountpoint.empty()) return;
-    const auto entry = find_mount(mountpoint);
-    if (entry && *entry && (*entry)->device_minor == device_minor)
+    if (!mountpoint.empty() && device_minor_at(mountpoint) == device_minor)
         (void)unmount(mountpoint, UnmountMode::lazy);
+}
+
+/// Detaches a mount that nobody serves, if one turns up.
+void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
+    for (int look = 0; !mountpoint.empty() && look < kStrayLooks; ++look) {
+        if (device_minor_at(mountpoint) != before && is_stale(mountpoint)) {
+            (void)unmount(mountpoint, UnmountMode::lazy);
+            return;
+        }
+        ::nanosleep(&kStrayPause, nullptr);
+    }
 }
 
 /// All is clean but for the directories, whose removal may have to wait: nobody must wait for us.
@@ -78,11 +98,12 @@ void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
         for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
     keep_only(socket, duties.held_fd);
     if (::chdir("/") != 0) ::_exit(1);
-    const auto mounted = find_mount(mountpoint);
-    const std::uint32_t device_minor = mounted && *mounted ? (*mounted)->device_minor : 0;
+    const std::uint32_t before = device_minor_at(mountpoint);
+    std::uint32_t device_minor = 0;
     char byte = 0;
     while (receive_byte(3, byte)) {
         switch (static_cast<Command>(byte)) {
+            case Command::mounted: device_minor = device_minor_at(mountpoint); break;
             case Command::dismiss: finish(duties);
             case Command::unmount:
                 send_byte(3, to_byte(unmount(mountpoint, UnmountMode::normal)));
@@ -92,16 +113,23 @@ void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
                 break;
         }
     }
-    clean_up(mountpoint, device_minor);
+    if (device_minor != 0)
+        clean_up(mountpoint, device_minor);
+    else
+        clean_up_stray(mountpoint, before);
     finish(duties);
 }
 
 }  // namespace
 
 Result<Keeper> Keeper::start(const KeeperDuties& duties) {
-    SQUENV_TRY_ASSIGN(auto process,
-                      fork_companion([&](int socket) { run_keeper(socket, duties); }));
-    return Keeper(std::move(process.socket));
+    SQUENV_TRY_ASSIGN(auto socket,
+                      fork_detached([&](int theirs) { run_keeper(theirs, duties); }));
+    return Keeper(std::move(socket));
+}
+
+void Keeper::mounted() {
+    send_byte(socket_.get(), static_cast<char>(Command::mounted));
 }
 
 Status Keeper::unmount(UnmountMode mode) {

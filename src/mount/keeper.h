@@ -24,14 +24,17 @@ struct KeeperDuties {
 /// The daemon's end. Not thread-safe.
 class Keeper {
   public:
-    /// Forks the keeper. Before any thread exists. In the keeper, every descriptor
+    /// Forks the keeper, before the mount is made and before any thread exists. It is no child of
+    /// the caller. In the keeper, every descriptor
     /// but its own is closed, the connection to /dev/fuse above all: while anybody holds that
     /// open, the kernel does not notice that the daemon is gone.
     [[nodiscard]] static Result<Keeper> start(const KeeperDuties& duties);
 
+    /// Tells the keeper that the mount is there now.
+    void mounted();
     /// Unmounts through the keeper. Errors: as unmount(), io when the keeper is gone.
     [[nodiscard]] Status unmount(UnmountMode mode);
-    /// Tells the keeper that the mount is gone and it may end.
+    /// Tells the keeper that the mount is gone, or never was, and it may end.
     void dismiss();
 
   private:

@@ -66,7 +66,8 @@ Result<MountpointHold> hold_mountpoint(const std::string& path) {
         if (made && lock_shared(path, hold.lock) != Locking::removed) return hold;
         ::nanosleep(&kPause, nullptr);
     }
-    return fail(Errc::busy, path + ": another process keeps removing the mount point");
+    return fail(Errc::busy, path + ": another process keeps removing the mount point",
+                "make the directory yourself");
 }
 
 void remove_mountpoint(const std::vector<std::string>& created) {

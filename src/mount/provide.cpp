@@ -8,12 +8,15 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "cache/cache_directory.h"
 #include "cache/tree_cache.h"
-#include "mount/link.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/sharing.h"
+#include "mount/shown_tree.h"
 
 namespace squenv::mount {
 
@@ -37,10 +40,27 @@ struct Item {
     }
 };
 
-/// What another way to mount cannot mend.
+/// What another way to mount cannot mend: an error of our own checks, not of a system call.
 bool is_final(const Error& error) {
     return error.code == Errc::corrupt || error.code == Errc::unsupported ||
-           error.code == Errc::invalid_argument || error.code == Errc::cancelled;
+           (error.code == Errc::invalid_argument && error.sys_errno == 0);
+}
+
+std::string identity_in(const std::string& statistics) {
+    const auto json = nlohmann::json::parse(statistics, nullptr, false);
+    return json.is_object() ? json.value("identity", "") : "";
+}
+
+/// Canonical, but a link of ours at the path is the path and not the tree that it shows.
+Result<std::string> place_of(const std::string& path) {
+    SQUENV_TRY_ASSIGN(auto place, canonical_mountpoint(path));
+    const auto directory = cache::cache_path();
+    if (!place.starts_with(directory + '/')) return place;
+    const std::filesystem::path given = std::filesystem::absolute(path).lexically_normal();
+    std::error_code error;
+    if (!std::filesystem::is_symlink(given, error)) return place;
+    SQUENV_TRY_ASSIGN(const auto parent, canonical_mountpoint(given.parent_path().string()));
+    return parent + '/' + given.filename().string();
 }
 
 class Provider {
@@ -68,7 +88,7 @@ class Provider {
     Status mount_privately(std::vector<Item*> items);
     void use_as_it_is(Item& item);
     Status unpack(Item& item);
-    Status place_tree(Item& item, const std::string& tree, bool is_new);
+    void bind_trees(const std::vector<Item*>& items);
     Status give_up(const Item& item) const;
 
     Method via_;
@@ -112,40 +132,14 @@ Status Provider::mount_privately(std::vector<Item*> items) {
 void Provider::use_as_it_is(Item& item) {
     const auto entry = find_mount(item.placement.mountpoint);
     if (!entry || !*entry || !(*entry)->is_squenv()) return;
-    if ((*entry)->source != item.placement.image) return;
-    if (!query_statistics(item.placement.mountpoint, kQueryTimeout)) return;
+    const auto statistics = query_statistics(item.placement.mountpoint, kQueryTimeout);
+    const auto identity = content_identity(item.wanted->request);
+    if (!statistics || !identity || identity_in(*statistics) != *identity) return;
     done(item, Method::automatic, false);
     item.placement.note = "mounted there by another job or container, with which it will end";
 }
 
-/// The ways to show a tree at a path, the most invisible first.
-Status Provider::place_tree(Item& item, const std::string& tree, bool is_new) {
-    item.placement.tree = tree;
-    auto link = share_link(tree, item.placement.mountpoint, foreign());
-    if (link) {
-        done(item, Method::extract, is_new);
-        provision_.keep(std::move(*link));
-        return {};
-    }
-    PlacedRequest bound = item.placed();
-    bound.tree = tree;
-    auto lease = share_private_mounts({bound}, foreign());
-    if (lease) {
-        done(item, Method::extract, is_new);
-        provision_.keep(std::move(*lease));
-        return {};
-    }
-    if (item.wanted->is_relocatable) {
-        item.placement.mountpoint = tree;
-        done(item, Method::extract, is_new);
-        item.placement.note = "used from " + tree + ": nothing can be put at its own path here";
-        return {};
-    }
-    item.refuse(Method::extract, link.error());
-    item.reasons.push_back("bind mount: " + lease.error().message());
-    return {};
-}
-
+/// Unpacks, and puts the tree at its path where that is free; `is_done` says whether it was.
 Status Provider::unpack(Item& item) {
     const MountRequest& request = item.wanted->request;
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.image_path, request.image));
@@ -154,14 +148,45 @@ Status Provider::unpack(Item& item) {
         item.refuse(Method::extract, tree.error());
         return {};
     }
-    const std::string path = request.view.subdirectory.empty()
-                                 ? tree->path
-                                 : tree->path + '/' + request.view.subdirectory;
-    provision_.keep(std::move(tree->lock));
-    SQUENV_TRY(place_tree(item, path, tree->is_new));
-    if (item.is_done && tree->is_new && item.placement.note.empty())
-        item.placement.note = "unpacked into " + path + ", because nothing can be mounted here";
+    item.placement.tree = tree->path;
+    if (!request.view.subdirectory.empty())
+        item.placement.tree += '/' + request.view.subdirectory;
+    item.placement.is_new = tree->is_new;
+    if (tree->is_new)
+        item.placement.note =
+            "unpacked into " + item.placement.tree +
+            (via_ == Method::automatic ? ", because nothing can be mounted here" : "");
+    const ShownTree linked{item.placement.tree, item.placement.mountpoint, tree->lock.get()};
+    auto lease = share_tree(linked, foreign());
+    item.is_done = lease.has_value();
+    if (!lease) {
+        item.refuse(Method::extract, lease.error());
+        SQUENV_TRY_ASSIGN(lease, share_tree({linked.tree, {}, linked.lock}, foreign()));
+    }
+    item.placement.method = Method::extract;
+    provision_.keep(std::move(*lease));
     return {};
+}
+
+/// Shows trees that could not be linked at their paths in a namespace, or, when that cannot be,
+/// lets those be used from where they are that can.
+void Provider::bind_trees(const std::vector<Item*>& items) {
+    std::vector<PlacedRequest> bound;
+    for (const Item* item : items) {
+        bound.push_back(item->placed());
+        bound.back().tree = item->placement.tree;
+    }
+    auto lease = share_private_mounts(bound, foreign());
+    for (Item* item : items) {
+        item->is_done = lease.has_value() || item->wanted->is_relocatable;
+        if (!lease && item->is_done) {
+            item->placement.mountpoint = item->placement.tree;
+            item->placement.note =
+                "used from " + item->placement.tree + ": nothing can be put at its own path here";
+        }
+        if (!item->is_done) item->reasons.push_back("bind mount: " + lease.error().message());
+    }
+    if (lease) provision_.keep(std::move(*lease));
 }
 
 Status Provider::give_up(const Item& item) const {
@@ -177,8 +202,7 @@ Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
         Item item;
         item.wanted = &one;
         item.placement.image = one.request.image_path;
-        SQUENV_TRY_ASSIGN(item.placement.mountpoint,
-                          canonical_mountpoint(one.request.mountpoint));
+        SQUENV_TRY_ASSIGN(item.placement.mountpoint, place_of(one.request.mountpoint));
         item.placement.tree = item.placement.mountpoint;
         items.push_back(std::move(item));
     }
@@ -189,11 +213,15 @@ Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
     for (auto& item : items)
         if (!item.is_done) left.push_back(&item);
     if (!left.empty() && may_use(Method::userns)) SQUENV_TRY(mount_privately(left));
+    std::vector<Item*> unpacked;
     for (auto& item : items) {
         if (!item.is_done && via_ == Method::automatic) use_as_it_is(item);
         if (!item.is_done && may_use(Method::extract)) SQUENV_TRY(unpack(item));
-        if (!item.is_done) SQUENV_TRY(give_up(item));
+        if (!item.is_done && item.placement.method == Method::extract) unpacked.push_back(&item);
     }
+    if (!unpacked.empty()) bind_trees(unpacked);
+    for (const auto& item : items)
+        if (!item.is_done) SQUENV_TRY(give_up(item));
     for (auto& item : items) provision_.placements.push_back(std::move(item.placement));
     return std::move(provision_);
 }

@@ -8,31 +8,45 @@
 #include "mount/mountpoint.h"
 #include "mount/notifier.h"
 #include "mount/sharing.h"
+#include "mount/signal_block.h"
 #include "mount/unmount.h"
 
 namespace squenv::mount {
 
 namespace {
 
+/// Those who run a command over this image shall find the mount and not make another.
+Result<std::optional<Users>> welcome_users(const MountRequest& request,
+                                           const std::string& mountpoint) {
+    SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, mountpoint));
+    SQUENV_TRY_ASSIGN(auto listener, claim_meeting_point(name));
+    if (!listener) return std::optional<Users>();
+    SQUENV_TRY_ASSIGN(auto users, Users::create(std::move(*listener), {}, {}));
+    return std::optional<Users>(std::move(users));
+}
+
+struct Mounted {
+    Opened opened;
+    Service service;
+};
+
 /// Everything that can fail in front of the user.
-Result<Opened> open_and_mount(const MountRequest& request) {
+Result<Mounted> open_and_mount(const MountRequest& request) {
     SQUENV_TRY_ASSIGN(auto opened, open_request(request));
     SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
     SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
-    SQUENV_TRY_ASSIGN(auto mounted, mount_kernel(kernel_mount_of(request, opened), request.method));
-    opened.device = std::move(mounted.device);
-    return opened;
-}
-
-/// Those who run a command over this image shall find the mount and not make another.
-Result<Service> service_of(const MountRequest& request, const std::string& mountpoint) {
-    Service service;
-    SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, mountpoint));
-    SQUENV_TRY_ASSIGN(auto listener, claim_meeting_point(name));
-    if (listener) {
-        SQUENV_TRY_ASSIGN(service.users, Users::create(std::move(*listener), {}, {}));
+    SQUENV_TRY_ASSIGN(auto users, welcome_users(request, opened.mountpoint));
+    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({opened.mountpoint, {},
+                                                  users ? users->listener() : -1}));
+    auto mounted = mount_kernel(kernel_mount_of(request, opened), request.method);
+    if (!mounted) {
+        keeper.dismiss();
+        return tl::unexpected(mounted.error());
     }
-    return service;
+    keeper.mounted();
+    opened.device = std::move(mounted->device);
+    return Mounted{std::move(opened),
+                   Service{std::move(keeper), Lifetime::until_unmounted, std::move(users), {}}};
 }
 
 }  // namespace
@@ -41,23 +55,23 @@ Status serve(const MountRequest& request) {
     guard_standard_fds();
     const auto foreign = inherited_descriptors();
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
-    auto opened = open_and_mount(request);
+    std::optional<SignalBlock> block(std::in_place);
+    auto mounted = open_and_mount(request);
     Status status;
-    if (!opened) {
-        status = tl::unexpected(opened.error());
+    if (!mounted) {
+        status = tl::unexpected(mounted.error());
     } else {
-        const std::string mountpoint = opened->mountpoint;
+        auto& [opened, service] = *mounted;
+        const std::string mountpoint = opened.mountpoint;
         const auto on_ready = [&] { notifier.tell(true); };
-        auto service = service_of(request, mountpoint);
-        if (!service) {
-            status = tl::unexpected(service.error());
-        } else if (request.is_foreground || request.trace) {
+        if (request.is_foreground || request.trace) {
             status = start_log(request);
+            block.reset();
             if (status)
-                status = run_daemon(request, std::move(*opened), std::move(*service), on_ready);
+                status = run_daemon(request, std::move(opened), std::move(service), on_ready);
             log::stop();
         } else {
-            status = start_daemon(request, std::move(*opened), std::move(*service), foreign,
+            status = start_daemon(request, std::move(opened), std::move(service), foreign,
                                   on_ready);
         }
         if (!status) (void)unmount(mountpoint, UnmountMode::lazy);

@@ -12,7 +12,7 @@
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/private_mounts.h"
-#include "mount/unmount.h"
+#include "mount/signal_block.h"
 #include "mount/users.h"
 
 namespace squenv::mount {
@@ -22,9 +22,10 @@ namespace {
 /// Everything of a request that decides what the mounted tree looks like.
 std::string view_of(const MountRequest& request) {
     const auto number = [](const auto& id) { return id ? std::to_string(*id) : std::string("-"); };
-    return fmt::format("{} {} {} {} {} {} {}", request.image.offset, request.image.find_offset,
+    return fmt::format("{} {} {} {} {} {} {} {}", request.image.offset, request.image.find_offset,
                        number(request.view.uid), number(request.view.gid), request.allow_other,
-                       request.allow_root, request.view.subdirectory);
+                       request.allow_root, request.default_permissions,
+                       request.view.subdirectory);
 }
 
 Result<SharedMount> shared_mount(const MountRequest& request, const std::string& mountpoint) {
@@ -40,19 +41,22 @@ Status make_mountpoint(Opened& opened) {
 
 Result<Lease> serve_in_place(const MountRequest& request, Opened opened, UniqueFd listener,
                              std::vector<int> foreign) {
-    SQUENV_TRY_ASSIGN(auto mounted, mount_kernel(kernel_mount_of(request, opened), request.method));
-    opened.device = std::move(mounted.device);
-    const std::string mountpoint = opened.mountpoint;
+    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({opened.mountpoint, opened.hold.created,
+                                                  listener.get()}));
+    auto mounted = mount_kernel(kernel_mount_of(request, opened), request.method);
+    if (!mounted) {
+        keeper.dismiss();
+        return tl::unexpected(mounted.error());
+    }
+    keeper.mounted();
+    opened.device = std::move(mounted->device);
     SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
     foreign.push_back(first.ours.get());
-    Service service{Lifetime::while_used, {}, {}};
+    Service service{std::move(keeper), Lifetime::while_used, {}, {}};
     SQUENV_TRY_ASSIGN(service.users,
                       Users::create(std::move(listener), std::move(first.user), {}));
-    auto status = start_daemon(request, std::move(opened), std::move(service), foreign, [] {});
-    if (!status) {
-        (void)unmount(mountpoint, UnmountMode::lazy);
-        return tl::unexpected(status.error());
-    }
+    // A daemon that fails leaves the mount to its keeper.
+    SQUENV_TRY(start_daemon(request, std::move(opened), std::move(service), foreign, [] {}));
     return Lease{std::move(first.ours), {}, true};
 }
 
@@ -101,7 +105,9 @@ Status serve_privately(const std::vector<PlacedRequest>& placed, std::vector<Ope
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (!placed[i].tree.empty()) continue;
         all[i].device = std::move(mounts.devices[i]);
-        Service service{Lifetime::with_namespace, {}, duplicate(mounts.namespaces)};
+        SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({{}, all[i].hold.created, listener.get()}));
+        Service service{std::move(keeper), Lifetime::with_namespace, {},
+                        duplicate(mounts.namespaces)};
         if (first.connection) {
             service.lifetime = Lifetime::while_used;
             SQUENV_TRY_ASSIGN(service.users,
@@ -147,6 +153,12 @@ Result<Lease> lead_privately(const std::vector<PlacedRequest>& placed, UniqueFd 
 
 }  // namespace
 
+Result<std::string> content_identity(const MountRequest& request) {
+    SQUENV_TRY_ASSIGN(const auto image, identify(request.image_path));
+    return fmt::format("{} {} {} {} {}", image.device, image.inode, image.size_bytes,
+                       image.mtime_ns, view_of(request));
+}
+
 Result<std::string> meeting_name_of(const MountRequest& request, const std::string& mountpoint) {
     SQUENV_TRY_ASSIGN(auto mount, shared_mount(request, mountpoint));
     return meeting_name({std::move(mount)}, "in place");
@@ -156,6 +168,7 @@ Result<Lease> share_mount(const MountRequest& request, const std::string& mountp
                           const std::vector<int>& foreign) {
     SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, mountpoint));
     return join_or_lead(name, [&](UniqueFd listener) {
+        const SignalBlock block;
         return lead_in_place(request, mountpoint, std::move(listener), foreign);
     });
 }
@@ -170,6 +183,7 @@ Result<Lease> share_private_mounts(const std::vector<PlacedRequest>& placed,
         has_tree = has_tree || !tree.empty();
     }
     const auto lead = [&](UniqueFd listener) {
+        const SignalBlock block;
         return lead_privately(placed, std::move(listener), foreign);
     };
     if (has_tree) return lead({});

@@ -11,6 +11,10 @@
 
 namespace squenv::mount {
 
+/// Equal for two requests only when the same bytes are shown in the same way.
+/// Errors: not_found, denied (the image).
+[[nodiscard]] Result<std::string> content_identity(const MountRequest& request);
+
 /// The name under which a mount of `request` at `mountpoint` (canonical) is shared.
 /// Errors: not_found, denied (the image).
 [[nodiscard]] Result<std::string> meeting_name_of(const MountRequest& request,

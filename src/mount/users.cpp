@@ -44,7 +44,8 @@ Result<std::optional<Namespaces>> ask_admission(int connection, int patience_ms)
     do {
         ready = ::poll(&waiting, 1, patience_ms);
     } while (ready < 0 && errno == EINTR);
-    if (ready == 0) return fail(Errc::busy, "the daemon of this mount does not answer");
+    if (ready == 0) return fail(Errc::busy, "the daemon of this mount does not answer",
+                                "end it: 'squenv list' shows its process");
     SQUENV_TRY_ASSIGN(auto answer, receive_message(connection));
     if (answer.bytes.empty() || answer.bytes[0] != kAdmitted) return std::optional<Namespaces>();
     Namespaces namespaces;
@@ -93,7 +94,15 @@ void Users::accept_all() {
     for (;;) {
         UniqueFd connection(
             ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!connection) return;
+        if (!connection) {
+            // Whoever waits would keep the loop awake: looked at again when a user has left.
+            is_full_ = errno == EMFILE || errno == ENFILE;
+            if (is_full_) {
+                log::warning("no descriptors for more users of the mount: they have to wait");
+                ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, listener_.get(), nullptr);
+            }
+            return;
+        }
         const auto uid = peer_uid(connection.get());
         if (uid && *uid == ::geteuid()) add(User{std::move(connection), {}, false});
     }
@@ -133,7 +142,10 @@ void Users::on_connection(std::uint64_t key) {
 
 void Users::remove_if_gone(std::uint64_t key) {
     const auto user = users_.find(key);
-    if (!user->second.connection && !user->second.process) users_.erase(user);
+    if (user->second.connection || user->second.process) return;
+    users_.erase(user);
+    if (is_full_) watch(listener_.get(), kListenerTag, EPOLLIN);
+    is_full_ = false;
 }
 
 void Users::serve() {

@@ -65,6 +65,7 @@ class Users {
     Namespaces namespaces_;
     std::map<std::uint64_t, User> users_{};
     std::uint64_t next_key_ = 1;
+    bool is_full_ = false;  ///< the listener is not watched: no descriptor is left
 };
 
 /// A pidfd of the calling process, or empty where the kernel has none (before 5.3).

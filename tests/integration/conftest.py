@@ -20,7 +20,7 @@ import pytest
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-from support import digests, trees  # noqa: E402
+from support import digests, processes, trees  # noqa: E402
 from support.session import Work  # noqa: E402
 
 DEFAULT_BINARY = TESTS.parent / "build" / "src" / "cli" / "squenv"
@@ -80,6 +80,33 @@ def programs(binary, session_dir):
         subprocess.run(["c++", "-std=c++20", "-O2", "-o", directory / "tree_digest",
                         TESTS / "support" / "tree_digest.cpp"], check=True)
     return directory
+
+
+@pytest.fixture(scope="session")
+def venv_source(session_dir):
+    """An environment of uid 1000 with a module in it, at the path it is made for."""
+    path = session_dir / "home" / "project" / "venv"
+    path.parent.mkdir(parents=True)
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", path], check=True)
+    site = next(path.glob("lib/python3*/site-packages"))
+    (site / "probe.py").write_text("VALUE = 42\n", encoding="ascii")
+    subprocess.run([path / "bin" / "python", "-m", "compileall", "-q", site], check=True)
+    for at, directories, files in os.walk(session_dir / "home"):
+        for name in [".", *directories, *files]:
+            os.chown(os.path.join(at, name), 1000, 1000, follow_symlinks=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def venv_image(venv_source, programs, session_dir):
+    """The image of it. The environment itself is gone; an empty directory is where it was."""
+    image = session_dir / "venv.squashfs"
+    result = processes.run([programs / "squenv", "pack", "-q", venv_source, "-o", image])
+    assert result.returncode == 0, result.stderr
+    shutil.rmtree(venv_source)
+    venv_source.mkdir()
+    os.chown(venv_source, 1000, 1000)
+    return image
 
 
 @pytest.fixture

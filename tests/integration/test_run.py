@@ -10,12 +10,10 @@ import time
 
 import pytest
 
-from run_support import (  # noqa: F401  (fixtures)
+from run_support import (
     IMPORT,
     expect_import,
     kill_all,
-    venv_image,
-    venv_source,
     wait_until_nothing_is_left,
 )
 from support.processes import AS_USER, check, mounts_below, processes_of, run, wait_for
@@ -43,6 +41,28 @@ def settled(work):
 
 def squenv_run(work, image, command, *options, user=True, **more):
     return work.squenv("run", *options, image, "--", *command, user=user, **more)
+
+
+def without_namespaces(script):
+    """Runs a shell script in a user namespace of the test's own, with all ids, that allows no
+    further ones: the switch of the machine itself may be out of the test's reach."""
+    # The shell began without an id, and so without capabilities; another one gets them.
+    words = ["unshare", "-U", "-m", "--propagation", "private", "sh", "-c",
+             'read go; exec sh -c "$0"',
+             f"echo 0 > /proc/sys/user/max_user_namespaces || exit 99\n{script}"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        own = os.readlink("/proc/self/ns/user")
+        wait_for(lambda: os.readlink(f"/proc/{process.pid}/ns/user") != own, "the namespace")
+        for name in ["uid_map", "gid_map"]:
+            with open(f"/proc/{process.pid}/{name}", "w", encoding="ascii") as file:
+                file.write("0 0 65536")
+        output, errors = process.communicate("go\n", timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+
+def quoted(words):
+    return " ".join(f"'{os.fspath(word)}'" for word in words)
 
 
 # What the command gets
@@ -166,6 +186,7 @@ def test_command_that_cannot_be_executed(work, venv_image):
     ["run", "--via", "magic", "{image}", "--", "true"],
     ["run", "--env", "NOVALUE", "{image}", "--", "true"],
     ["run", "-o", "nonsense", "{image}", "--", "true"],
+    ["run", "-o", "timeout=3", "{image}", "--", "true"], ["run", "{image}", "sh", "-c", "true"],
     ["run", "{image},{image}", "--", "true"],
 ], ids=lambda args: " ".join(args[1:3]))
 def test_own_failures(args, work, venv_image, venv_source):
@@ -346,6 +367,53 @@ def test_image_replaced_between_two_runs(work, plain_image, venv_image):
     wait_until_nothing_is_left(work, place)
 
 
+def step(number):
+    return {**os.environ, "SLURM_JOB_ID": "1", "SLURM_STEP_ID": str(number)}
+
+
+def test_mount_of_another_step_is_used_only_when_nothing_else_works(work, cache, plain_image,
+                                                                    venv_image):
+    image = work.path / "image"
+    shutil.copy(plain_image, image)
+    place = work.directory("place")
+    words = work.command("run", "-v", f"{image}:{place}", "--", "ls", place)
+    first = work.start(work.command("run", f"{image}:{place}", "--", "sleep", "1000"),
+                       env=step(0))
+    wait_for(lambda: mounts_below(place), "the first mount")
+    assert "(userns)" in run(words, env=step(1)).stderr
+    # In a namespace of ids without further ones, the same device and mount are seen.
+    used = without_namespaces(f"SLURM_JOB_ID=1 SLURM_STEP_ID=1 {quoted(words)}")
+    assert used.returncode == 0 and used.stdout, used
+    fresh = work.path / "fresh"
+    shutil.copy(venv_image, fresh)
+    os.rename(fresh, image)
+    words.insert(words.index("-v"), "--force")
+    other = without_namespaces(f"SLURM_JOB_ID=1 SLURM_STEP_ID=1 {quoted(words)}")
+    assert other.returncode == OWN_FAILURE and "mounted here already" in other.stderr, other
+    first.kill()
+
+
+def test_idle_timeout_waits_for_the_users(work, venv_image, venv_source):
+    mount = work.mount(venv_image, str(venv_source), options="timeout=1")
+    user = work.start(work.command("run", venv_image, "--", "sleep", "2.5"))
+    assert user.wait() == 0
+    assert mount.is_mounted()
+    mount.wait_until_gone()
+
+
+def test_more_users_than_descriptors(work, venv_image, venv_source):
+    """They wait for each other, and nobody burns a processor meanwhile."""
+    limit = ["prlimit", "--nofile=40:40"]
+    first = work.start([*limit, *work.command("run", venv_image, "--", "sleep", "4")])
+    wait_for(lambda: mounts_below(venv_source), "the mount")
+    users = [work.start([*limit, *work.command("run", venv_image, "--", *IMPORT)])
+             for _ in range(20)]
+    for user in users:
+        assert user.wait(40) == 0, user.stderr.read()
+    assert first.wait(20) == 0
+    wait_until_nothing_is_left(work, venv_source)
+
+
 def test_mount_of_the_mount_command_is_joined(work, venv_image, venv_source):
     mount = work.mount(venv_image, str(venv_source))
     result = squenv_run(work, venv_image, IMPORT, "-v")
@@ -431,10 +499,23 @@ def test_killed_daemon(via, work, venv_image, venv_source):
                                        "else: print('fine')"),
                           stdin=subprocess.PIPE)
         assert user.stdout.readline() == b"1\n"
-        kill_all(background(work) if round_number % 2 else background(work)[:1])
+        daemons = [pid for pid in background(work) if daemon_name(pid) == "squenv"]
+        kill_all(background(work) if round_number % 2 else daemons)
         expect_import(squenv_run(work, venv_image, IMPORT, "--via", via), venv_source)
         answer = user.communicate(timeout=20)[0].decode().strip()
         assert answer in ("107", "2", "fine", "103"), answer
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_killed_keeper(work, venv_image, venv_source):
+    """Nobody can unmount then; its users do not notice, and the next run mends it."""
+    user = work.start(work.command("run", venv_image, "--", "python", "-c",
+                                   "import sys; print(1, flush=True); sys.stdin.read();"
+                                   "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
+    assert user.stdout.readline() == b"1\n"
+    kill_all([pid for pid in background(work) if daemon_name(pid) == "squenv-keeper"])
+    assert user.communicate(timeout=20)[0] == b"42\n"
+    expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
     wait_until_nothing_is_left(work, venv_source)
 
 
@@ -509,28 +590,6 @@ def test_machine_without(script, method, work, cache, venv_image, venv_source):
     result = machine(work, script, venv_image, venv_source, "-v")
     expect_import(result, venv_source)
     assert f"({method})" in result.stderr, result.stderr
-
-
-def without_namespaces(script):
-    """Runs a shell script in a user namespace of the test's own, with all ids, that allows no
-    further ones: the switch of the machine itself may be out of the test's reach."""
-    # The shell began without an id, and so without capabilities; another one gets them.
-    words = ["unshare", "-U", "-m", "--propagation", "private", "sh", "-c",
-             'read go; exec sh -c "$0"',
-             f"echo 0 > /proc/sys/user/max_user_namespaces || exit 99\n{script}"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:
-        own = os.readlink("/proc/self/ns/user")
-        wait_for(lambda: os.readlink(f"/proc/{process.pid}/ns/user") != own, "the namespace")
-        for name in ["uid_map", "gid_map"]:
-            with open(f"/proc/{process.pid}/{name}", "w", encoding="ascii") as file:
-                file.write("0 0 65536")
-        output, errors = process.communicate("go\n", timeout=60)
-    return subprocess.CompletedProcess(words, process.returncode, output, errors)
-
-
-def quoted(words):
-    return " ".join(f"'{os.fspath(word)}'" for word in words)
 
 
 def test_machine_without_namespaces(work, cache, venv_image, venv_source):
@@ -698,6 +757,38 @@ def test_many_unpack_at_once(work, cache, plain_image):
     assert len(outputs) == 1 and b"" not in outputs
     assert len(json.loads(work.squenv("cache", "list", "--json").stdout)) == 1
     wait_until_nothing_is_left(work, free)
+
+
+def test_two_unpacked_images_where_something_is(work, cache, plain_image, venv_image, venv_source):
+    """Both are bound in one namespace."""
+    other = work.directory("other")
+    result = squenv_run(work, f"{venv_image},{plain_image}:{other}",
+                        ["sh", "-c", f"ls {venv_source}; echo --; ls {other}"], "--via", "extract")
+    first, second = result.stdout.split("--\n")
+    assert "pyvenv.cfg" in first and second, result
+
+
+def test_second_user_of_a_link(work, cache, plain_image):
+    path = work.directory("free") / "venv"
+    image = f"{plain_image}:{path}"
+    user = work.start(work.command("run", "--via", "extract", image, "--", "sleep", "1000"))
+    wait_for(lambda: os.path.lexists(path), "the link")
+    second = squenv_run(work, image, ["sh", "-c", "echo $SQUENV_MOUNTS"], "-v", "--via", "extract")
+    assert second.stdout == f"{plain_image}:{path}\n" and "joined" in second.stderr, second
+    assert os.path.lexists(path)
+    user.kill()
+    wait_for(lambda: not os.path.lexists(path), "the removal of the link")
+
+
+def test_tree_of_a_command_that_closes_descriptors(work, cache, plain_image):
+    path = work.directory("free") / "venv"
+    code = "import os, time; os.closerange(3, 1024); print(1, flush=True); time.sleep(1000)"
+    user = work.start(work.command("run", "--via", "extract", f"{plain_image}:{path}", "--",
+                                   "/usr/bin/python3", "-c", code))
+    assert user.stdout.readline() == b"1\n"
+    assert json.loads(work.squenv("cache", "clean", "--json").stdout) == []
+    user.kill()
+    wait_for(lambda: not os.path.lexists(path), "the removal of the link")
 
 
 # The doctor

@@ -59,7 +59,7 @@ TEST(MountTable, MountpointsAreMadeAbsolute) {
     EXPECT_EQ(canonical_mountpoint("/").value(), "/");
     EXPECT_EQ(canonical_mountpoint("/nowhere-squenv").value(), "/nowhere-squenv");
     EXPECT_EQ(canonical_mountpoint("/./nowhere-squenv/").value(), "/nowhere-squenv");
-    EXPECT_EQ(canonical_mountpoint("/nowhere-squenv/x").error().code, Errc::not_found);
+    EXPECT_EQ(canonical_mountpoint("/nowhere-squenv/x/../y").value(), "/nowhere-squenv/y");
     EXPECT_EQ(canonical_mountpoint("").error().code, Errc::invalid_argument);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mount/link.h"
+#include "mount/shown_tree.h"
 
 #include <poll.h>
 #include <sys/prctl.h>
@@ -15,6 +15,7 @@
 #include "mount/background.h"
 #include "mount/meeting_point.h"
 #include "mount/mountpoint_hold.h"
+#include "mount/signal_block.h"
 
 namespace squenv::mount {
 
@@ -27,6 +28,10 @@ std::string target_of(const std::string& path) {
     return target;
 }
 
+std::string parent_of(const std::string& path) {
+    return std::filesystem::path(path).parent_path().string();
+}
+
 /// Nothing else is touched: an empty directory at `path` is somebody's mount point.
 Status make_link(const std::string& tree, const std::string& path) {
     if (::symlink(tree.c_str(), path.c_str()) == 0 || target_of(path) == tree) return {};
@@ -37,9 +42,9 @@ Status make_link(const std::string& tree, const std::string& path) {
     return fail_errno(errno, path + ": symlink");
 }
 
-[[noreturn]] void keep_link(Users users, const std::string& tree, const std::string& path,
+[[noreturn]] void keep_tree(const ShownTree& shown, Users users,
                             const std::vector<std::string>& created, Background& background) {
-    ::prctl(PR_SET_NAME, "squenv-link");
+    ::prctl(PR_SET_NAME, "squenv-tree");
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
     background.report_ready();
     while (!users.is_empty()) {
@@ -47,29 +52,36 @@ Status make_link(const std::string& tree, const std::string& path) {
         if (::poll(&waiting, 1, -1) < 0 && errno != EINTR) break;
         users.serve();
     }
-    if (target_of(path) == tree) ::unlink(path.c_str());
+    if (!shown.path.empty() && target_of(shown.path) == shown.tree) ::unlink(shown.path.c_str());
     users.close();
+    ::close(shown.lock);
     remove_mountpoint(created);
     std::_Exit(0);
 }
 
-Result<Lease> lead_link(const std::string& tree, const std::string& path, UniqueFd listener,
+/// The directory that the link goes into, held; and the link.
+Result<MountpointHold> show(const ShownTree& shown) {
+    if (shown.path.empty()) return MountpointHold{};
+    SQUENV_TRY_ASSIGN(auto hold, hold_mountpoint(parent_of(shown.path)));
+    const auto status = make_link(shown.tree, shown.path);
+    hold.lock.reset();
+    if (status) return hold;
+    remove_mountpoint(hold.created);
+    return tl::unexpected(status.error());
+}
+
+Result<Lease> lead_tree(const ShownTree& shown, UniqueFd listener,
                         const std::vector<int>& foreign) {
-    SQUENV_TRY_ASSIGN(auto hold,
-                      hold_mountpoint(std::filesystem::path(path).parent_path().string()));
-    if (auto status = make_link(tree, path); !status) {
-        hold.lock.reset();
-        remove_mountpoint(hold.created);
-        return tl::unexpected(status.error());
-    }
+    const SignalBlock block;
+    SQUENV_TRY_ASSIGN(const auto hold, show(shown));
     SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
     SQUENV_TRY_ASSIGN(auto users, Users::create(std::move(listener), std::move(first.user), {}));
     SQUENV_TRY_ASSIGN(auto background, Background::start());
     if (background.is_daemon()) {
         first.ours.reset();
-        hold.lock.reset();
-        for (const int fd : foreign) ::close(fd);
-        keep_link(std::move(users), tree, path, hold.created, background);
+        for (const int fd : foreign)
+            if (fd != shown.lock) ::close(fd);
+        keep_tree(shown, std::move(users), hold.created, background);
     }
     SQUENV_TRY(background.wait_until_ready());
     return Lease{std::move(first.ours), {}, true};
@@ -77,12 +89,12 @@ Result<Lease> lead_link(const std::string& tree, const std::string& path, Unique
 
 }  // namespace
 
-Result<Lease> share_link(const std::string& tree, const std::string& path,
-                         const std::vector<int>& foreign) {
-    SQUENV_TRY_ASSIGN(const auto identity, identify(tree));
-    return join_or_lead(meeting_name({{identity, tree, path}}, "link"), [&](UniqueFd listener) {
-        return lead_link(tree, path, std::move(listener), foreign);
-    });
+Result<Lease> share_tree(const ShownTree& shown, const std::vector<int>& foreign) {
+    SQUENV_TRY_ASSIGN(const auto identity, identify(shown.tree));
+    return join_or_lead(meeting_name({{identity, shown.tree, shown.path}}, "tree"),
+                        [&](UniqueFd listener) {
+                            return lead_tree(shown, std::move(listener), foreign);
+                        });
 }
 
 }  // namespace squenv::mount

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// An unpacked tree in use. Where nothing can be mounted, a symlink shows it at the path of the
+// environment for as long as somebody uses it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "mount/lease.h"
+
+namespace squenv::mount {
+
+/// A tree of the cache and, if it is shown somewhere, the path of the link to it.
+struct ShownTree {
+    std::string tree{};  ///< what the link names
+    std::string path{};  ///< canonical, or "" for no link
+    int lock = -1;       ///< what keeps the tree in the cache; not owned
+};
+
+/// Joins those who use `shown` like that, or begins to. A process in the background holds the
+/// lock, which a command might close, and removes the link with the last user, together with
+/// parents it had to make. A link of ours that lost that process is taken over.
+/// Errors: exists (something else is at the path), denied.
+[[nodiscard]] Result<Lease> share_tree(const ShownTree& shown, const std::vector<int>& foreign);
+
+}  // namespace squenv::mount

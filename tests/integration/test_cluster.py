@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""Ranks and job steps: Open MPI over shared memory, and a real Slurm of one node."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from run_support import wait_until_nothing_is_left
+from support.processes import AS_USER, check, mounts_below, processes_of, run, wait_for
+
+RANKS = r"""
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* Every rank sends 4 MiB to its neighbour: beyond what is sent through a queue, so one process
+   copies from the other's memory. Then all write into one shared window. */
+int main(int argc, char **argv) {
+    MPI_Init(&argc, &argv);
+    int rank, size;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    const int bytes = 4 << 20;
+    char *out = malloc(bytes), *in = malloc(bytes);
+    memset(out, rank + 1, bytes);
+    MPI_Sendrecv(out, bytes, MPI_CHAR, (rank + 1) % size, 0, in, bytes, MPI_CHAR,
+                 (rank + size - 1) % size, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    int right = in[0] == (rank + size - 1) % size + 1 && in[bytes - 1] == in[0];
+    MPI_Comm node;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    int on_node;
+    MPI_Comm_size(node, &on_node);
+    int *mine, sum = 0;
+    MPI_Win window;
+    MPI_Win_allocate_shared(sizeof(int), sizeof(int), MPI_INFO_NULL, node, &mine, &window);
+    MPI_Win_fence(0, window);
+    *mine = rank;
+    MPI_Win_fence(0, window);
+    for (int other = 0; other < on_node; ++other) {
+        MPI_Aint length; int unit, *theirs;
+        MPI_Win_shared_query(window, other, &length, &unit, &theirs);
+        sum += *theirs;
+    }
+    if (on_node != size || sum != size * (size - 1) / 2) right = 0;
+    int all = 0;
+    MPI_Reduce(&right, &all, 1, MPI_INT, MPI_SUM, 0, MPI_COMM_WORLD);
+    if (rank == 0) printf("right: %d of %d\n", all, size);
+    MPI_Win_free(&window);
+    MPI_Finalize();
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def ranks_program(session_dir):
+    if shutil.which("mpicc") is None:
+        pytest.skip("mpicc is not installed (libopenmpi-dev)")
+    source = session_dir / "ranks.c"
+    source.write_text(RANKS, encoding="ascii")
+    check(["mpicc", "-O1", "-o", session_dir / "ranks", source])
+    return session_dir / "ranks"
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_mpi_ranks_share_a_daemon_and_memory(via, work, ranks_program, venv_image, venv_source,
+                                              monkeypatch):
+    monkeypatch.setenv("HOME", str(work.directory("user-home")))
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    script = (f"python -c 'import probe; assert probe.VALUE == 42' && "
+              f"exec {ranks_program}")
+    words = ["mpirun", "--oversubscribe", "-n", "8", "--mca", "btl", "self,vader", "--mca",
+             "btl_vader_single_copy_mechanism", "cma", "--mca", "plm", "isolated", work.programs /
+             "squenv", "run", "-v", "--via", via, venv_image, "--", "sh", "-c", script]
+    result = run([*AS_USER, *words], timeout=100)
+    assert result.returncode == 0 and "right: 8 of 8" in result.stdout, result
+    joined = result.stderr.count(f"({via}, joined)")
+    assert joined == 7 and result.stderr.count(f"({via})") == 1, result.stderr
+    wait_until_nothing_is_left(work, venv_source)
+
+
+# Slurm
+
+
+@pytest.fixture(scope="module")
+def slurm(session_dir):
+    """slurmctld and slurmd of this test alone; yields the environment that its clients need."""
+    for tool in ["slurmctld", "slurmd", "munged", "srun"]:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed (slurmctld, slurmd, slurm-client, munge)")
+    with contextlib.ExitStack() as stack:
+        ensure_account(stack)
+        yield start_slurm(session_dir / "slurm", stack)
+
+
+def ensure_account(stack):
+    """Slurm runs nothing for a uid without a name."""
+    try:
+        pwd.getpwuid(1000)
+    except KeyError:
+        check(["useradd", "-M", "-u", "1000", "squenv-test"])
+        stack.callback(run, ["userdel", "squenv-test"])
+
+
+def start_slurm(path, stack):
+    for name in ["spool", "state", "munge"]:
+        (path / name).mkdir(parents=True)
+    shutil.chown(path / "munge", "munge", "munge")
+    key = path / "munge" / "key"
+    key.write_bytes(os.urandom(1024))
+    key.chmod(0o400)
+    shutil.chown(key, "munge", "munge")
+    host = socket.gethostname().split(".")[0]
+    ports = free_ports(2)
+    munge_socket = path / "munge" / "socket"
+    (path / "slurm.conf").write_text(f"""
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+AuthType=auth/munge
+AuthInfo=socket={munge_socket}
+CredType=cred/munge
+StateSaveLocation={path}/state
+SlurmdSpoolDir={path}/spool
+SlurmctldPidFile={path}/slurmctld.pid
+SlurmdPidFile={path}/slurmd.pid
+SlurmctldLogFile={path}/slurmctld.log
+SlurmdLogFile={path}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+ReturnToService=2
+KillWait=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=32 Boards=1 SocketsPerBoard=1 CoresPerSocket=32 ThreadsPerCore=1 State=UNKNOWN
+PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
+SlurmdParameters=config_overrides
+""", encoding="ascii")
+    (path / "cgroup.conf").write_text("CgroupAutomount=no\n", encoding="ascii")
+    environment = {**os.environ, "SLURM_CONF": str(path / "slurm.conf"),
+                   "PMIX_MCA_gds": "hash"}
+    run_daemon(stack, ["setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups", "--",
+                       "/usr/sbin/munged", "-F", "--key-file", key, "--socket", munge_socket,
+                       "--pid-file", path / "munge" / "pid", "--log-file", path / "munge" / "log",
+                       "--seed-file", path / "munge" / "seed"], environment)
+    path.chmod(0o755)
+    (path / "munge").chmod(0o755)
+    wait_for(munge_socket.exists, "munged")
+    run_daemon(stack, ["slurmctld", "-D", "-i"], environment)
+    run_daemon(stack, ["slurmd", "-D", "-N", host], environment)
+    wait_for(lambda: "idle" in run(["sinfo", "-h", "-o", "%t"], env=environment).stdout,
+             "an idle node", deadline=60)
+    return environment
+
+
+def run_daemon(stack, words, environment):
+    process = subprocess.Popen([os.fspath(word) for word in words], env=environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+
+    def end():
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    stack.callback(end)
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def in_slurm(slurm, *words, **options):
+    return run([*AS_USER, *words], env=slurm, cwd="/tmp", **options)
+
+
+def test_tasks_of_a_step_share_a_daemon(slurm, work, venv_image, venv_source):
+    result = in_slurm(slurm, "srun", "-n", "8", work.programs / "squenv", "run", "-v", venv_image,
+                      "--", "python", "-c", "import probe; print(probe.VALUE)")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "42\n" * 8
+    assert result.stderr.count("joined)") == 7, result.stderr
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_a_step_that_ends_takes_nothing_from_another(slurm, work, venv_image, venv_source):
+    """Two steps of one job at once, with the same image at the same path; the first ends first."""
+    squenv = work.programs / "squenv"
+    marks = work.directory("marks")
+    script = work.path / "job.sh"
+    script.write_text(f"""#!/bin/sh
+srun --overlap -n 2 {squenv} run {venv_image} -- python -c '
+import os, time
+open("{marks}/first%s" % os.environ["SLURM_PROCID"], "w").close()
+time.sleep(2)' &
+while [ ! -e {marks}/first1 ]; do sleep 0.1; done
+srun --overlap -n 2 {squenv} run -v {venv_image} -- python -c '
+import time, sys
+time.sleep(4)
+import json, decimal, probe, os
+os.listdir(sys.prefix)
+print("second", probe.VALUE)'
+wait
+""", encoding="ascii")
+    script.chmod(0o755)
+    result = in_slurm(slurm, "sbatch", "--wait", "-n", "4", "-o", marks / "out", script,
+                      timeout=100)
+    output = (marks / "out").read_text()
+    assert result.returncode == 0, output
+    assert output.count("second 42") == 2, output
+    assert "(userns" in output, output
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_cancelled_job_leaves_nothing(slurm, work, venv_image, venv_source):
+    process = work.start([*AS_USER, "srun", "-n", "4", "-J", "victim",
+                          os.fspath(work.programs / "squenv"), "run", os.fspath(venv_image), "--",
+                          "sleep", "1000"], env=slurm)
+    wait_for(lambda: mounts_below(venv_source), "the mount")
+    time.sleep(0.5)
+    assert in_slurm(slurm, "scancel", "-n", "victim").returncode == 0
+    assert process.wait(60) != 0
+    wait_until_nothing_is_left(work, venv_source)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""`squenv shell` on a terminal: prompt, job control, Ctrl-C, and each shell's own start-up files."""
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import time
+
+import pytest
+
+from run_support import wait_until_nothing_is_left
+from support.processes import is_running, mounts_below, wait_for
+
+SHELLS = ["bash", "zsh", "fish", "dash", "sh"]
+
+
+class Terminal:
+    """A user at a terminal of their own."""
+
+    def __init__(self, words, environment):
+        self.text = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.setgroups([])
+            os.setgid(1000)
+            os.setuid(1000)
+            os.chdir("/")
+            os.execve(words[0], words, environment)
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def expect(self, pattern, deadline=20):
+        """Waits for `pattern` behind what was matched last; returns the match."""
+        end = time.monotonic() + deadline
+        while True:
+            match = re.search(pattern, self.text)
+            if match:
+                self.text = self.text[match.end():]
+                return match
+            assert time.monotonic() < end, f"no {pattern!r} in {self.text!r}"
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.text += os.read(self.fd, 4096).decode(errors="replace")
+                except OSError:
+                    assert re.search(pattern, self.text), f"ended without {pattern!r}: {self.text!r}"
+
+    def interrupt(self, pattern):
+        """Ctrl-C; again when it came while the shell was still handing the terminal over."""
+        for _ in range(5):
+            self.type("\x03")
+            with contextlib.suppress(AssertionError):
+                return self.expect(pattern, deadline=3)
+        raise AssertionError(f"no {pattern!r} in {self.text!r}")
+
+    def wait(self):
+        """Reads to the end; the exit status."""
+        with contextlib.suppress(OSError):
+            while os.read(self.fd, 4096):
+                pass
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def close(self):
+        os.close(self.fd)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+
+@pytest.fixture
+def home(work):
+    path = work.directory("user-home")
+    for name, text in [(".bashrc", "PS1='own> '; PATH=/changed:$PATH\n"),
+                       (".zshrc", "PROMPT='own> '; PATH=/changed:$PATH\n"),
+                       (".config/fish/config.fish",
+                        "function fish_prompt; echo -n 'own> '; end\nset PATH /bin /usr/bin\n")]:
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="ascii")
+    for at, directories, files in os.walk(path):
+        for name in [".", *directories, *files]:
+            os.chown(os.path.join(at, name), 1000, 1000)
+    return path
+
+
+@pytest.fixture
+def terminal(work, home):
+    opened = []
+
+    def start(*args, shell="bash", **variables):
+        environment = {"HOME": str(home), "SHELL": f"/bin/{shell}", "TERM": "dumb",
+                       "PATH": "/usr/bin:/bin", "PS1": "own> ", **variables}
+        opened.append(Terminal([str(work.programs / "squenv"), *map(str, args)], environment))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+    wait_for(lambda: not mounts_below(work.path), "the end of all mounts")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_has_the_environment_and_a_mark(shell, terminal, work, venv_image, venv_source):
+    one = terminal("shell", venv_image, shell=shell)
+    one.expect(r"\(project\) own> ")
+    one.type("python -c 'import probe; print(probe.VALUE + 1)'\n")
+    one.expect(r"43\r")
+    one.type("echo first=$VIRTUAL_ENV\n")
+    one.expect(f"first={venv_source}\\b")
+    one.type("exit 7\n")
+    assert one.wait() == 7
+    wait_until_nothing_is_left(work, venv_source)
+    assert not [name for name in os.listdir("/tmp") if name.startswith("squenv-zsh-")]
+
+
+def test_unknown_shell_is_started_as_it_is(terminal, venv_image, work):
+    own = work.path / "ownshell"
+    own.write_text("#!/bin/sh\necho args=$# venv=$VIRTUAL_ENV\n", encoding="ascii")
+    own.chmod(0o755)
+    one = terminal("shell", venv_image, SHELL=str(own))
+    one.expect("args=0 venv=/")
+    assert one.wait() == 0
+
+
+def test_nested_use_is_recognised(terminal, venv_image, plain_image, work):
+    other = work.directory("other")
+    one = terminal("shell", venv_image)
+    one.expect(r"own> ")
+    program = work.programs / "squenv"
+    one.type(f"{program} shell {venv_image}; echo status=$?\n")
+    one.expect("has it already")
+    one.expect("status=125")
+    one.type(f"{program} shell {plain_image}:{other}\n")
+    one.expect(r"\(other\) own> ")
+    one.type(f"echo mounts=$SQUENV_MOUNTS\n")
+    one.expect(f"mounts={plain_image}:{other},{venv_image}:")
+    one.type("exit\n")
+    one.type("exit 0\n")
+    assert one.wait() == 0
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_job_control(via, terminal, venv_image):
+    one = terminal("shell", "--via", via, venv_image)
+    one.expect("own> ")
+    code = ("import signal, time; signal.signal(signal.SIGCONT, lambda *_: print(2 * 21));"
+            "print(3 * 7); time.sleep(100)")
+    one.type(f"python -u -c '{code}'\n")
+    one.expect(r"21\r")
+    one.type("\x1a")
+    one.expect("Stopped")
+    one.type("fg\n")
+    one.expect(r"42\r")
+    one.interrupt("KeyboardInterrupt")
+    one.type("python -c 'import probe; print(probe.VALUE)'\n")
+    one.expect(r"42\r")
+    one.type("exit 0\n")
+    assert one.wait() == 0
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_interrupt_reaches_the_command_alone(via, terminal, work, venv_image, venv_source):
+    code = ("import time\n"
+            "try: print('go', flush=True); time.sleep(100)\n"
+            "except KeyboardInterrupt:\n import probe; print(probe.VALUE); raise SystemExit(9)")
+    one = terminal("run", "--via", via, venv_image, "--", "python", "-c", code)
+    one.expect(r"\bgo\r")
+    one.type("\x03")
+    one.expect(r"42\r")
+    assert one.wait() == 9
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_hangup_ends_everything(terminal, work, venv_image, venv_source):
+    one = terminal("run", venv_image, "--", "sleep", "1000")
+    wait_for(lambda: mounts_below(venv_source), "the mount")
+    os.close(one.fd)
+    one.fd = os.open("/dev/null", os.O_RDONLY)
+    wait_for(lambda: not is_running(one.pid), "the end of the command")
+    wait_until_nothing_is_left(work, venv_source)
