@@ -44,19 +44,23 @@ ExtractReport Job::report() {
 Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::string& name,
                            int fd) {
     const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
-    SQUENV_TRY_ASSIGN(const auto names, image_.xattrs().names(inode));
-    for (const auto& attribute : names) {
-        SQUENV_TRY_ASSIGN(const auto value, image_.xattrs().value(inode, attribute));
-        if (!value) continue;
+    Status status;
+    SQUENV_TRY(image_.xattrs().visit(inode, [&](const std::string& attribute,
+                                                const ByteVector& value) {
         const int result =
-            fd >= 0 ? ::fsetxattr(fd, attribute.c_str(), value->data(), value->size(), 0)
-                    : ::lsetxattr(path.c_str(), attribute.c_str(), value->data(), value->size(), 0);
-        if (result == 0) continue;
-        if (errno != EPERM && errno != EACCES && errno != EOPNOTSUPP)
-            return fail_errno(errno, "xattr " + attribute);
+            fd >= 0 ? ::fsetxattr(fd, attribute.c_str(), value.data(), value.size(), 0)
+                    : ::lsetxattr(path.c_str(), attribute.c_str(), value.data(), value.size(), 0);
+        if (result == 0) return true;
+        if (errno != EPERM && errno != EACCES && errno != EOPNOTSUPP) {
+            // Some file systems have little room for attributes; that is no full disk.
+            status = errno == ENOSPC ? fail(Errc::limit, "xattr " + attribute + ": does not fit")
+                                     : fail_errno(errno, "xattr " + attribute);
+            return false;
+        }
         skipped_xattrs_.fetch_add(1, std::memory_order_relaxed);
-    }
-    return {};
+        return true;
+    }));
+    return status;
 }
 
 Status Job::restore_attributes(const image::Inode& inode, int directory, const std::string& name,
