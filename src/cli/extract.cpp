@@ -37,8 +37,7 @@ class ExtractCommand final : public Command {
                         "'squenv cat' prints single files");
         SQUENV_TRY_ASSIGN(const auto report,
                           extract::extract_tree(*image, start, target_, options_));
-        for (const auto& error : report.errors)
-            io.err << "squenv extract: " << error.message() << '\n';
+        print_errors(io, "squenv extract", report.errors, report.error_count);
         if (report.skipped_xattrs != 0 && !io.is_quiet)
             io.err << fmt::format(
                 "squenv extract: {} extended attributes could not be set here\n",
@@ -46,10 +45,15 @@ class ExtractCommand final : public Command {
         if (io.is_verbose)
             io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
                                   format_size(report.bytes));
+        if (report.is_full)
+            return fail(Errc::limit,
+                        fmt::format("{}: ended after {} objects, there is no room for more",
+                                    target_, report.objects),
+                        "free some space, or choose another directory");
         if (report.errors.empty()) return {};
         return tl::unexpected(Error{report.errors.front().code, 0,
                                     fmt::format("{}: {} objects are missing or incomplete",
-                                                target_, report.errors.size()),
+                                                target_, report.error_count),
                                     {}});
     }
 

@@ -21,13 +21,16 @@ struct ExtractReport {
     std::uint64_t objects = 0;         ///< names created
     std::uint64_t bytes = 0;           ///< of file content, holes included
     std::uint64_t skipped_xattrs = 0;  ///< the user may not set them or the target cannot hold them
-    std::vector<Error> errors{};       ///< one per object that is missing or incomplete
+    bool is_full = false;              ///< the target had no room; the rest was not tried
+    std::uint64_t error_count = 0;     ///< objects that are missing or incomplete, of those tried
+    std::vector<Error> errors{};       ///< the first of them
 };
 
 /// Writes `start` (a directory) to `target`, which is created. Content, modes, times, links, holes
 /// and xattrs are restored; owners and devices when we are root.
 /// Names cannot escape: every object is made relative to the open descriptor of a directory that
 /// was itself made or checked here, and no symlink is ever followed.
+/// A file that there was no room for is removed again, and the extraction ends.
 /// Errors: exists (target not empty), denied, limit (no space, for the target itself).
 [[nodiscard]] Result<ExtractReport> extract_tree(const image::Image& image,
                                                  const image::Inode& start,

@@ -32,13 +32,13 @@ Job::Job(const image::Image& image, const ExtractOptions& options)
     : image_(image), options_(options), is_root_(::geteuid() == 0) {}
 
 void Job::failed(const std::string& path, const Error& error) {
-    std::lock_guard lock(mutex_);
-    errors_.push_back(with_context(error, path.empty() ? "/" : path).value());
+    if (error.sys_errno == ENOSPC || error.sys_errno == EDQUOT) is_full_ = true;
+    errors_.add(path, error);
 }
 
 ExtractReport Job::report() {
-    std::lock_guard lock(mutex_);
-    return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), std::move(errors_)};
+    return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), is_full_.load(),
+            errors_.count(), errors_.take()};
 }
 
 Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::string& name,
@@ -90,19 +90,23 @@ TargetDirectory::~TargetDirectory() {
 }
 
 TargetFile::~TargetFile() {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    if (is_broken && job.is_full()) {
+        // Whoever goes on later must not take it for whole.
+        ::unlinkat(parent->fd.get(), name.c_str(), 0);
+        return;
+    }
     Status status;
     if (::ftruncate(fd.get(), static_cast<off_t>(inode.size_bytes)) != 0)
         status = fail_errno(errno, "size");
-    if (status) {
-        const std::string name = path.substr(path.rfind('/') + 1);
-        status = job.restore_attributes(inode, parent->fd.get(), name, fd.get());
-    }
+    if (status) status = job.restore_attributes(inode, parent->fd.get(), name, fd.get());
     const int raw = fd.release();
     if (::close(raw) != 0 && status) status = fail_errno(errno, "close");
     if (!status && !is_broken) job.failed(path, status.error());
 }
 
 void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) {
+    if (job.is_full()) is_broken = true;
     if (auto status = copy_part(offset, size); !status && !is_broken.exchange(true))
         job.failed(path, status.error());
 }

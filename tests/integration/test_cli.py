@@ -356,6 +356,37 @@ def test_extract_as_user_says_what_it_cannot_make(work, nasty_image):
     assert not (target / "special" / "null").exists()
     check(["chmod", "-R", "u+rwX", target])
 
+@pytest.fixture
+def broken_image(work):
+    """1,200 files, each in a block of its own, and every block damaged."""
+    tree = work.directory("tree")
+    for index in range(1200):
+        (tree / f"{index:04}\n").write_bytes(trees.compressible(5000, index))
+    image = trees.mksquashfs(tree, work.path / "image", "-comp", "zstd", "-no-fragments")
+    content = bytearray(image.read_bytes())
+    (inodes,) = struct.unpack_from("<Q", content, 64)
+    content[96:inodes] = bytes(inodes - 96)
+    image.write_bytes(content)
+    return image
+
+
+@pytest.mark.parametrize("command", ["verify", "extract"])
+def test_much_damage_is_counted_and_listed_in_part(command, work, broken_image):
+    target = [work.path / "out"] if command == "extract" else []
+    result = work.squenv(command, broken_image, *target)
+    assert result.returncode == CORRUPT
+    *errors, more, last = result.stderr.splitlines()
+    assert len(errors) == 1000 and all("\\x0a: " in line for line in errors)
+    assert more == f"squenv {command}: and 200 more"
+    assert "1200 objects are" in last
+
+
+def test_json_of_much_damage(work, broken_image):
+    report = json.loads(work.squenv("verify", "--json", broken_image).stdout)
+    assert report["error_count"] == 1200 and len(report["errors"]) == 1000
+    assert report["ok"] is False
+
+
 
 def test_extract_refuses_an_existing_directory(work, plain_image):
     target = work.directory("out")
