@@ -26,8 +26,8 @@ struct ExtractReport {
     std::vector<Error> errors{};       ///< the first of them
 };
 
-/// Writes `start` (a directory) to `target`, which is created. Content, modes, times, links, holes
-/// and xattrs are restored; owners and devices when we are root.
+/// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,
+/// times, links, holes and xattrs are restored; owners and devices when we are root.
 /// Names cannot escape: every object is made relative to the open descriptor of a directory that
 /// was itself made or checked here, and no symlink is ever followed.
 /// A file that there was no room for is removed again, and the extraction ends.

@@ -150,14 +150,23 @@ TEST_F(Extract, AHardLinkToASymlinkIsNotFollowed) {
     EXPECT_TRUE(fs::is_symlink(target_ / "b"));
 }
 
-TEST_F(Extract, ATargetThatExistsIsRefused) {
+TEST_F(Extract, AnEmptyDirectoryIsATarget) {
     fs::create_directory(target_);
+    const auto built = sample_tree().build();
+    (void)run(built);
+    EXPECT_EQ(text(target_ / "big"), built.files.at("big"));
+}
+
+TEST_F(Extract, ATargetWithContentIsRefused) {
+    fs::create_directory(target_);
+    std::ofstream(target_ / ".hidden") << "content";
     const auto built = sample_tree().build();
     const auto image = open_image(built);
     const auto report =
         extract::extract_tree(**image, (*image)->root(), target_.string(), {});
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code, Errc::exists);
+    EXPECT_EQ(entries(target_), 1);
 }
 
 TEST_F(Extract, LoopsEnd) {

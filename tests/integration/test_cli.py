@@ -392,7 +392,7 @@ def test_extract_refuses_an_existing_directory(work, plain_image):
     target = work.directory("out")
     (target / "large").write_text("mine")
     result = work.squenv("extract", plain_image, target)
-    assert_refused(result, FAILURE, target, "exists", "--force")
+    assert_refused(result, FAILURE, target, "exists", "content", "--force")
     assert (target / "large").read_text() == "mine"
     assert work.squenv("extract", "--force", plain_image, target).returncode == 0
     assert (target / "large").stat().st_size == 700_000
@@ -415,6 +415,41 @@ def test_extract_follows_no_symlink_of_the_target(work, plain_image):
     (outside / "victim").write_text("untouched")
     target = work.directory("out")
     os.symlink(outside / "victim", target / "large")
+def test_extract_into_an_empty_directory(work, plain_image):
+    target = work.directory("out")
+    result = work.squenv("extract", plain_image, target)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (target / "large").stat().st_size == 700_000
+
+
+@pytest.mark.parametrize("name,words", [("file", ["Not a directory", "another directory"]),
+                                        ("none/out", ["No such file", "create"])])
+def test_extract_where_nothing_can_be_made(name, words, work, plain_image):
+    (work.path / "file").touch()
+    result = work.squenv("extract", plain_image, work.path / name)
+    assert_refused(result, FAILURE, work.path / name, *words)
+
+
+def test_extract_to_a_full_disk_ends(work, plain_image, plain_tree):
+    """One cause is said once, and no file is left that looks whole and is not."""
+    disk = work.directory("disk")
+    command = " ".join(work.command("extract", "-j", "1", plain_image, disk / "out"))
+    script = f"""mount -t tmpfs -o size=900k,mode=777 none {disk}
+        {command}
+        echo $?
+        cd {disk}/out && find . -type f -printf '%P %s\\n'"""
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
+    code, *files = result.stdout.splitlines()
+    lines = result.stderr.splitlines()
+    assert int(code) == FAILURE and len(lines) < 10, lines
+    assert "No space left" in lines[0]
+    assert "no room for more" in lines[-1] and "free some space" in lines[-1]
+    assert "large 700000" in files and not [line for line in files if "noise" in line]
+    for line in files:
+        name, size = line.split()
+        assert int(size) == os.stat(os.path.join(plain_tree, name)).st_size, line
+
+
     os.symlink(outside, target / "package-1")
     result = work.squenv("extract", "--force", plain_image, target)
     assert (outside / "victim").read_text() == "untouched"
