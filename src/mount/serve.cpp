@@ -13,6 +13,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -153,6 +154,15 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     return {};
 }
 
+/// The daemon works in another directory than its caller.
+std::string absolute_log(const std::string& destination) {
+    std::error_code error;
+    if (destination.empty() || destination == "stderr" || destination == "syslog")
+        return destination;
+    const auto path = std::filesystem::absolute(destination, error);
+    return error ? destination : path.string();
+}
+
 Status start_log(const MountRequest& request) {
     std::string destination = request.log_destination;
     if (destination.empty())
@@ -182,8 +192,12 @@ Status serve_in_background(const MountRequest& request, Opened opened, Notifier&
 
 }  // namespace
 
-Status serve(const MountRequest& request) {
+Status serve(const MountRequest& asked) {
     guard_standard_fds();
+    // Until the mount's own log begins.
+    SQUENV_TRY(log::start("stderr", asked.log_level));
+    MountRequest request = asked;
+    request.log_destination = absolute_log(asked.log_destination);
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
     auto opened = open_and_mount(request);
     Status status;
