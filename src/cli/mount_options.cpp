@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "mount/mount_table.h"
 
 namespace squenv::cli {
 
@@ -112,6 +113,14 @@ bool apply_plain(const Option& option, mount::MountRequest& request) {
     return true;
 }
 
+Status check_subtype(const std::string& subtype) {
+    const auto& known = mount::kSubtypes;
+    if (std::find(known.begin(), known.end(), subtype) != known.end()) return {};
+    return fail(Errc::invalid_argument,
+                "option subtype: 'squenv list' would not find mounts of type '" + subtype + "'",
+                "use squenv, squashfuse or squashfuse_ll, or leave it out");
+}
+
 }  // namespace
 
 Status parse_offset(const std::string& text, image::OpenOptions& options) {
@@ -133,6 +142,8 @@ Status apply_mount_options(const std::string& options, mount::MountRequest& requ
         if (option.has_value && !option.value.empty()) {
             auto applied = apply_valued(option, request);
             if (!applied) return with_context(applied.error(), "option " + option.name);
+            if (option.name == "subtype" && !tolerance.of_subtypes)
+                SQUENV_TRY(check_subtype(option.value));
             if (*applied || option.name.starts_with("x-")) continue;
         } else if (!option.has_value && apply_plain(option, request)) {
             continue;

@@ -8,10 +8,11 @@
 
 namespace squenv::cli {
 
-/// What mount(8) hands to its helpers although it means nothing here.
+/// What mount(8) hands to its helpers although it means nothing here, and what squashfuse takes.
 struct Tolerance {
     bool of_unknown = false;  ///< its -s
     bool of_rw = false;       ///< it says rw unless fstab says ro
+    bool of_subtypes = false; ///< squashfuse takes any, and so the mount is not found again
 };
 
 /// Applies "name", "name=value" or several, separated by commas. A comma or backslash inside a

@@ -100,6 +100,32 @@ def test_a_dead_mount_is_replaced_without_a_word(work, plain_image):
     assert work.squenv("umount", mount.path).returncode == 0
 
 
+def test_a_type_that_would_hide_the_mount_is_refused(work, plain_image):
+    path = work.directory("mnt")
+    result = work.squenv("mount", "-o", "subtype=own", plain_image, path)
+    assert_refused(result, USAGE, "subtype", "own", "squenv list")
+    assert not mounts_below(path)
+
+
+def test_squashfuse_with_a_type_of_its_own_can_be_unmounted(work, plain_image):
+    path = work.directory("mnt")
+    result = work.squenv("-o", "subtype=own", plain_image, path, program="squashfuse")
+    assert result.returncode == 0, result.stderr
+    (entry,) = mounts_below(path)
+    assert entry["type"] == "fuse.own"
+    assert work.squenv("umount", path).returncode == 0
+    assert not mounts_below(path)
+
+
+def test_umount_from_inside(work, plain_image):
+    """A process that only unmounts does not keep the mount busy itself."""
+    mount = work.mount(plain_image)
+    script = f'cd "$1" && exec {work.programs}/squenv umount .'
+    result = run([*AS_USER, "sh", "-c", script, "sh", mount.path])
+    assert result.returncode == 0, result.stderr
+    mount.wait_until_gone()
+
+
 def test_log_in_a_directory_that_is_not_there(work, plain_image):
     path = work.directory("mnt")
     log = work.path / "no" / "log"
