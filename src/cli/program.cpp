@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/image_argument.h"
 #include "config.h"
 
 namespace squenv::cli {
@@ -37,7 +38,7 @@ int report(Io& io, const std::string& who, const Status& status) {
         return 1;
     }
     if (!status.error().message().empty())
-        io.err << who << ": " << status.error().message() << '\n';
+        io.err << who << ": " << printable(status.error().message()) << '\n';
     return exit_code(status.error().code);
 }
 
@@ -45,6 +46,12 @@ int parse_failed(Io& io, const std::string& who, const CLI::App& app,
                  const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
     io.err << who << ": " << error.what() << "; see '" << who << " --help'\n";
+    return kUsage;
+}
+
+int unknown_word(Io& io, const std::string& word) {
+    io.err << "squenv: unknown " << (word.starts_with('-') ? "option '" : "command '")
+           << printable(word) << "'; see 'squenv --help'\n";
     return kUsage;
 }
 
@@ -70,8 +77,11 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         app.parse(std::move(reversed));
     } catch (const CLI::ParseError& error) {
         const auto chosen = app.get_subcommands();
-        return parse_failed(
-            io, chosen.empty() ? "squenv" : "squenv " + chosen.front()->get_name(), app, error);
+        if (!chosen.empty())
+            return parse_failed(io, "squenv " + chosen.front()->get_name(), app, error);
+        if (error.get_exit_code() != 0 && arguments.size() > 1)
+            return unknown_word(io, arguments[1]);
+        return parse_failed(io, "squenv", app, error);
     }
     for (std::size_t i = 0; i < commands.size(); ++i)
         if (declared[i]->parsed())

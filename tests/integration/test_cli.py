@@ -130,6 +130,12 @@ def test_mount_point_not_writable(work, plain_image):
     assert_refused(result, FAILURE, path, "cannot write", "belongs to you")
 
 
+def test_empty_words_are_no_paths(work, plain_image):
+    assert_refused(work.squenv("mount", plain_image, ""), USAGE, "MOUNTPOINT", "empty")
+    assert_refused(work.squenv("info", ""), FAILURE, "''", "No such file")
+    assert_refused(work.squenv("extract", plain_image, ""), FAILURE, "''", "No such file")
+
+
 def test_mount_point_not_named(work, plain_image):
     assert_refused(work.squenv("mount", plain_image), USAGE, plain_image, "MOUNTPOINT")
 
@@ -149,6 +155,17 @@ def test_usage_errors(args, work):
     result = work.squenv(*args)
     assert result.returncode == USAGE
     assert result.stdout == "" and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("args,what", [(["moun", "a"], "unknown command 'moun'"),
+                                       (["--nonsense"], "unknown option '--nonsense'"),
+                                       (["esc\x1b[31m"], "unknown command 'esc\\x1b[31m'")])
+def test_unknown_words_are_named(args, what, work):
+    assert_refused(work.squenv(*args), USAGE, what, "squenv --help")
+
+
+def test_messages_keep_control_characters_from_the_terminal(work, plain_image):
+    assert_refused(work.squenv("cat", plain_image, "a\x1b[31m\nb"), FAILURE, "a\\x1b[31m\\x0ab")
 
 
 def namespaced(work, script, *args, user=True):
@@ -339,23 +356,6 @@ def test_verify_names_the_damaged_file(work, plain_tree):
     assert report["ok"] is False and len(report["errors"]) == 1 and damaged in report["errors"][0]
 
 
-def test_extract_as_user(work, plain_image, plain_tree):
-    target = work.path / "out"
-    result = work.squenv("extract", plain_image, target)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    check(["diff", "-r", plain_tree, target])
-    assert os.stat(target / "large").st_uid == 1000
-
-
-def test_extract_as_user_says_what_it_cannot_make(work, nasty_image):
-    target = work.path / "out"
-    result = work.squenv("extract", nasty_image, target)
-    assert result.returncode == FAILURE
-    assert "special/null" in result.stderr and "only root" in result.stderr
-    assert (target / "links" / "original").stat().st_nlink == 4
-    assert not (target / "special" / "null").exists()
-    check(["chmod", "-R", "u+rwX", target])
-
 @pytest.fixture
 def broken_image(work):
     """1,200 files, each in a block of its own, and every block damaged."""
@@ -387,6 +387,23 @@ def test_json_of_much_damage(work, broken_image):
     assert report["ok"] is False
 
 
+def test_extract_as_user(work, plain_image, plain_tree):
+    target = work.path / "out"
+    result = work.squenv("extract", plain_image, target)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    check(["diff", "-r", plain_tree, target])
+    assert os.stat(target / "large").st_uid == 1000
+
+
+def test_extract_as_user_says_what_it_cannot_make(work, nasty_image):
+    target = work.path / "out"
+    result = work.squenv("extract", nasty_image, target)
+    assert result.returncode == FAILURE
+    assert "special/null" in result.stderr and "only root" in result.stderr
+    assert (target / "links" / "original").stat().st_nlink == 4
+    assert not (target / "special" / "null").exists()
+    check(["chmod", "-R", "u+rwX", target])
+
 
 def test_extract_refuses_an_existing_directory(work, plain_image):
     target = work.directory("out")
@@ -398,23 +415,6 @@ def test_extract_refuses_an_existing_directory(work, plain_image):
     assert (target / "large").stat().st_size == 700_000
 
 
-def test_extract_a_part(work, plain_image):
-    target = work.path / "out"
-    assert work.squenv("extract", "--path", "package-2", plain_image, target).returncode == 0
-    assert sorted(os.listdir(target))[0] == "module-14.py"
-
-
-def test_extract_default_directory(work, plain_image):
-    result = work.squenv("extract", plain_image, cwd=work.path)
-    assert result.returncode == 0 and (work.path / "squashfs-root" / "large").exists()
-
-
-def test_extract_follows_no_symlink_of_the_target(work, plain_image):
-    """With --force, what is in the way is replaced, never written through."""
-    outside = work.directory("outside")
-    (outside / "victim").write_text("untouched")
-    target = work.directory("out")
-    os.symlink(outside / "victim", target / "large")
 def test_extract_into_an_empty_directory(work, plain_image):
     target = work.directory("out")
     result = work.squenv("extract", plain_image, target)
@@ -450,6 +450,23 @@ def test_extract_to_a_full_disk_ends(work, plain_image, plain_tree):
         assert int(size) == os.stat(os.path.join(plain_tree, name)).st_size, line
 
 
+def test_extract_a_part(work, plain_image):
+    target = work.path / "out"
+    assert work.squenv("extract", "--path", "package-2", plain_image, target).returncode == 0
+    assert sorted(os.listdir(target))[0] == "module-14.py"
+
+
+def test_extract_default_directory(work, plain_image):
+    result = work.squenv("extract", plain_image, cwd=work.path)
+    assert result.returncode == 0 and (work.path / "squashfs-root" / "large").exists()
+
+
+def test_extract_follows_no_symlink_of_the_target(work, plain_image):
+    """With --force, what is in the way is replaced, never written through."""
+    outside = work.directory("outside")
+    (outside / "victim").write_text("untouched")
+    target = work.directory("out")
+    os.symlink(outside / "victim", target / "large")
     os.symlink(outside, target / "package-1")
     result = work.squenv("extract", "--force", plain_image, target)
     assert (outside / "victim").read_text() == "untouched"
