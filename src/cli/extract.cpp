@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
+#include "cli/stop_signal.h"
 
 namespace squenv::cli {
 
@@ -35,6 +36,8 @@ class ExtractCommand final : public Command {
         if (!start.is_directory())
             return fail(Errc::invalid_argument, path_ + ": not a directory",
                         "'squenv cat' prints single files");
+        const StopSignal stop;
+        options_.cancel = &StopSignal::flag();
         SQUENV_TRY_ASSIGN(const auto report,
                           extract::extract_tree(*image, start, target_, options_));
         print_errors(io, "squenv extract", report.errors, report.error_count);
@@ -45,6 +48,10 @@ class ExtractCommand final : public Command {
         if (io.is_verbose)
             io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
                                   format_size(report.bytes));
+        if (report.is_cancelled)
+            return fail(Errc::cancelled,
+                        fmt::format("{}: stopped after {} objects", target_, report.objects),
+                        "--force goes over it again");
         if (report.is_full)
             return fail(Errc::limit,
                         fmt::format("{}: ended after {} objects, there is no room for more",

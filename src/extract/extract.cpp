@@ -188,14 +188,14 @@ Result<ExtractReport> extract_tree(const image::Image& image, const image::Inode
         image::WalkVisitor visitor;
         visitor.enter = [&](const std::string& path, const image::Inode& inode) {
             extractor.enter(path, inode);
-            return !job.is_full();
+            return !job.is_over();
         };
         visitor.leave = [&](const std::string& path, const image::Inode&) {
             if (!path.empty()) extractor.leave();
         };
         visitor.failed = [&](const std::string& path, const Error& error) {
             job.failed(path, error);
-            return !job.is_full();
+            return !job.is_over();
         };
         image::walk(image, start, visitor);
         queue.finish();

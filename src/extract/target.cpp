@@ -38,7 +38,7 @@ void Job::failed(const std::string& path, const Error& error) {
 
 ExtractReport Job::report() {
     return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), is_full_.load(),
-            errors_.count(), errors_.take()};
+            is_cancelled(), errors_.count(), errors_.take()};
 }
 
 Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::string& name,
@@ -91,7 +91,7 @@ TargetDirectory::~TargetDirectory() {
 
 TargetFile::~TargetFile() {
     const std::string name = path.substr(path.rfind('/') + 1);
-    if (is_broken && job.is_full()) {
+    if (is_broken && job.is_over()) {
         // Whoever goes on later must not take it for whole.
         ::unlinkat(parent->fd.get(), name.c_str(), 0);
         return;
@@ -106,7 +106,6 @@ TargetFile::~TargetFile() {
 }
 
 void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) {
-    if (job.is_full()) is_broken = true;
     if (auto status = copy_part(offset, size); !status && !is_broken.exchange(true))
         job.failed(path, status.error());
 }
@@ -114,6 +113,10 @@ void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) {
 Status TargetFile::copy_part(std::uint64_t offset, std::uint64_t size) {
     const std::uint64_t end = offset + size;
     while (offset < end && !is_broken) {
+        if (job.is_over()) {
+            is_broken = true;
+            break;
+        }
         SQUENV_TRY_ASSIGN(const auto slices,
                           job.image().data().read(inode, offset,
                                                   std::min(kReadBytes, end - offset)));

@@ -28,10 +28,13 @@ class Job {
                                             const std::string& name, int fd);
     [[nodiscard]] const image::Image& image() const { return image_; }
     [[nodiscard]] const ExtractOptions& options() const { return options_; }
-    /// The target had no room for something: nothing more is begun.
-    [[nodiscard]] bool is_full() const { return is_full_; }
+    /// The target had no room for something, or the user wants no more: nothing else is begun.
+    [[nodiscard]] bool is_over() const { return is_full_ || is_cancelled(); }
 
   private:
+    [[nodiscard]] bool is_cancelled() const {
+        return options_.cancel != nullptr && *options_.cancel;
+    }
     [[nodiscard]] Status restore_xattrs(const image::Inode& inode, int directory,
                                         const std::string& name, int fd);
 
