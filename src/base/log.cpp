@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
 #include <ctime>
+
+#include "base/unique_fd.h"
 
 namespace squenv::log {
 
@@ -31,6 +35,14 @@ spdlog::logger* chosen_logger() {
     return logger != nullptr && logger->name() == kName ? logger : nullptr;
 }
 
+tl::unexpected<Error> log_denied(int sys_errno, const std::string& path) {
+    const auto slash = path.rfind('/');
+    const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
+    return fail_errno(sys_errno, "log " + path,
+                      (sys_errno == ENOENT ? "create it with 'mkdir -p " + directory + "', or " : "") +
+                          "choose another --log destination");
+}
+
 }  // namespace
 
 Status start(const std::string& destination, Level threshold) {
@@ -45,6 +57,9 @@ Status start(const std::string& destination, Level threshold) {
                 kName,
                 std::make_shared<spdlog::sinks::syslog_sink_mt>("squenv", LOG_PID | LOG_NDELAY, LOG_USER, false));
         } else {
+            // spdlog would make missing directories, and say less about why it cannot write.
+            auto file = open_file(destination, O_WRONLY | O_CREAT | O_APPEND, 0666);
+            if (!file) return log_denied(file.error().sys_errno, destination);
             logger = std::make_shared<spdlog::logger>(
                 kName, std::make_shared<spdlog::sinks::basic_file_sink_mt>(destination));
             logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");

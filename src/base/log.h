@@ -16,7 +16,8 @@ namespace squenv::log {
 
 enum class Level { debug, info, warning, error };
 
-/// Where the log goes: "stderr", "syslog", or the path of a file that is appended to.
+/// Where the log goes: "stderr", "syslog", or the path of a file that is appended to. Its directory
+/// must be there. May be called again, to go on elsewhere. Errors: of open(2).
 [[nodiscard]] Status start(const std::string& destination, Level threshold);
 /// Writes out what is buffered and lets go of the sink.
 void stop();

@@ -18,7 +18,7 @@ Result<UniqueFd> open_file(const std::string& path, int flags, unsigned mode) {
     do {
         fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
     } while (fd < 0 && errno == EINTR);
-    if (fd < 0) return fail_errno(errno, path);
+    if (fd < 0) return fail_errno(errno, path.empty() ? "''" : path);
     if (fd <= 2) {
         const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
         const int saved = errno;

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
+#include "cli/stop_signal.h"
 
 namespace squenv::cli {
 
@@ -35,10 +36,11 @@ class ExtractCommand final : public Command {
         if (!start.is_directory())
             return fail(Errc::invalid_argument, path_ + ": not a directory",
                         "'squenv cat' prints single files");
+        const StopSignal stop;
+        options_.cancel = &StopSignal::flag();
         SQUENV_TRY_ASSIGN(const auto report,
                           extract::extract_tree(*image, start, target_, options_));
-        for (const auto& error : report.errors)
-            io.err << "squenv extract: " << error.message() << '\n';
+        print_errors(io, "squenv extract", report.errors, report.error_count);
         if (report.skipped_xattrs != 0 && !io.is_quiet)
             io.err << fmt::format(
                 "squenv extract: {} extended attributes could not be set here\n",
@@ -46,10 +48,19 @@ class ExtractCommand final : public Command {
         if (io.is_verbose)
             io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
                                   format_size(report.bytes));
+        if (report.is_cancelled)
+            return fail(Errc::cancelled,
+                        fmt::format("{}: stopped after {} objects", target_, report.objects),
+                        "--force goes over it again");
+        if (report.is_full)
+            return fail(Errc::limit,
+                        fmt::format("{}: ended after {} objects, there is no room for more",
+                                    target_, report.objects),
+                        "free some space, or choose another directory");
         if (report.errors.empty()) return {};
         return tl::unexpected(Error{report.errors.front().code, 0,
                                     fmt::format("{}: {} objects are missing or incomplete",
-                                                target_, report.errors.size()),
+                                                target_, report.error_count),
                                     {}});
     }
 

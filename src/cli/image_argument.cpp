@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <ostream>
 
 #include "cli/mount_options.h"
 
@@ -57,6 +58,12 @@ std::string printable(const std::string& name) {
         else
             text += c;
     return text;
+}
+
+void print_errors(Io& io, const char* who, const std::vector<Error>& errors, std::uint64_t count) {
+    for (const auto& error : errors) io.err << who << ": " << printable(error.message()) << '\n';
+    if (count > errors.size())
+        io.err << fmt::format("{}: and {} more\n", who, count - errors.size());
 }
 
 }  // namespace squenv::cli

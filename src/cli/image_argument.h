@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/command.h"
 #include "image/image.h"
 
 namespace CLI {
@@ -31,5 +32,7 @@ class ImageArgument {
 [[nodiscard]] const char* type_text(format::InodeType type);
 /// Control characters never reach the terminal raw.
 [[nodiscard]] std::string printable(const std::string& name);
+/// "WHO: message" a line on io.err, and how many more there are than were kept.
+void print_errors(Io& io, const char* who, const std::vector<Error>& errors, std::uint64_t count);
 
 }  // namespace squenv::cli

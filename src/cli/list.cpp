@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/image_argument.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 
@@ -17,18 +19,32 @@ namespace {
 struct Row {
     std::string mountpoint;
     std::string image;
-    std::string state;  ///< "ok", "dead" or "no answer"
-    int pid = 0;        ///< of the daemon, 0 when it does not answer
+    std::string state;
+    int pid = 0;          ///< of the daemon, 0 when it does not answer
+    std::string error{};  ///< what is known beyond a state that is not "ok"
 };
+
+const char* state_of(const Error& error) {
+    if (error.sys_errno == ENOTCONN) return "dead";
+    switch (error.code) {
+        case Errc::busy: return "no answer";
+        case Errc::unsupported: return "unknown";
+        case Errc::denied: return "denied";
+        default: return "error";
+    }
+}
 
 Row describe(const mount::MountEntry& entry) {
     Row row{entry.mountpoint, entry.source, "ok"};
-    const auto text = mount::query_statistics(entry.mountpoint, mount::kQueryTimeout);
+    auto text = mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
+    const auto json = nlohmann::json::parse(text ? *text : "", nullptr, false);
+    if (text && !json.is_object())
+        text = fail(Errc::unsupported, entry.mountpoint + ": the daemon's answer is not JSON");
     if (!text) {
-        row.state = text.error().code == Errc::busy ? "no answer" : "dead";
+        row.state = state_of(text.error());
+        row.error = text.error().message();
         return row;
     }
-    const auto json = nlohmann::json::parse(*text, nullptr, false);
     row.pid = json.value("pid", 0);
     row.image = json.value("image", row.image);
     return row;
@@ -49,17 +65,21 @@ class ListCommand final : public Command {
                 rows.push_back(describe(entry));
         if (is_json_) {
             auto json = nlohmann::ordered_json::array();
-            for (const auto& row : rows)
+            for (const auto& row : rows) {
                 json.push_back({{"mountpoint", row.mountpoint},
                                 {"image", row.image},
                                 {"state", row.state},
                                 {"pid", row.pid}});
+                if (!row.error.empty()) json.back()["error"] = row.error;
+            }
             io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
             return {};
         }
-        for (const auto& row : rows)
-            io.out << fmt::format("{:<9} {:>7}  {}  {}\n", row.state, row.pid, row.mountpoint,
-                                  row.image);
+        for (const auto& row : rows) {
+            io.out << fmt::format("{:<9} {:>7}  {}  {}\n", row.state, row.pid,
+                                  printable(row.mountpoint), printable(row.image));
+            if (row.state == "error") io.err << "squenv list: " << printable(row.error) << '\n';
+        }
         return {};
     }
 

@@ -20,7 +20,8 @@ class MountCommand final : public Command {
     const char* summary() const override { return "Mount an image"; }
     void declare(CLI::App& app) override {
         app.add_option("IMAGE", request_.image_path, "The image file")->required();
-        app.add_option("MOUNTPOINT", request_.mountpoint, "Where; default: the recorded path");
+        app.add_option("MOUNTPOINT", request_.mountpoint, "Where; default: the recorded path")
+            ->each([this](const std::string& given) { is_empty_ = given.empty(); });
         app.add_option("-o", options_, "Mount options, see squenv-mount(1)")
             ->type_name("OPT,...")
             ->allow_extra_args(false);
@@ -31,7 +32,10 @@ class MountCommand final : public Command {
             ->type_name("DEST");
     }
     Status run(Io& io) override {
+        // An unset variable of a script must not mean the recorded path.
+        if (is_empty_) return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
         for (const auto& options : options_) SQUENV_TRY(apply_mount_options(options, request_));
+        request_.log_destination = log_destination(request_.log_destination);
         SQUENV_TRY_ASSIGN(request_.method, mount::parse_method(via_));
         if (request_.method == mount::Method::userns || request_.method == mount::Method::extract)
             return fail(Errc::invalid_argument,
@@ -54,6 +58,7 @@ class MountCommand final : public Command {
     mount::MountRequest request_;
     std::vector<std::string> options_;
     std::string via_ = "auto";
+    bool is_empty_ = false;
 };
 
 bool is_same_place(const std::string& given, const std::string& recorded) {

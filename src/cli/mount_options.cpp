@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <limits>
 #include <string_view>
 #include <vector>
 
 #include "base/units.h"
+#include "mount/mount_table.h"
 
 namespace squenv::cli {
 
@@ -86,7 +88,7 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
             return fail(Errc::invalid_argument, "on or off");
         request.prefetch = option.value == "on";
     } else if (option.name == "log") {
-        request.log_destination = option.value;
+        request.log_destination = log_destination(option.value);
     } else if (option.name == "fsname") {
         request.source_name = option.value;
     } else if (option.name == "subtype") {
@@ -112,7 +114,22 @@ bool apply_plain(const Option& option, mount::MountRequest& request) {
     return true;
 }
 
+Status check_subtype(const std::string& subtype) {
+    const auto& known = mount::kSubtypes;
+    if (std::find(known.begin(), known.end(), subtype) != known.end()) return {};
+    return fail(Errc::invalid_argument,
+                "option subtype: 'squenv list' would not find mounts of type '" + subtype + "'",
+                "use squenv, squashfuse or squashfuse_ll, or leave it out");
+}
+
 }  // namespace
+
+std::string log_destination(const std::string& text) {
+    if (text.empty() || text == "stderr" || text == "syslog") return text;
+    std::error_code error;
+    const auto path = std::filesystem::absolute(text, error);
+    return error ? text : path.string();
+}
 
 Status parse_offset(const std::string& text, image::OpenOptions& options) {
     options.find_offset = text == "auto";
@@ -133,6 +150,8 @@ Status apply_mount_options(const std::string& options, mount::MountRequest& requ
         if (option.has_value && !option.value.empty()) {
             auto applied = apply_valued(option, request);
             if (!applied) return with_context(applied.error(), "option " + option.name);
+            if (option.name == "subtype" && !tolerance.of_subtypes)
+                SQUENV_TRY(check_subtype(option.value));
             if (*applied || option.name.starts_with("x-")) continue;
         } else if (!option.has_value && apply_plain(option, request)) {
             continue;

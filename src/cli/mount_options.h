@@ -8,10 +8,11 @@
 
 namespace squenv::cli {
 
-/// What mount(8) hands to its helpers although it means nothing here.
+/// What mount(8) hands to its helpers although it means nothing here, and what squashfuse takes.
 struct Tolerance {
     bool of_unknown = false;  ///< its -s
     bool of_rw = false;       ///< it says rw unless fstab says ro
+    bool of_subtypes = false; ///< squashfuse takes any, and so the mount is not found again
 };
 
 /// Applies "name", "name=value" or several, separated by commas. A comma or backslash inside a
@@ -22,5 +23,8 @@ struct Tolerance {
 
 /// "auto" or a number of bytes. Errors: invalid_argument.
 [[nodiscard]] Status parse_offset(const std::string& text, image::OpenOptions& options);
+
+/// A file name made absolute: the daemon works in another directory than its caller.
+[[nodiscard]] std::string log_destination(const std::string& text);
 
 }  // namespace squenv::cli

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/image_argument.h"
 #include "config.h"
 
 namespace squenv::cli {
@@ -43,7 +44,7 @@ int report(Io& io, const std::string& who, const Status& status,
         return 1;
     }
     if (!status.error().message().empty())
-        io.err << who << ": " << status.error().message() << '\n';
+        io.err << who << ": " << printable(status.error().message()) << '\n';
     return command != nullptr ? command->failure_status(status.error().code)
                               : exit_code(status.error().code);
 }
@@ -71,6 +72,12 @@ void split_remainder(std::vector<std::string>& words,
     }
 }
 
+int unknown_word(Io& io, const std::string& word) {
+    io.err << "squenv: unknown " << (word.starts_with('-') ? "option '" : "command '")
+           << printable(word) << "'; see 'squenv --help'\n";
+    return kUsage;
+}
+
 int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     CLI::App app{"Python environments from one file: mounts squashfs images without privilege.",
                  "squenv"};
@@ -95,6 +102,8 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         app.parse(std::move(reversed));
     } catch (const CLI::ParseError& error) {
         const auto chosen = app.get_subcommands();
+        if (chosen.empty() && error.get_exit_code() != 0 && arguments.size() > 1)
+            return unknown_word(io, arguments[1]);
         if (chosen.empty()) return parse_failed(io, "squenv", app, error, kUsage);
         const auto place = std::find(declared.begin(), declared.end(), chosen.front());
         const auto& command = commands[static_cast<std::size_t>(place - declared.begin())];

@@ -29,6 +29,8 @@ constexpr const char* kUsage =
     "\n"
     "This is squenv " SQUENV_VERSION "; squenv-mount(1) describes all options.\n";
 
+constexpr Tolerance kTolerance{.of_subtypes = true};
+
 /// The single letters without a value, which may be joined as in "-fs".
 Status apply_letters(const std::string& letters, mount::MountRequest& request) {
     for (const char letter : letters) {
@@ -67,9 +69,9 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
         } else if (word == "-o") {
             if (++i == arguments.size())
                 return fail(Errc::invalid_argument, "-o needs a value", "see --help");
-            SQUENV_TRY(apply_mount_options(arguments[i], request));
+            SQUENV_TRY(apply_mount_options(arguments[i], request, kTolerance));
         } else if (word.starts_with("-o")) {
-            SQUENV_TRY(apply_mount_options(word.substr(2), request));
+            SQUENV_TRY(apply_mount_options(word.substr(2), request, kTolerance));
         } else {
             SQUENV_TRY(apply_letters(word.substr(1), request));
         }

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/image_argument.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 
@@ -17,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void print_table(std::ostream& out, const Json& json) {
-    out << fmt::format("image        {}\n", json.value("image", ""));
+    out << fmt::format("image        {}\n", printable(json.value("image", "")));
     out << fmt::format("daemon       pid {}, up {:.0f} s, peak memory {}\n", json.value("pid", 0),
                        json.value("uptime_seconds", 0.0),
                        format_size(json.value("peak_memory_bytes", std::uint64_t{0})));
@@ -50,7 +51,9 @@ class StatsCommand final : public Command {
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
-        SQUENV_TRY_ASSIGN(const auto text, mount::query_statistics(path, mount::kQueryTimeout));
+        SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
+        SQUENV_TRY_ASSIGN(const auto text, mount::query_statistics(path, mount::kQueryTimeout,
+                                                                   entry ? &*entry : nullptr));
         const auto json = Json::parse(text, nullptr, false);
         if (json.is_discarded())
             return fail(Errc::internal, path + ": the daemon's answer is not JSON");

@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
+#include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <ostream>
 
 #include "cli/command.h"
+#include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/unmount.h"
 
 namespace squenv::cli {
 
 namespace {
+
+/// Mounted as squashfuse it may be of any type: then only asking tells.
+bool is_ours(const mount::MountEntry& entry) {
+    return entry.is_squenv() ||
+           (entry.type.starts_with("fuse.") &&
+            mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry));
+}
 
 class UmountCommand final : public Command {
   public:
@@ -23,9 +32,11 @@ class UmountCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
         SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
-        if (!entry || !entry->is_squenv())
+        if (!entry || !is_ours(*entry))
             return fail(Errc::not_found, path + ": no image is mounted here",
                         "'squenv list' shows your mounts");
+        // Started from inside, this process would keep it busy itself.
+        if (::chdir("/") != 0) return fail_errno(errno, "/");
         const auto status = mount::unmount(
             path, is_lazy_ ? mount::UnmountMode::lazy : mount::UnmountMode::normal);
         if (!status && status.error().sys_errno == EPERM && status.error().hint.empty())

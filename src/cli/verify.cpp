@@ -32,11 +32,10 @@ class VerifyCommand final : public Command {
         if (is_json_)
             print_json(io, report);
         else
-            for (const auto& error : report.errors)
-                io.err << "squenv verify: " << error.message() << '\n';
-        if (!report.errors.empty())
+            print_errors(io, "squenv verify", report.errors, report.error_count);
+        if (report.error_count != 0)
             return fail(Errc::corrupt, fmt::format("{}: {} objects are damaged", image_.path(),
-                                                   report.errors.size()));
+                                                   report.error_count));
         if (io.is_verbose)
             io.err << fmt::format("squenv verify: {}: {} objects, {}: ok\n", image_.path(),
                                   report.objects, format_size(report.bytes));
@@ -51,6 +50,7 @@ class VerifyCommand final : public Command {
                                           {"ok", report.errors.empty()},
                                           {"objects", report.objects},
                                           {"bytes", report.bytes},
+                                          {"error_count", report.error_count},
                                           {"errors", errors}};
         io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "extract/extract.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/cpus.h"
@@ -24,6 +27,22 @@ namespace {
 constexpr std::uint64_t kPieceBytes = 8 << 20;
 /// Every waiting piece keeps a file open.
 constexpr std::size_t kMaxWaiting = 64;
+
+/// What cannot be listed counts as content.
+bool is_empty(const UniqueFd& directory) {
+    const int own = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(own >= 0 ? ::fdopendir(own) : nullptr,
+                                                     &::closedir);
+    if (!stream) {
+        if (own >= 0) ::close(own);
+        return false;
+    }
+    errno = 0;
+    while (const dirent* entry = ::readdir(stream.get()))
+        if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
+            return false;
+    return errno == 0;
+}
 
 /// The walk's side of an extraction: makes every object, leaves the content to the queue.
 class Extractor {
@@ -56,15 +75,18 @@ class Extractor {
 };
 
 Status Extractor::open_target(const std::string& target, const image::Inode& root) {
-    const bool is_new = ::mkdir(target.c_str(), 0700) == 0;
-    if (!is_new && errno != EEXIST) return fail_errno(errno, target);
-    SQUENV_TRY_ASSIGN(auto fd, open_file(target, O_RDONLY | O_DIRECTORY));
-    if (!is_new && !job_.options().overwrite)
-        return fail(Errc::exists, target + ": exists already",
+    if (::mkdir(target.c_str(), 0700) != 0 && errno != EEXIST)
+        return fail_errno(errno, target.empty() ? "''" : target,
+                          errno == ENOENT ? "create the directory it is to be in first"
+                                          : "choose another directory");
+    auto fd = open_file(target, O_RDONLY | O_DIRECTORY);
+    if (!fd) return fail_errno(fd.error().sys_errno, target, "choose another directory");
+    if (!job_.options().overwrite && !is_empty(*fd))
+        return fail(Errc::exists, target + ": exists already and has content",
                     "choose another directory, or add --force to extract into it");
-    root_fd_ = fd.get();
+    root_fd_ = fd->get();
     open_directories_.push_back(std::shared_ptr<TargetDirectory>(
-        new TargetDirectory{job_, nullptr, "", root, std::move(fd)}));
+        new TargetDirectory{job_, nullptr, "", root, std::move(*fd)}));
     return {};
 }
 
@@ -158,14 +180,14 @@ Result<ExtractReport> extract_tree(const image::Image& image, const image::Inode
         image::WalkVisitor visitor;
         visitor.enter = [&](const std::string& path, const image::Inode& inode) {
             extractor.enter(path, inode);
-            return true;
+            return !job.is_over();
         };
         visitor.leave = [&](const std::string& path, const image::Inode&) {
             if (!path.empty()) extractor.leave();
         };
         visitor.failed = [&](const std::string& path, const Error& error) {
             job.failed(path, error);
-            return true;
+            return !job.is_over();
         };
         image::walk(image, start, visitor);
         queue.finish();

@@ -2,6 +2,7 @@
 // Writing a tree of an image to disk, on all processors, without ever leaving the target.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ struct ExtractOptions {
     unsigned threads = 0;   ///< 0: by the number of processors
     bool overwrite = false; ///< into a directory that has content; files there are replaced
     bool xattrs = true;
+    /// Set by somebody, it ends the extraction; may be null.
+    const std::atomic<bool>* cancel = nullptr;
 };
 
 /// What was written, and what was not.
@@ -21,13 +24,17 @@ struct ExtractReport {
     std::uint64_t objects = 0;         ///< names created
     std::uint64_t bytes = 0;           ///< of file content, holes included
     std::uint64_t skipped_xattrs = 0;  ///< the user may not set them or the target cannot hold them
-    std::vector<Error> errors{};       ///< one per object that is missing or incomplete
+    bool is_full = false;              ///< the target had no room; the rest was not tried
+    bool is_cancelled = false;         ///< nor was it then
+    std::uint64_t error_count = 0;     ///< objects that are missing or incomplete, of those tried
+    std::vector<Error> errors{};       ///< the first of them
 };
 
-/// Writes `start` (a directory) to `target`, which is created. Content, modes, times, links, holes
-/// and xattrs are restored; owners and devices when we are root.
+/// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,
+/// times, links, holes and xattrs are restored; owners and devices when we are root.
 /// Names cannot escape: every object is made relative to the open descriptor of a directory that
 /// was itself made or checked here, and no symlink is ever followed.
+/// When it ends early, files that are not whole are removed again.
 /// Errors: exists (target not empty), denied, limit (no space, for the target itself).
 [[nodiscard]] Result<ExtractReport> extract_tree(const image::Image& image,
                                                  const image::Inode& start,

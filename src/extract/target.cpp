@@ -32,31 +32,35 @@ Job::Job(const image::Image& image, const ExtractOptions& options)
     : image_(image), options_(options), is_root_(::geteuid() == 0) {}
 
 void Job::failed(const std::string& path, const Error& error) {
-    std::lock_guard lock(mutex_);
-    errors_.push_back(with_context(error, path.empty() ? "/" : path).value());
+    if (error.sys_errno == ENOSPC || error.sys_errno == EDQUOT) is_full_ = true;
+    errors_.add(path, error);
 }
 
 ExtractReport Job::report() {
-    std::lock_guard lock(mutex_);
-    return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), std::move(errors_)};
+    return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), is_full_.load(),
+            is_cancelled(), errors_.count(), errors_.take()};
 }
 
 Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::string& name,
                            int fd) {
     const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
-    SQUENV_TRY_ASSIGN(const auto names, image_.xattrs().names(inode));
-    for (const auto& attribute : names) {
-        SQUENV_TRY_ASSIGN(const auto value, image_.xattrs().value(inode, attribute));
-        if (!value) continue;
+    Status status;
+    SQUENV_TRY(image_.xattrs().visit(inode, [&](const std::string& attribute,
+                                                const ByteVector& value) {
         const int result =
-            fd >= 0 ? ::fsetxattr(fd, attribute.c_str(), value->data(), value->size(), 0)
-                    : ::lsetxattr(path.c_str(), attribute.c_str(), value->data(), value->size(), 0);
-        if (result == 0) continue;
-        if (errno != EPERM && errno != EACCES && errno != EOPNOTSUPP)
-            return fail_errno(errno, "xattr " + attribute);
+            fd >= 0 ? ::fsetxattr(fd, attribute.c_str(), value.data(), value.size(), 0)
+                    : ::lsetxattr(path.c_str(), attribute.c_str(), value.data(), value.size(), 0);
+        if (result == 0) return true;
+        if (errno != EPERM && errno != EACCES && errno != EOPNOTSUPP) {
+            // Some file systems have little room for attributes; that is no full disk.
+            status = errno == ENOSPC ? fail(Errc::limit, "xattr " + attribute + ": does not fit")
+                                     : fail_errno(errno, "xattr " + attribute);
+            return false;
+        }
         skipped_xattrs_.fetch_add(1, std::memory_order_relaxed);
-    }
-    return {};
+        return true;
+    }));
+    return status;
 }
 
 Status Job::restore_attributes(const image::Inode& inode, int directory, const std::string& name,
@@ -86,13 +90,16 @@ TargetDirectory::~TargetDirectory() {
 }
 
 TargetFile::~TargetFile() {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    if (is_broken && job.is_over()) {
+        // Whoever goes on later must not take it for whole.
+        ::unlinkat(parent->fd.get(), name.c_str(), 0);
+        return;
+    }
     Status status;
     if (::ftruncate(fd.get(), static_cast<off_t>(inode.size_bytes)) != 0)
         status = fail_errno(errno, "size");
-    if (status) {
-        const std::string name = path.substr(path.rfind('/') + 1);
-        status = job.restore_attributes(inode, parent->fd.get(), name, fd.get());
-    }
+    if (status) status = job.restore_attributes(inode, parent->fd.get(), name, fd.get());
     const int raw = fd.release();
     if (::close(raw) != 0 && status) status = fail_errno(errno, "close");
     if (!status && !is_broken) job.failed(path, status.error());
@@ -106,6 +113,10 @@ void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) {
 Status TargetFile::copy_part(std::uint64_t offset, std::uint64_t size) {
     const std::uint64_t end = offset + size;
     while (offset < end && !is_broken) {
+        if (job.is_over()) {
+            is_broken = true;
+            break;
+        }
         SQUENV_TRY_ASSIGN(const auto slices,
                           job.image().data().read(inode, offset,
                                                   std::min(kReadBytes, end - offset)));

@@ -4,9 +4,9 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "base/error_list.h"
 #include "base/unique_fd.h"
 #include "extract/extract.h"
 
@@ -28,8 +28,13 @@ class Job {
                                             const std::string& name, int fd);
     [[nodiscard]] const image::Image& image() const { return image_; }
     [[nodiscard]] const ExtractOptions& options() const { return options_; }
+    /// The target had no room for something, or the user wants no more: nothing else is begun.
+    [[nodiscard]] bool is_over() const { return is_full_ || is_cancelled(); }
 
   private:
+    [[nodiscard]] bool is_cancelled() const {
+        return options_.cancel != nullptr && *options_.cancel;
+    }
     [[nodiscard]] Status restore_xattrs(const image::Inode& inode, int directory,
                                         const std::string& name, int fd);
 
@@ -39,8 +44,8 @@ class Job {
     std::atomic<std::uint64_t> objects_{0};
     std::atomic<std::uint64_t> bytes_{0};
     std::atomic<std::uint64_t> skipped_xattrs_{0};
-    std::mutex mutex_;  ///< protects errors_
-    std::vector<Error> errors_;
+    std::atomic<bool> is_full_{false};
+    ErrorList errors_;
 };
 
 /// A directory that is being filled. Its mode and times are set when nobody fills it any more,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <unordered_set>
 
 #include "base/little_endian.h"
 #include "format/tables.h"
@@ -42,12 +43,12 @@ Result<ByteVector> Xattrs::read_value(MetadataCursor& cursor, bool is_out_of_lin
     return read_bytes(elsewhere, real_size);
 }
 
-Result<std::optional<ByteVector>> Xattrs::walk(const Inode& inode, const Visit& visit) const {
-    if (sets_ == nullptr || inode.xattr_index == format::kNoXattr) return std::nullopt;
+Status Xattrs::walk(const Inode& inode, const Wanted& wanted, const Visitor& visitor) const {
+    if (sets_ == nullptr || inode.xattr_index == format::kNoXattr) return {};
     std::array<std::byte, format::kXattrIdRecordSize> raw_set;
     SQUENV_TRY(sets_->record(inode.xattr_index, raw_set));
     const auto set = format::parse_xattr_set(raw_set);
-    if (set.pair_count == 0) return std::nullopt;
+    if (set.pair_count == 0) return {};
     MetadataCursor cursor(*store_, pairs_);
     SQUENV_TRY(cursor.seek(set.pairs));
     std::size_t list_bytes = 0;
@@ -61,30 +62,47 @@ Result<std::optional<ByteVector>> Xattrs::walk(const Inode& inode, const Visit& 
             return fail(Errc::corrupt, "more xattr names than an object can have");
         SQUENV_TRY_ASSIGN(const auto name, read_bytes(cursor, key.name_size));
         const auto prefix = format::xattr_prefix(key.prefix_id);
-        if (prefix && visit(*prefix + std::string(as_text(name))))
-            return read_value(cursor, key.is_out_of_line);
+        const std::string full_name = prefix ? *prefix + std::string(as_text(name)) : "";
+        if (prefix && wanted(full_name)) {
+            SQUENV_TRY_ASSIGN(const auto value, read_value(cursor, key.is_out_of_line));
+            if (!visitor(full_name, value)) return {};
+            continue;
+        }
         SQUENV_TRY_ASSIGN(const std::uint32_t size, read_length(cursor));
         SQUENV_TRY(cursor.skip(size));
     }
-    return std::nullopt;
+    return {};
 }
 
 Result<std::vector<std::string>> Xattrs::names(const Inode& inode) const {
     std::vector<std::string> names;
-    const auto walked = walk(inode, [&](const std::string& name) {
+    const auto remember = [&](const std::string& name) {
         names.push_back(name);
         return false;
-    });
-    if (!walked)
+    };
+    if (auto walked = walk(inode, remember, nullptr); !walked)
         return with_context(walked.error(), fmt::format("xattrs of inode {}", inode.number));
     return names;
 }
 
 Result<std::optional<ByteVector>> Xattrs::value(const Inode& inode, const std::string& name) const {
-    auto found = walk(inode, [&](const std::string& candidate) { return candidate == name; });
-    if (!found)
-        return with_context(found.error(), fmt::format("xattrs of inode {}", inode.number));
+    std::optional<ByteVector> found;
+    const auto is_name = [&](const std::string& candidate) { return candidate == name; };
+    const auto keep = [&](const std::string&, const ByteVector& value) {
+        found = value;
+        return false;
+    };
+    if (auto walked = walk(inode, is_name, keep); !walked)
+        return with_context(walked.error(), fmt::format("xattrs of inode {}", inode.number));
     return found;
+}
+
+Status Xattrs::visit(const Inode& inode, const Visitor& visitor) const {
+    std::unordered_set<std::string> seen;
+    const auto is_new = [&](const std::string& name) { return seen.insert(name).second; };
+    if (auto walked = walk(inode, is_new, visitor); !walked)
+        return with_context(walked.error(), fmt::format("xattrs of inode {}", inode.number));
+    return {};
 }
 
 }  // namespace squenv::image

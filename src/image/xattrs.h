@@ -28,12 +28,17 @@ class Xattrs {
     /// The value of `name`, or nothing. Errors: corrupt, io.
     [[nodiscard]] Result<std::optional<ByteVector>> value(const Inode& inode,
                                                           const std::string& name) const;
+    /// Called with a name and its value; false ends the visit.
+    using Visitor = std::function<bool(const std::string&, const ByteVector&)>;
+    /// All attributes in one pass, in stored order; of several with one name the first, as value()
+    /// has it. Errors: corrupt, io.
+    [[nodiscard]] Status visit(const Inode& inode, const Visitor& visitor) const;
 
   private:
-    /// Called per attribute with its name; true asks for the value and ends the walk.
-    using Visit = std::function<bool(const std::string&)>;
-    [[nodiscard]] Result<std::optional<ByteVector>> walk(const Inode& inode,
-                                                         const Visit& visit) const;
+    /// Asked at each name: whether the visitor gets its value.
+    using Wanted = std::function<bool(const std::string&)>;
+    [[nodiscard]] Status walk(const Inode& inode, const Wanted& wanted,
+                              const Visitor& visitor) const;
     [[nodiscard]] Result<ByteVector> read_value(MetadataCursor& cursor, bool is_out_of_line) const;
 
     const LookupTable* sets_ = nullptr;

@@ -2,6 +2,7 @@
 #include "mount/live_statistics.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -23,6 +24,11 @@ struct Answer {
     int error = 0;
     std::array<char, fuse::kStatisticsBytes> text{};
 };
+
+bool become(uid_t uid, gid_t gid) {
+    return ::setgroups(0, nullptr) == 0 && ::setresgid(gid, gid, gid) == 0 &&
+           ::setresuid(uid, uid, uid) == 0;
+}
 
 /// Runs in the child: plain system calls only.
 [[noreturn]] void ask(const char* mountpoint, int reply_fd, Answer& answer) {
@@ -54,7 +60,7 @@ bool read_answer(int fd, Answer& answer, std::chrono::milliseconds timeout) {
 }  // namespace
 
 Result<std::string> query_statistics(const std::string& mountpoint,
-                                     std::chrono::milliseconds timeout) {
+                                     std::chrono::milliseconds timeout, const MountEntry* entry) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
     const UniqueFd reader(ends[0]);
@@ -62,7 +68,12 @@ Result<std::string> query_statistics(const std::string& mountpoint,
     Answer answer;
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
-    if (child == 0) ask(mountpoint.c_str(), writer.get(), answer);
+    if (child == 0) {
+        // What cannot be had shows in the answer.
+        if (::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
+            (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
+        ask(mountpoint.c_str(), writer.get(), answer);
+    }
     writer.reset();
     const bool is_answered = read_answer(reader.get(), answer, timeout);
     if (!is_answered) ::kill(child, SIGKILL);
@@ -78,7 +89,8 @@ Result<std::string> query_statistics(const std::string& mountpoint,
         case ENOTTY:
         case EINVAL:
         case ENOSYS:
-            return fail(Errc::unsupported, mountpoint + ": not a mount of squenv",
+            return fail(Errc::unsupported,
+                        mountpoint + ": not a mount of squenv, or of another version of it",
                         "'squenv list' shows your mounts");
         case ENOTCONN:
         case ECONNABORTED:

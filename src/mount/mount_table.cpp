@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "mount/mount_table.h"
 
-#include <charconv>
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -43,7 +44,8 @@ std::optional<std::uint32_t> find_number(const std::string& options, const std::
 }  // namespace
 
 bool MountEntry::is_squenv() const {
-    return type == "fuse.squenv" || type == "fuse.squashfuse" || type == "fuse.squashfuse_ll";
+    return std::any_of(kSubtypes.begin(), kSubtypes.end(),
+                       [&](const char* subtype) { return type == std::string("fuse.") + subtype; });
 }
 
 std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
@@ -65,6 +67,7 @@ std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
     entry.mountpoint = unescape(mountpoint);
     entry.source = unescape(entry.source);
     entry.user_id = find_number(super_options, "user_id");
+    entry.group_id = find_number(super_options, "group_id");
     entry.is_read_only = options == "ro" || options.starts_with("ro,");
     const auto colon = device.find(':');
     if (colon == std::string::npos) return std::nullopt;

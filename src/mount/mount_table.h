@@ -3,6 +3,7 @@
 // so a dead or hanging mount cannot stop it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,11 +13,15 @@
 
 namespace squenv::mount {
 
+/// The types of our mounts behind "fuse.": by these they are found again.
+inline constexpr std::array kSubtypes{"squenv", "squashfuse", "squashfuse_ll"};
+
 struct MountEntry {
     std::string mountpoint;
     std::string type;    ///< "fuse.squenv"
     std::string source;  ///< for our mounts the path of the image
     std::optional<std::uint32_t> user_id;  ///< FUSE: who mounted it
+    std::optional<std::uint32_t> group_id;
     std::uint32_t device_minor = 0;  ///< the number of the FUSE connection in /sys/fs/fuse
     bool is_read_only = false;
 

@@ -25,11 +25,13 @@ Status clear_mountpoint(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto entry, find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
     if (entry->is_squenv()) {
-        const auto statistics = query_statistics(path, kQueryTimeout);
-        if (statistics)
+        const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
+        const bool is_dead =
+            !statistics && (statistics.error().sys_errno == ENOTCONN || is_stale(path));
+        if (!is_dead && (statistics || statistics.error().code != Errc::busy))
             return fail(Errc::exists, path + ": " + entry->source + " is mounted here already",
                         "unmount it first with 'squenv umount " + path + "'");
-        if (statistics.error().sys_errno != ENOTCONN && !is_stale(path))
+        if (!is_dead)
             return fail(Errc::busy, path + ": the mount here does not answer",
                         "remove it with 'squenv umount --lazy " + path + "'");
     } else if (!is_stale(path)) {

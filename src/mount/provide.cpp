@@ -190,9 +190,10 @@ void Provider::bind_trees(const std::vector<Item*>& items) {
 }
 
 Status Provider::give_up(const Item& item) const {
-    std::string text = fmt::format("{}: no way to have it at {}", item.placement.image,
+    std::string text = fmt::format("{}: no way to have it at {}: ", item.placement.image,
                                    item.placement.mountpoint);
-    for (const auto& reason : item.reasons) text += "\n  " + reason;
+    for (const auto& reason : item.reasons) text += reason + "; ";
+    text.resize(text.size() - 2);
     return fail(Errc::environment, text, "'squenv doctor' tests this machine");
 }
 

@@ -54,6 +54,8 @@ Result<Mounted> open_and_mount(const MountRequest& request) {
 Status serve(const MountRequest& request) {
     guard_standard_fds();
     const auto foreign = inherited_descriptors();
+    // Until the mount's own log begins.
+    SQUENV_TRY(log::start("stderr", request.log_level));
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
     std::optional<SignalBlock> block(std::in_place);
     auto mounted = open_and_mount(request);

@@ -17,6 +17,8 @@
 #include <csignal>
 #include <cstring>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "mount/companion.h"
 #include "mount/kernel_mount.h"
@@ -50,11 +52,11 @@ struct RawEntry {
     char name[1];
 };
 
-/// Lists `directory` to its end, then what is below it, in the order of the listing.
-void walk(int directory, unsigned depth, Budget& budget) {
-    std::string names;  // of the subdirectories, each with its NUL
+/// Lists `directory`. The names of its subdirectories, each with its NUL.
+std::string list(int directory, Budget& budget) {
+    std::string names;
     char buffer[kListBytes];
-    for (;;) {
+    while (!budget.is_spent()) {
         const long got = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
         if (got <= 0) break;
         for (long at = 0; at < got;) {
@@ -68,13 +70,35 @@ void walk(int directory, unsigned depth, Budget& budget) {
                 names.append(name, std::strlen(name) + 1);
         }
     }
-    if (depth == kMaxDepth) return;
-    for (std::size_t at = 0; at < names.size() && !budget.is_spent();) {
-        const char* name = names.c_str() + at;
-        at += std::strlen(name) + 1;
-        const UniqueFd child(
-            ::openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (child) walk(child.get(), depth + 1, budget);
+    return names;
+}
+
+/// A directory that was listed, and how far what is below it was.
+struct Level {
+    UniqueFd directory;
+    std::string names;
+    std::size_t next = 0;
+};
+
+/// Lists `root` to its end, then what is below it, in the order of the listing.
+void walk(UniqueFd root, Budget& budget) {
+    std::vector<Level> levels;
+    const auto enter = [&](UniqueFd directory) {
+        auto names = list(directory.get(), budget);
+        levels.push_back({std::move(directory), std::move(names)});
+    };
+    enter(std::move(root));
+    while (!levels.empty() && !budget.is_spent()) {
+        Level& level = levels.back();
+        if (level.next == level.names.size() || levels.size() > kMaxDepth) {
+            levels.pop_back();
+            continue;
+        }
+        const char* name = level.names.c_str() + level.next;
+        level.next += std::strlen(name) + 1;
+        UniqueFd child(::openat(level.directory.get(), name,
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (child) enter(std::move(child));
     }
 }
 
@@ -101,10 +125,10 @@ bool leave_mount_namespace(const Namespaces* home) {
     ::sched_setaffinity(0, sizeof one, &one);
     char byte = 0;
     if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
-    const int root = ::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0) ::_exit(1);
+    UniqueFd root(::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) ::_exit(1);
     Budget budget;
-    walk(root, 0, budget);
+    walk(std::move(root), budget);
     ::_exit(0);
 }
 

@@ -88,12 +88,11 @@ bool ImageSource::is_excluded(const std::string& path, const image::Inode& inode
 
 Status ImageSource::add_xattrs(const image::Inode& inode, Node& node) {
     if (!image_->xattrs().has_any()) return {};
-    SQUENV_TRY_ASSIGN(const auto names, image_->xattrs().names(inode));
     pack::XattrSet set;
-    for (const std::string& name : names) {
-        SQUENV_TRY_ASSIGN(const auto value, image_->xattrs().value(inode, name));
-        if (value) pack::add_xattr(set, xattrs_, name, std::string(as_text(*value)));
-    }
+    SQUENV_TRY(image_->xattrs().visit(inode, [&](const std::string& name, const ByteVector& value) {
+        pack::add_xattr(set, xattrs_, name, std::string(as_text(value)));
+        return true;
+    }));
     std::sort(set.begin(), set.end());
     if (!set.empty()) node.xattrs = xattrs_.intern(std::move(set));
     return {};

@@ -73,8 +73,8 @@ std::optional<std::size_t> range_at(const std::vector<BlockDigest>& ranges,
 }
 
 /// Says which files the damaged ranges belong to.
-std::vector<Error> name_files(const image::Image& image, const std::vector<BlockDigest>& damaged) {
-    std::vector<Error> errors;
+void name_files(const image::Image& image, const std::vector<BlockDigest>& damaged,
+                ErrorList& errors) {
     std::set<std::size_t> named;
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
@@ -88,31 +88,30 @@ std::vector<Error> name_files(const image::Image& image, const std::vector<Block
             }
         });
         if (is_damaged)
-            errors.push_back(damage(path + ": stored bytes differ from their recorded digest"));
+            errors.add(path, damage("stored bytes differ from their recorded digest"));
         return true;
     };
     visitor.failed = [](const std::string&, const Error&) { return true; };
     image::walk(image, image.root(), visitor);
     for (std::size_t i = 0; i < damaged.size(); ++i)
         if (!named.contains(i))
-            errors.push_back(damage(
-                fmt::format("metadata at {}: {} bytes differ from their recorded digest",
-                            damaged[i].position, damaged[i].size_bytes)));
-    return errors;
+            errors.add(fmt::format("metadata at {}", damaged[i].position),
+                       damage(fmt::format("{} bytes differ from their recorded digest",
+                                          damaged[i].size_bytes)));
 }
 
 }  // namespace
 
-std::vector<Error> check_digests(const image::Image& image, unsigned threads) {
+void check_digests(const image::Image& image, unsigned threads, ErrorList& errors) {
     const auto read = [&image](std::uint64_t position, MutableBytes out) {
         return image.source().read_exact(position, out);
     };
     const auto appendix =
         appendix::load(image.superblock().bytes_used, image.source().size_bytes(), read);
-    if (!appendix) return {appendix.error()};
-    if (!*appendix) return {};
+    if (!appendix) return errors.add(appendix.error());
+    if (!*appendix) return;
     const auto damaged = find_damage(image, (*appendix)->digests, threads);
-    return damaged.empty() ? std::vector<Error>() : name_files(image, damaged);
+    if (!damaged.empty()) name_files(image, damaged, errors);
 }
 
 }  // namespace squenv::verify

@@ -3,14 +3,13 @@
 // that still decodes, which nothing in the format itself can.
 #pragma once
 
-#include <vector>
-
+#include "base/error_list.h"
 #include "image/image.h"
 
 namespace squenv::verify {
 
-/// One error per file with a damaged block, and one per damaged range that belongs to no file. An
-/// image without digests has none. The context begins with the path.
-[[nodiscard]] std::vector<Error> check_digests(const image::Image& image, unsigned threads);
+/// Adds one error per file with a damaged block, and one per damaged range that belongs to no file.
+/// An image without digests has none.
+void check_digests(const image::Image& image, unsigned threads, ErrorList& errors);
 
 }  // namespace squenv::verify

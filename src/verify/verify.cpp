@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 
 #include "base/cpus.h"
+#include "base/error_list.h"
 #include "base/work_queue.h"
 #include "image/walk.h"
 #include "verify/digests.h"
@@ -24,15 +24,15 @@ constexpr std::size_t kMaxWaiting = 256;
 /// Thread-safe where jobs use it.
 class Verifier {
   public:
-    Verifier(const image::Image& image, WorkQueue& queue) : image_(image), queue_(queue) {}
+    Verifier(const image::Image& image, WorkQueue& queue, ErrorList& errors)
+        : image_(image), queue_(queue), errors_(errors) {}
 
     void check(const std::string& path, const image::Inode& inode);
-    void failed(const std::string& path, const Error& error) {
-        std::lock_guard lock(mutex_);
-        errors_.push_back(with_context(error, path.empty() ? "/" : path).value());
-    }
-    /// After the walk and the queue are done.
-    VerifyReport report();
+    void failed(const std::string& path, const Error& error) { errors_.add(path, error); }
+    /// After the walk and the queue are done, and only of a tree that could be walked as a whole.
+    void check_links();
+    [[nodiscard]] std::uint64_t objects() const { return objects_; }
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
   private:
     struct Seen {
@@ -42,16 +42,14 @@ class Verifier {
     };
     void check_content(const std::string& path, const image::Inode& inode);
     void check_xattrs(const std::string& path, const image::Inode& inode);
-    void check_links();
 
     const image::Image& image_;
     WorkQueue& queue_;
+    ErrorList& errors_;
     std::uint64_t objects_ = 0;
     std::uint64_t inodes_ = 0;
     std::atomic<std::uint64_t> bytes_{0};
     std::unordered_map<std::uint64_t, Seen> linked_;
-    std::mutex mutex_;  ///< protects errors_
-    std::vector<Error> errors_;
 };
 
 void Verifier::check(const std::string& path, const image::Inode& inode) {
@@ -93,11 +91,8 @@ void Verifier::check_content(const std::string& path, const image::Inode& inode)
 }
 
 void Verifier::check_xattrs(const std::string& path, const image::Inode& inode) {
-    const auto names = image_.xattrs().names(inode);
-    if (!names) return failed(path, names.error());
-    for (const auto& name : *names)
-        if (const auto value = image_.xattrs().value(inode, name); !value)
-            failed(path, value.error());
+    const auto read = image_.xattrs().visit(inode, [](const auto&, const auto&) { return true; });
+    if (!read) failed(path, read.error());
 }
 
 void Verifier::check_links() {
@@ -115,19 +110,13 @@ void Verifier::check_links() {
                          {}});
 }
 
-VerifyReport Verifier::report() {
-    if (errors_.empty()) check_links();
-    std::sort(errors_.begin(), errors_.end(),
-              [](const Error& a, const Error& b) { return a.context < b.context; });
-    return {objects_, bytes_.load(), std::move(errors_)};
-}
-
 }  // namespace
 
 VerifyReport verify_image(const image::Image& image, const VerifyOptions& options) {
     const unsigned threads = options.threads != 0 ? options.threads : available_cpus();
     WorkQueue queue(threads, kMaxWaiting);
-    Verifier verifier(image, queue);
+    ErrorList errors;
+    Verifier verifier(image, queue, errors);
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
         verifier.check(path, inode);
@@ -139,9 +128,11 @@ VerifyReport verify_image(const image::Image& image, const VerifyOptions& option
     };
     image::walk(image, image.root(), visitor);
     queue.finish();
-    VerifyReport report = verifier.report();
-    const auto damage = check_digests(image, threads);
-    report.errors.insert(report.errors.end(), damage.begin(), damage.end());
+    if (errors.count() == 0) verifier.check_links();
+    check_digests(image, threads, errors);
+    VerifyReport report{verifier.objects(), verifier.bytes(), errors.count(), errors.take()};
+    std::sort(report.errors.begin(), report.errors.end(),
+              [](const Error& a, const Error& b) { return a.context < b.context; });
     return report;
 }
 

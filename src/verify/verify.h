@@ -16,7 +16,8 @@ struct VerifyOptions {
 struct VerifyReport {
     std::uint64_t objects = 0;  ///< names walked
     std::uint64_t bytes = 0;    ///< of file content decoded
-    std::vector<Error> errors{};  ///< the context begins with the path
+    std::uint64_t error_count = 0;
+    std::vector<Error> errors{};  ///< the first ones; the context begins with the path
 };
 
 /// Reads every directory, inode, symlink, xattr and data block once, and checks that link counts

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // No number in an image makes us allocate, wait or recurse: peaks of memory and bounds of time.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
 
 #include "allocation.h"
+#include "base/error_list.h"
 #include "base/little_endian.h"
 #include "extract/extract.h"
 #include "image/walk.h"
@@ -207,6 +210,36 @@ TEST(Bounds, VeryDeepTrees) {
     image::walk(**image, (*image)->root(), visitor);
     EXPECT_EQ(directories, 3001);
     EXPECT_EQ(verify::verify_image(**image, {1}).errors.size(), 0U);
+}
+
+TEST(Bounds, DamageOfManyObjectsWithLongPaths) {
+    ImageBuilder builder;
+    std::string path;
+    for (int depth = 0; depth < 60; ++depth) {
+        path += (depth == 0 ? "" : "/") + std::string(250, 'd');
+        builder.directory(path);
+    }
+    TestNode& directory = builder.at(path);
+    constexpr int kFiles = 12 * 256;
+    for (int i = 0; i < kFiles; ++i) builder.add(directory, fmt::format("{:04}", i), TestNode{});
+    auto built = builder.build();
+    for (int run = 0; built.has(fmt::format("run:{}#{}.inode_block", path, run)); ++run)
+        built.set(fmt::format("run:{}#{}.inode_block", path, run), 3);  // no block begins there
+    std::string base = testing::TempDir() + "squenv-damage-XXXXXX";
+    ASSERT_NE(::mkdtemp(base.data()), nullptr);
+    {
+        const Bounded bounded(24 * kMiB);
+        const auto image = open_image(built);
+        const auto found = verify::verify_image(**image, {2});
+        EXPECT_EQ(found.error_count, kFiles);
+        EXPECT_EQ(found.errors.size(), ErrorList::kMaxKept);
+        const auto written =
+            extract::extract_tree(**image, (*image)->root(), base + "/target", {});
+        ASSERT_TRUE(written);
+        EXPECT_EQ(written->error_count, kFiles);
+        EXPECT_EQ(written->errors.size(), ErrorList::kMaxKept);
+    }
+    std::filesystem::remove_all(base);
 }
 
 TEST(Bounds, ManyXattrsThatAreNotThere) {

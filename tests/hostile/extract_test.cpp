@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "support/memory_source.h"
 #include "support/reading.h"
 
 namespace squenv::test {
@@ -150,14 +152,66 @@ TEST_F(Extract, AHardLinkToASymlinkIsNotFollowed) {
     EXPECT_TRUE(fs::is_symlink(target_ / "b"));
 }
 
-TEST_F(Extract, ATargetThatExistsIsRefused) {
+TEST_F(Extract, AnEmptyDirectoryIsATarget) {
     fs::create_directory(target_);
+    const auto built = sample_tree().build();
+    (void)run(built);
+    EXPECT_EQ(text(target_ / "big"), built.files.at("big"));
+}
+
+TEST_F(Extract, ATargetWithContentIsRefused) {
+    fs::create_directory(target_);
+    std::ofstream(target_ / ".hidden") << "content";
     const auto built = sample_tree().build();
     const auto image = open_image(built);
     const auto report =
         extract::extract_tree(**image, (*image)->root(), target_.string(), {});
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code, Errc::exists);
+    EXPECT_EQ(entries(target_), 1);
+}
+
+/// Sets a flag when it is read from `position` on.
+class WatchedSource final : public image::ByteSource {
+  public:
+    WatchedSource(const BuiltImage& built, std::uint64_t position, std::atomic<bool>& flag)
+        : source_(built.bytes), position_(position), flag_(flag) {}
+    [[nodiscard]] Status read_exact(std::uint64_t position, MutableBytes out) const override {
+        if (position >= position_ && position < position_ + (1 << 20)) flag_ = true;
+        return source_.read_exact(position, out);
+    }
+    [[nodiscard]] std::uint64_t size_bytes() const override { return source_.size_bytes(); }
+    [[nodiscard]] bool has_changed() const override { return false; }
+    [[nodiscard]] image::SourceCounters counters() const override { return source_.counters(); }
+
+  private:
+    MemorySource source_;
+    std::uint64_t position_;
+    std::atomic<bool>& flag_;
+};
+
+TEST_F(Extract, WhatIsNotWholeWhenItIsStoppedIsRemoved) {
+    ImageBuilder builder;
+    builder.file("a", "whole");
+    builder.file("b", pattern(5 << 20, 1));
+    builder.file("c", "not begun");
+    const auto built = builder.build();
+    std::atomic<bool> stop{false};
+    const std::uint64_t middle = built.get("inode:b.start") + (2 << 20);
+    const auto image = image::Image::open(
+        std::unique_ptr<image::ByteSource>(new WatchedSource(built, middle, stop)), {});
+    ASSERT_TRUE(image) << image.error().message();
+    extract::ExtractOptions options;
+    options.threads = 1;
+    options.cancel = &stop;
+    const auto report =
+        extract::extract_tree(**image, (*image)->root(), target_.string(), options);
+    ASSERT_TRUE(report);
+    EXPECT_TRUE(report->is_cancelled);
+    EXPECT_FALSE(report->is_full);
+    EXPECT_TRUE(report->errors.empty());
+    EXPECT_EQ(text(target_ / "a"), "whole");
+    EXPECT_FALSE(fs::exists(target_ / "b"));
 }
 
 TEST_F(Extract, LoopsEnd) {

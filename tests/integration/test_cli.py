@@ -130,6 +130,12 @@ def test_mount_point_not_writable(work, plain_image):
     assert_refused(result, FAILURE, path, "cannot write", "belongs to you")
 
 
+def test_empty_words_are_no_paths(work, plain_image):
+    assert_refused(work.squenv("mount", plain_image, ""), USAGE, "MOUNTPOINT", "empty")
+    assert_refused(work.squenv("info", ""), FAILURE, "''", "No such file")
+    assert_refused(work.squenv("extract", plain_image, ""), FAILURE, "''", "No such file")
+
+
 def test_mount_point_not_named(work, plain_image):
     assert_refused(work.squenv("mount", plain_image), USAGE, plain_image, "MOUNTPOINT")
 
@@ -149,6 +155,17 @@ def test_usage_errors(args, work):
     result = work.squenv(*args)
     assert result.returncode == USAGE
     assert result.stdout == "" and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("args,what", [(["moun", "a"], "unknown command 'moun'"),
+                                       (["--nonsense"], "unknown option '--nonsense'"),
+                                       (["esc\x1b[31m"], "unknown command 'esc\\x1b[31m'")])
+def test_unknown_words_are_named(args, what, work):
+    assert_refused(work.squenv(*args), USAGE, what, "squenv --help")
+
+
+def test_messages_keep_control_characters_from_the_terminal(work, plain_image):
+    assert_refused(work.squenv("cat", plain_image, "a\x1b[31m\nb"), FAILURE, "a\\x1b[31m\\x0ab")
 
 
 def namespaced(work, script, *args, user=True):
@@ -339,6 +356,37 @@ def test_verify_names_the_damaged_file(work, plain_tree):
     assert report["ok"] is False and len(report["errors"]) == 1 and damaged in report["errors"][0]
 
 
+@pytest.fixture
+def broken_image(work):
+    """1,200 files, each in a block of its own, and every block damaged."""
+    tree = work.directory("tree")
+    for index in range(1200):
+        (tree / f"{index:04}\n").write_bytes(trees.compressible(5000, index))
+    image = trees.mksquashfs(tree, work.path / "image", "-comp", "zstd", "-no-fragments")
+    content = bytearray(image.read_bytes())
+    (inodes,) = struct.unpack_from("<Q", content, 64)
+    content[96:inodes] = bytes(inodes - 96)
+    image.write_bytes(content)
+    return image
+
+
+@pytest.mark.parametrize("command", ["verify", "extract"])
+def test_much_damage_is_counted_and_listed_in_part(command, work, broken_image):
+    target = [work.path / "out"] if command == "extract" else []
+    result = work.squenv(command, broken_image, *target)
+    assert result.returncode == CORRUPT
+    *errors, more, last = result.stderr.splitlines()
+    assert len(errors) == 1000 and all("\\x0a: " in line for line in errors)
+    assert more == f"squenv {command}: and 200 more"
+    assert "1200 objects are" in last
+
+
+def test_json_of_much_damage(work, broken_image):
+    report = json.loads(work.squenv("verify", "--json", broken_image).stdout)
+    assert report["error_count"] == 1200 and len(report["errors"]) == 1000
+    assert report["ok"] is False
+
+
 def test_extract_as_user(work, plain_image, plain_tree):
     target = work.path / "out"
     result = work.squenv("extract", plain_image, target)
@@ -361,10 +409,45 @@ def test_extract_refuses_an_existing_directory(work, plain_image):
     target = work.directory("out")
     (target / "large").write_text("mine")
     result = work.squenv("extract", plain_image, target)
-    assert_refused(result, FAILURE, target, "exists", "--force")
+    assert_refused(result, FAILURE, target, "exists", "content", "--force")
     assert (target / "large").read_text() == "mine"
     assert work.squenv("extract", "--force", plain_image, target).returncode == 0
     assert (target / "large").stat().st_size == 700_000
+
+
+def test_extract_into_an_empty_directory(work, plain_image):
+    target = work.directory("out")
+    result = work.squenv("extract", plain_image, target)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (target / "large").stat().st_size == 700_000
+
+
+@pytest.mark.parametrize("name,words", [("file", ["Not a directory", "another directory"]),
+                                        ("none/out", ["No such file", "create"])])
+def test_extract_where_nothing_can_be_made(name, words, work, plain_image):
+    (work.path / "file").touch()
+    result = work.squenv("extract", plain_image, work.path / name)
+    assert_refused(result, FAILURE, work.path / name, *words)
+
+
+def test_extract_to_a_full_disk_ends(work, plain_image, plain_tree):
+    """One cause is said once, and no file is left that looks whole and is not."""
+    disk = work.directory("disk")
+    command = " ".join(work.command("extract", "-j", "1", plain_image, disk / "out"))
+    script = f"""mount -t tmpfs -o size=900k,mode=777 none {disk}
+        {command}
+        echo $?
+        cd {disk}/out && find . -type f -printf '%P %s\\n'"""
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
+    code, *files = result.stdout.splitlines()
+    lines = result.stderr.splitlines()
+    assert int(code) == FAILURE and len(lines) < 10, lines
+    assert "No space left" in lines[0]
+    assert "no room for more" in lines[-1] and "free some space" in lines[-1]
+    assert "large 700000" in files and not [line for line in files if "noise" in line]
+    for line in files:
+        name, size = line.split()
+        assert int(size) == os.stat(os.path.join(plain_tree, name)).st_size, line
 
 
 def test_extract_a_part(work, plain_image):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Small trees with everything in them that a file system can get wrong."""
 
+import io
 import os
 import random
 import socket
 import subprocess
+import tarfile
 
 K = 1024
 SEED = 20240229
@@ -170,8 +172,27 @@ def gensquashfs_list(listing, image, *options):
     return image
 
 
+def write_tar(archive, entries):
+    """`entries`: (TarInfo, content) in the order of the archive; parents first."""
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for entry, content in entries:
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return archive
+
+
+def sqfstar(archive, image, *options):
+    """mksquashfs, which reads an archive under this name."""
+    return _from_stdin(archive, ["sqfstar", "-no-progress", "-quiet", *map(str, options),
+                                 os.fspath(image)], image)
+
+
 def tar2sqfs(archive, image, *options):
     command = ["tar2sqfs", "-q", "-f", *map(str, options), os.fspath(image)]
+    return _from_stdin(archive, command, image)
+
+
+def _from_stdin(archive, command, image):
     with open(archive, "rb") as stream:
         result = subprocess.run(command, stdin=stream, capture_output=True, text=True)
     assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"

@@ -176,6 +176,42 @@ TEST(Image, XattrsInLineAndElsewhere) {
     EXPECT_TRUE((*image)->xattrs().names((*image)->root())->empty());
 }
 
+TEST(Image, XattrsAreVisitedInOnePass) {
+    ImageBuilder builder;
+    auto& file = builder.file("f", "x");
+    // As many as an object can have: with a search for each, this takes many seconds.
+    constexpr int kMany = 10'000;
+    for (int i = 0; i < kMany; ++i)
+        file.xattrs.emplace_back(fmt::format("user.{:05}", i), std::to_string(i));
+    auto& other = builder.file("g", "x");
+    other.xattrs = {{"user.a", "first"}, {"user.b", "between"}, {"user.a", "second"}};
+    other.has_values_elsewhere = true;
+    const auto built = builder.build();
+    const auto image = open_image(built);
+    const auto visited = [&](const char* path) {
+        std::vector<std::pair<std::string, std::string>> found;
+        const auto keep = [&](const std::string& name, const ByteVector& value) {
+            found.emplace_back(name, as_text(value));
+            return true;
+        };
+        EXPECT_TRUE((*image)->xattrs().visit(*(*image)->resolve(path), keep));
+        return found;
+    };
+    EXPECT_EQ(visited("f"), file.xattrs);
+    EXPECT_EQ(visited("g"), (std::vector<std::pair<std::string, std::string>>{
+                                {"user.a", "first"}, {"user.b", "between"}}));
+    EXPECT_TRUE(visited("").empty());
+}
+
+TEST(Image, AVisitOfXattrsCanEndEarly) {
+    const auto built = sample_tree().build();
+    const auto image = open_image(built);
+    int calls = 0;
+    const auto stop = [&](const std::string&, const ByteVector&) { return ++calls, false; };
+    EXPECT_TRUE((*image)->xattrs().visit(*(*image)->resolve("xattrs"), stop));
+    EXPECT_EQ(calls, 1);
+}
+
 TEST(Image, UnknownXattrPrefixesAreSkipped) {
     auto built = sample_tree().build();
     built.set("xattr:xattrs#0.type", 5);

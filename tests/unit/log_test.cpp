@@ -73,5 +73,16 @@ TEST(Log, AnUnwritableDestinationIsAnError) {
     EXPECT_NE(status.error().message().find("--log"), std::string::npos);
 }
 
+TEST(Log, AMissingDirectoryIsNotMade) {
+    const std::string directory = testing::TempDir() + "squenv-no-such-directory";
+    const auto status = log::start(directory + "/below/log", log::Level::info);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, Errc::not_found);
+    for (const char* part : {"/below/log: No such file", "'mkdir -p ", "/below'", "--log"})
+        EXPECT_NE(status.error().message().find(part), std::string::npos)
+            << status.error().message();
+    EXPECT_NE(::access(directory.c_str(), F_OK), 0);
+}
+
 }  // namespace
 }  // namespace squenv

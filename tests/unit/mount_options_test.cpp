@@ -61,7 +61,8 @@ TEST(MountOptions, MistakesNameTheOption) {
              {"offset", "offset"},       {"offset=", "offset"},         {"uid=-1", "uid"},
              {"uid=4294967295", "uid"},  {"gid=x", "gid"},              {"cache_size=1K", "cache_size"},
              {"cache_size=2T", "cache_size"}, {"threads=257", "threads"}, {"timeout=1h", "timeout"},
-             {"allow_other=1", "allow_other"}, {"ro=1", "ro"}, {"subdir", "subdir"}}) {
+             {"allow_other=1", "allow_other"}, {"ro=1", "ro"}, {"subdir", "subdir"},
+             {"subtype=sshfs", "sshfs"}, {"subtype=squenv.x", "squenv.x"}}) {
         mount::MountRequest request;
         const auto status = apply_mount_options(options, request);
         ASSERT_FALSE(status) << options;
@@ -69,6 +70,12 @@ TEST(MountOptions, MistakesNameTheOption) {
         EXPECT_NE(status.error().message().find(word), std::string::npos)
             << status.error().message();
     }
+}
+
+TEST(MountOptions, SquashfuseTakesAnySubtype) {
+    mount::MountRequest request;
+    EXPECT_TRUE(apply_mount_options("subtype=own", request, {.of_subtypes = true}));
+    EXPECT_EQ(request.subtype, "own");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ TEST(MountTable, OneOfOurMounts) {
     EXPECT_EQ(entry->type, "fuse.squenv");
     EXPECT_EQ(entry->source, "/images/a\\b.sqfs");
     EXPECT_EQ(entry->user_id, 1000U);
+    EXPECT_EQ(entry->group_id, 100U);
     EXPECT_EQ(entry->device_minor, 57U);
     EXPECT_TRUE(entry->is_read_only);
     EXPECT_TRUE(entry->is_squenv());

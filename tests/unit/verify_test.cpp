@@ -31,6 +31,7 @@ TEST(Verify, DamageIsReportedWithItsPath) {
     built.set("inode:pipe.number", 0);
     const auto report = check(built);
     ASSERT_EQ(report.errors.size(), 2U);
+    EXPECT_EQ(report.error_count, 2U);
     EXPECT_TRUE(report.errors[0].context.starts_with("dir/c/leaf: "));
     EXPECT_TRUE(report.errors[1].context.starts_with("pipe: "));
 }

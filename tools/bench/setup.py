@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What a run needs: the environment, its image, the recorded lists and the workload program."""
 
+import atexit
 import dataclasses
 import os
 import re
+import signal
+import stat
 import subprocess
+import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -87,6 +91,16 @@ def write_file_list(environment, target):
                     out.write(os.path.relpath(path, environment) + "\n")
 
 
+def let_users_in(device):
+    """Opens `device` to everybody until this process ends, also by SIGTERM."""
+    mode = stat.S_IMODE(os.stat(device).st_mode)
+    if mode & 0o666 == 0o666:
+        return
+    atexit.register(os.chmod, device, mode)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    os.chmod(device, 0o666)
+
+
 def prepare(arguments):
     work = os.path.abspath(arguments.work)
     os.makedirs(work, exist_ok=True)
@@ -119,7 +133,7 @@ def prepare(arguments):
     for directory in (context.mountpoint, context.home):
         os.makedirs(directory, exist_ok=True)
         os.chown(directory, 1000, 1000)
-    os.chmod("/dev/fuse", 0o666)
+    let_users_in("/dev/fuse")
     if not os.path.exists(context.replay_list):
         variables = context.python_environment(context.environment)
         record_replay(context.environment, IMPORT, context.replay_list, variables)

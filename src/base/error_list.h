@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Errors of many objects, in memory that does not grow with the damage of an image.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace squenv {
+
+/// All errors are counted, the first ones kept. Thread-safe.
+class ErrorList {
+  public:
+    /// More than anybody reads.
+    static constexpr std::size_t kMaxKept = 1000;
+    /// Two PATH_MAX: paths of an image can be megabytes long.
+    static constexpr std::size_t kMaxContext = 8 << 10;
+
+    void add(const Error& error);
+    /// Puts "path: " in front; "" is shown as "/".
+    void add(const std::string& path, const Error& error);
+    [[nodiscard]] std::uint64_t count() const;
+    /// What was kept, in the order of adding. The list is empty afterwards but still counts.
+    [[nodiscard]] std::vector<Error> take();
+
+  private:
+    mutable std::mutex mutex_;  ///< protects both
+    std::uint64_t count_ = 0;
+    std::vector<Error> kept_;
+};
+
+}  // namespace squenv
