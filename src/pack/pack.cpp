@@ -260,8 +260,9 @@ Status check(const Options& options) {
     const CompressorId id = compressor_of(options.codec);
     if (!codec::is_available(id))
         return fail(Errc::unsupported,
-                    fmt::format("this build has no {} support", codec_name(options.codec)),
-                    "choose another --codec");
+                    fmt::format("squenv was built without {}", codec_name(options.codec)),
+                    fmt::format("choose another --codec, or build it with -D{}=enabled",
+                                codec_name(options.codec)));
     const auto range = codec::level_range(id);
     const int level = level_of(options);
     if (level < range.lowest || level > range.highest)
