@@ -35,6 +35,25 @@ struct Progress {
     std::uint64_t bytes_written = 0;
 };
 
+struct Report;
+
+/// The passes an image is made in, one after the other.
+enum class Pass {
+    scan,    ///< the source is listed
+    order,   ///< the files get their order
+    store,   ///< contents are read, compared, compressed and written
+    tables,  ///< metadata and appendix are written
+    sync,    ///< everything is on the disk, the superblock last
+    verify,  ///< the image was read back and compared, when that was asked for
+};
+
+/// A pass that is done.
+struct PassDone {
+    Pass pass = Pass::scan;
+    double seconds = 0;    ///< it took, on the clock
+    const Report& report;  ///< what is known until now; valid during the call
+};
+
 struct Options {
     Codec codec = Codec::zstd;
     std::optional<int> level;           ///< the codec's preset when not set (zstd: 3)
@@ -71,6 +90,7 @@ struct Options {
     /// Set from any thread or a signal handler to stop; the temporary file is removed.
     const std::atomic<bool>* cancel = nullptr;
     std::function<void(const Progress&)> progress;
+    std::function<void(const PassDone&)> pass_done;  ///< called by the thread that packs
 };
 
 /// A file that could not be packed, or that was packed with less than it has.
@@ -86,13 +106,19 @@ struct Size {
 };
 
 struct Report {
-    std::uint64_t inodes = 0;
+    std::uint64_t entries = 0;  ///< names found in the source, and its root
+    std::uint64_t inodes = 0;   ///< in the image
     std::uint64_t files = 0;  ///< regular ones, links to the same inode counted once
     std::uint64_t directories = 0;
     std::uint64_t source_bytes = 0;      ///< of regular files
     std::uint64_t image_bytes = 0;       ///< size of the output file
     std::uint64_t duplicate_files = 0;   ///< stored once already
     std::uint64_t duplicate_bytes = 0;
+    std::uint64_t blocks = 0;            ///< stored, of file data
+    std::uint64_t fragment_blocks = 0;   ///< those of them that hold several small files
+    std::uint64_t raw_blocks = 0;        ///< those that compression does not make smaller
+    std::uint64_t block_bytes = 0;       ///< of all of them, as stored
+    std::uint64_t metadata_bytes = 0;    ///< everything else in the image
     std::uint64_t lost_xattrs = 0;       ///< attributes that squashfs cannot hold
     std::string lost_xattr_example;      ///< name of one of them
     std::uint64_t clamped_mtimes = 0;    ///< outside 1970..2106, or newer than newest_mtime

@@ -53,7 +53,8 @@ Errc errc_of(int sys_errno) {
         case ENOMEM:
         case EMFILE:
         case ENFILE:
-        case ENOSPC: return Errc::limit;
+        case ENOSPC:
+        case EDQUOT: return Errc::limit;
         case EINTR:
         case ECANCELED: return Errc::cancelled;
         default: return Errc::io;

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/pack_options.h"
+#include "cli/pass_lines.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
 #include "appendix/appendix.h"
@@ -65,6 +66,9 @@ Json to_json(const std::string& output, const pack::Report& report, const Surrou
               {"directories", report.directories},
               {"duplicate_files", report.duplicate_files},
               {"duplicate_bytes", report.duplicate_bytes},
+              {"blocks", report.blocks},
+              {"fragment_blocks", report.fragment_blocks},
+              {"raw_blocks", report.raw_blocks},
               {"lost_xattrs", report.lost_xattrs},
               {"clamped_mtimes", report.clamped_mtimes}};
     json["left_out"] = Json::array();
@@ -190,6 +194,13 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
     const bool is_terminal = &io.err == &std::cerr && ::isatty(STDERR_FILENO) == 1;
     if (is_terminal && !io.is_quiet)
         watched.progress = [&bar](const pack::Progress& progress) { bar.update(progress); };
+    if (io.is_verbose && !io.is_quiet) {
+        io.err << settings_line(options) << '\n';
+        watched.pass_done = [&bar, &io](const pack::PassDone& done) {
+            bar.clear();
+            io.err << pass_line(done) << '\n';
+        };
+    }
     const StopSignal stop;
     watched.cancel = &StopSignal::flag();
     const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();

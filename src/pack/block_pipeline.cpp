@@ -7,10 +7,9 @@ BlockPipeline::BlockPipeline(const PipelineSettings& settings, ImageWriter& writ
     : settings_(settings),
       writer_(writer),
       written_(std::move(written)),
-      outputs_(settings.blocks_in_flight, settings.block_size) {
+      outputs_(settings.blocks_in_flight, settings.block_size, settings.blocks_in_flight / 4) {
     for (unsigned i = 0; i < settings.threads; ++i)
         threads_.emplace_back([this] { compress_blocks(); });
-    threads_.emplace_back([this] { write_blocks(); });
 }
 
 BlockPipeline::~BlockPipeline() {
@@ -41,7 +40,6 @@ Status BlockPipeline::finish() {
         is_complete_ = true;
     }
     has_work_.notify_all();
-    has_output_.notify_all();
     threads_.clear();
     if (error_) return tl::unexpected(*error_);
     return {};
@@ -57,7 +55,6 @@ void BlockPipeline::give_up(const Error& error) {
     }
     outputs_.close();
     has_work_.notify_all();
-    has_output_.notify_all();
 }
 
 Status BlockPipeline::compress(Job& job) const {
@@ -92,30 +89,32 @@ void BlockPipeline::compress_blocks() {
         if (const auto status = compress(*job); !status) give_up(status.error());
         lock.lock();
         job->is_done = true;
-        if (!to_write_.empty() && to_write_.front() == job) has_output_.notify_one();
+        write_blocks(lock);
     }
 }
 
-void BlockPipeline::write_blocks() {
-    std::unique_lock lock(mutex_);
-    while (true) {
-        has_output_.wait(lock, [this] {
-            return to_write_.empty() ? is_complete_ : to_write_.front()->is_done;
-        });
-        if (to_write_.empty()) return;
+void BlockPipeline::write_blocks(std::unique_lock<std::mutex>& lock) {
+    if (is_writing_) return;
+    is_writing_ = true;
+    while (!to_write_.empty() && to_write_.front()->is_done) {
         const auto job = std::move(to_write_.front());
         to_write_.pop_front();
         lock.unlock();
-        job->block.position = writer_.position();
-        const auto status = writer_.append(stored_bytes(*job));
-        if (status)
-            written_(job->block);
-        else
-            give_up(status.error());
-        job->owner.reset();
-        job->output.reset();
+        write(*job);
         lock.lock();
     }
+    is_writing_ = false;
+}
+
+void BlockPipeline::write(Job& job) {
+    job.block.position = writer_.position();
+    const auto status = writer_.append(stored_bytes(job));
+    if (status)
+        written_(job.block);
+    else
+        give_up(status.error());
+    job.owner.reset();
+    job.output.reset();
 }
 
 }  // namespace squenv::pack

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Blocks in, compressed blocks in the image, in the order they came: some threads compress, one
-// writes. Knows nothing of files.
+// Blocks in, compressed blocks in the image, in the order they came: several threads compress, and
+// whichever of them finds the next block done writes. Knows nothing of files.
 #pragma once
 
 #include <atomic>
@@ -47,8 +47,8 @@ struct PipelineSettings {
     bool has_digests = false;
 };
 
-/// submit() and finish() are called by one thread. `written` runs on the writing thread, block by
-/// block in order, never two at a time.
+/// submit() and finish() are called by one thread. `written` runs on the threads of the pipeline,
+/// block by block in order, never two at a time.
 class BlockPipeline {
   public:
     using Written = std::function<void(const WrittenBlock&)>;
@@ -75,7 +75,9 @@ class BlockPipeline {
     };
 
     void compress_blocks();
-    void write_blocks();
+    /// Writes what can be written, unless another thread does. `lock` holds mutex_.
+    void write_blocks(std::unique_lock<std::mutex>& lock);
+    void write(Job& job);
     [[nodiscard]] Status compress(Job& job) const;
     [[nodiscard]] ByteView stored_bytes(const Job& job) const;
     void give_up(const Error& error);
@@ -87,10 +89,10 @@ class BlockPipeline {
 
     std::mutex mutex_;  ///< protects everything below
     std::condition_variable has_work_;
-    std::condition_variable has_output_;
     std::deque<std::shared_ptr<Job>> to_compress_;
     std::deque<std::shared_ptr<Job>> to_write_;
     bool is_complete_ = false;  ///< nothing more will be submitted
+    bool is_writing_ = false;   ///< one thread is in write_blocks()
     std::optional<Error> error_;
     std::vector<std::jthread> threads_;  ///< last: joined before the rest goes
 };

@@ -2,6 +2,7 @@
 // A fixed number of buffers of one size: the memory bound of the content pass.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <memory>
@@ -13,13 +14,18 @@
 namespace squenv::pack {
 
 /// Thread-safe. Buffers are made when first needed and reused; they may outlive the pool.
+///
+/// A thread that found none waits until `wake_at` are free, so that it is not woken for each one.
+/// More than 1 is for pools from which one thread takes, and where what is taken comes back
+/// without that thread's doing.
 class BufferPool {
   public:
     using Buffer = std::shared_ptr<std::byte[]>;
 
-    BufferPool(std::size_t count, std::size_t size_bytes)
+    BufferPool(std::size_t count, std::size_t size_bytes, std::size_t wake_at = 1)
         : state_(std::make_shared<State>()), size_bytes_(size_bytes) {
         state_->free_count = count;
+        state_->wake_at = std::clamp<std::size_t>(wake_at, 1, count);
     }
 
     /// Waits for a free buffer; null once the pool is closed. The contents are undefined.
@@ -27,8 +33,10 @@ class BufferPool {
         std::unique_ptr<std::byte[]> memory;
         {
             std::unique_lock lock(state_->mutex);
-            state_->changed.wait(lock,
-                                 [this] { return state_->free_count > 0 || state_->is_closed; });
+            if (state_->free_count == 0)
+                state_->changed.wait(lock, [this] {
+                    return state_->free_count >= state_->wake_at || state_->is_closed;
+                });
             if (state_->is_closed) return nullptr;
             --state_->free_count;
             if (!state_->idle.empty()) {
@@ -57,6 +65,7 @@ class BufferPool {
         std::condition_variable changed;
         std::vector<std::unique_ptr<std::byte[]>> idle;
         std::size_t free_count = 0;
+        std::size_t wake_at = 1;
         bool is_closed = false;
     };
 
@@ -64,7 +73,7 @@ class BufferPool {
         {
             std::lock_guard lock(state.mutex);
             state.idle.emplace_back(bytes);
-            ++state.free_count;
+            if (++state.free_count < state.wake_at) return;
         }
         state.changed.notify_one();
     }

@@ -14,6 +14,7 @@
 #include <new>
 
 #include "format/bounds.h"
+#include "pack/write_failure.h"
 
 namespace squenv::pack {
 
@@ -31,7 +32,7 @@ std::string directory_of(const std::string& path) {
 
 Status sync(int fd, const std::string& path) {
     while (::fsync(fd) != 0)
-        if (errno != EINTR) return fail_errno(errno, path);
+        if (errno != EINTR) return write_failure(errno, path);
     return {};
 }
 
@@ -57,7 +58,7 @@ Status ImageWriter::check_output(const std::string& path, bool replaces) {
         return fail(Errc::invalid_argument, path + " is not a regular file");
     const std::string directory = directory_of(path);
     if (::access(directory.c_str(), W_OK | X_OK) != 0)
-        return fail_errno(errno, directory, "choose another place for the image with -o");
+        return write_failure(errno, directory);
     return {};
 }
 
@@ -67,7 +68,9 @@ Result<ImageWriter> ImageWriter::create(const std::string& path, bool replaces) 
     writer.path_ = path;
     writer.replaces_ = replaces;
     const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
-    SQUENV_TRY_ASSIGN(writer.file_, open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0666));
+    auto file = open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0666);
+    if (!file) return write_failure(file.error().sys_errno, temporary);
+    writer.file_ = std::move(*file);
     writer.temporary_path_ = temporary;
     writer.buffer_.reset(static_cast<std::byte*>(
         ::operator new(kBufferSize, std::align_val_t(kBufferAlignment))));
@@ -122,9 +125,7 @@ Status ImageWriter::write_at(ByteView bytes, std::uint64_t position) {
         const ssize_t size = ::pwrite(file_.get(), bytes.data(), bytes.size(),
                                       static_cast<off_t>(position));
         if (size < 0 && errno == EINTR) continue;
-        if (size < 0)
-            return fail_errno(errno, path_,
-                              errno == ENOSPC || errno == EDQUOT ? "free some space" : "");
+        if (size < 0) return write_failure(errno, path_);
         bytes = bytes.subspan(static_cast<std::size_t>(size));
         position += static_cast<std::uint64_t>(size);
     }
@@ -137,25 +138,25 @@ Status ImageWriter::seal(ByteView superblock) {
     SQUENV_TRY(write_at(superblock, 0));
     SQUENV_TRY(sync(file_.get(), path_));
     // Network file systems report a full disk as late as here.
-    if (::close(file_.release()) != 0) return fail_errno(errno, path_);
+    if (::close(file_.release()) != 0) return write_failure(errno, path_);
     return {};
 }
 
 Status ImageWriter::publish() {
     const char* from = temporary_path_.c_str();
     if (replaces_) {
-        if (::rename(from, path_.c_str()) != 0) return fail_errno(errno, path_);
+        if (::rename(from, path_.c_str()) != 0) return write_failure(errno, path_);
     } else if (::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST) return already_there(path_);
         // Not every file system knows the flag; a link refuses to replace, too.
-        if (errno != EINVAL && errno != ENOSYS) return fail_errno(errno, path_);
+        if (errno != EINVAL && errno != ENOSYS) return write_failure(errno, path_);
         if (::link(from, path_.c_str()) == 0) {
             ::unlink(from);
         } else {
             if (errno == EEXIST) return already_there(path_);
             // Nor links: the check from the beginning is all there is.
             if (is_there(path_)) return already_there(path_);
-            if (::rename(from, path_.c_str()) != 0) return fail_errno(errno, path_);
+            if (::rename(from, path_.c_str()) != 0) return write_failure(errno, path_);
         }
     }
     temporary_path_.clear();

@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
-#include <map>
+#include <chrono>
 #include <utility>
 
 #include "appendix/appendix.h"
@@ -19,6 +18,7 @@
 #include "pack/directory_source.h"
 #include "pack/image_writer.h"
 #include "pack/order.h"
+#include "pack/report.h"
 #include "pack/store.h"
 #include "pack/tables.h"
 
@@ -104,114 +104,148 @@ Status write_appendix(const Options& options, std::vector<appendix::BlockDigest>
     return writer.align(format::kPadding);
 }
 
-void count(const Tree& tree, const Contents& contents, Report& report) {
-    report.files = 0;
-    for (const Content& content : contents.files) {
-        if (content.has_failed) continue;
-        ++report.files;
-        report.source_bytes += content.size_bytes;
+/// Tells the caller about each pass and how long it took.
+class PassClock {
+  public:
+    explicit PassClock(const Options& options) : options_(options) {}
+    void done(Pass pass, const Report& report) {
+        const auto now = Clock::now();
+        const std::chrono::duration<double> taken = now - begin_;
+        begin_ = now;
+        if (options_.pass_done) options_.pass_done({pass, taken.count(), report});
     }
-    for_each_directory_children_first(tree, [&](NodeId) { ++report.directories; });
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    const Options& options_;
+    Clock::time_point begin_ = Clock::now();
+};
+
+/// The passes over one source. Each method is one or a few of them, in this order.
+class Run {
+  public:
+    Run(Source& source, const Options& options, const Verify& verify)
+        : source_(source), options_(options), verify_(verify), clock_(options) {}
+
+    Result<Report> run(const std::string& output);
+    /// What could not be packed.
+    [[nodiscard]] std::vector<Finding> take_problems() { return std::move(problems_); }
+    /// True when there is an image, or would be but for the problems.
+    [[nodiscard]] bool may_go_on() const { return problems_.empty() || options_.ignores_unreadable; }
+
+  private:
+    Status scan();
+    Status order();
+    Status store(ImageWriter& writer);
+    Status write_tables(ImageWriter& writer);
+    Status finish(ImageWriter& writer);
+
+    Source& source_;
+    const Options& options_;
+    const Verify& verify_;
+    PassClock clock_;
+    const FileHasher hasher_;
+    std::unique_ptr<codec::Compressor> compressor_;  ///< null stores everything as it is
+    std::vector<Finding> problems_;
+    Report report_;
+    Scanned scanned_;
+    Contents contents_;
+    Stored stored_;
+    ByteVector head_;  ///< superblock and compressor options
+};
+
+Result<Report> Run::run(const std::string& output) {
+    SQUENV_TRY(check(options_));
+    if (options_.codec != Codec::none) {
+        SQUENV_TRY_ASSIGN(compressor_, codec::make_compressor(compressor_of(options_.codec),
+                                                              level_of(options_),
+                                                              options_.block_size));
+    }
+    SQUENV_TRY(ImageWriter::check_output(output, options_.replaces_output));
+    SQUENV_TRY(scan());
+    if (!may_go_on()) return Report{};
+    // Only now: a file made earlier in the tree itself would be found by the scan.
+    SQUENV_TRY_ASSIGN(ImageWriter writer, ImageWriter::create(output, options_.replaces_output));
+    SQUENV_TRY(order());
+    SQUENV_TRY(store(writer));
+    if (!may_go_on()) return Report{};
+    SQUENV_TRY(write_tables(writer));
+    SQUENV_TRY(finish(writer));
+    report_.sizes = sizes_in(scanned_.tree, contents_, options_.measured_directory);
+    return std::move(report_);
 }
 
-NodeId find_directory(const Tree& tree, std::string_view path) {
-    NodeId at = kRootNode;
-    while (!path.empty()) {
-        const std::string_view name = path.substr(0, path.find('/'));
-        path.remove_prefix(std::min(path.size(), name.size() + 1));
-        const Node& directory = tree.at(at);
-        at = kNoNode;
-        for (std::uint32_t i = 0; i < directory.child_count; ++i)
-            if (tree.at(directory.first_child + i).name_view() == name)
-                at = directory.first_child + i;
-        if (at == kNoNode) break;
-    }
-    return at;
-}
-
-/// Bytes of the files in every entry of `directory`, largest first.
-std::vector<Size> sizes_in(const Tree& tree, const Contents& contents, NodeId directory) {
-    std::map<NodeId, std::uint64_t> sizes;
-    for (const Content& content : contents.files) {
-        NodeId entry = content.node;
-        while (entry != kRootNode && tree.at(entry).parent != directory)
-            entry = tree.at(entry).parent;
-        if (entry != kRootNode) sizes[entry] += content.size_bytes;
-    }
-    std::vector<Size> sorted;
-    for (const auto& [entry, bytes] : sizes)
-        sorted.push_back({std::string(tree.at(entry).name_view()), bytes});
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [](const Size& a, const Size& b) { return a.bytes > b.bytes; });
-    return sorted;
-}
-
-Result<Report> run_passes(Source& source, const std::string& output, const Options& options,
-                          const Verify& verify, std::vector<Finding>& problems) {
-    SQUENV_TRY(check(options));
-    std::unique_ptr<codec::Compressor> compressor;
-    if (options.codec != Codec::none) {
-        SQUENV_TRY_ASSIGN(compressor, codec::make_compressor(compressor_of(options.codec),
-                                                             level_of(options),
-                                                             options.block_size));
-    }
-    SQUENV_TRY(ImageWriter::check_output(output, options.replaces_output));
-    SQUENV_TRY_ASSIGN(Scanned scanned, source.scan());
-    problems = std::move(scanned.problems);
-    if (!problems.empty() && !options.ignores_unreadable) return Report{};
-    Tree& tree = scanned.tree;
-    Report report;
-    report.lost_xattrs = scanned.xattrs.lost().count;
-    report.lost_xattr_example = scanned.xattrs.lost().example;
-    if (options.is_strict && report.lost_xattrs > 0)
+Status Run::scan() {
+    SQUENV_TRY_ASSIGN(scanned_, source_.scan());
+    problems_ = std::move(scanned_.problems);
+    report_.entries = scanned_.tree.nodes.size();
+    report_.lost_xattrs = scanned_.xattrs.lost().count;
+    report_.lost_xattr_example = scanned_.xattrs.lost().example;
+    if (options_.is_strict && report_.lost_xattrs > 0)
         return fail(Errc::unsupported,
                     fmt::format("{} extended attributes such as {} do not fit into squashfs",
-                                report.lost_xattrs, report.lost_xattr_example),
+                                report_.lost_xattrs, report_.lost_xattr_example),
                     "pack without --strict to lose them");
+    clock_.done(Pass::scan, report_);
+    return {};
+}
 
-    // Only now: a file made earlier in the tree itself would be found by the scan.
-    SQUENV_TRY_ASSIGN(ImageWriter writer, ImageWriter::create(output, options.replaces_output));
-    const ByteVector option_block = encode_option_block(options);
-    SQUENV_TRY(writer.append(option_block));
-    resolve_hard_links(tree);
-    const std::vector<NodeId> files = order_files(tree);
-    SQUENV_TRY_ASSIGN(Contents contents, make_contents(tree, files, options.block_size));
-    const FileHasher hasher;
-    SQUENV_TRY_ASSIGN(Stored stored,
-                      store_contents(source, tree, contents, options, compressor.get(), hasher,
-                                     static_cast<bool>(verify), writer));
-    problems.insert(problems.end(), stored.problems.begin(), stored.problems.end());
-    if (!problems.empty() && !options.ignores_unreadable) return Report{};
-    leave_out_failed(tree, contents);
+Status Run::order() {
+    resolve_hard_links(scanned_.tree);
+    const std::vector<NodeId> files = order_files(scanned_.tree);
+    SQUENV_TRY_ASSIGN(contents_, make_contents(scanned_.tree, files, options_.block_size));
+    count_files(contents_, report_);
+    clock_.done(Pass::order, report_);
+    return {};
+}
 
-    auto* digests = options.has_appendix ? &stored.digests : nullptr;
-    SQUENV_TRY_ASSIGN(Tables tables, write_tables(tree, scanned.xattrs, contents, options,
-                                                  compressor.get(), writer, digests));
-    tables.superblock.compressor = compressor_of(options.codec);
+Status Run::store(ImageWriter& writer) {
+    SQUENV_TRY(writer.append(encode_option_block(options_)));
+    SQUENV_TRY_ASSIGN(stored_,
+                      store_contents(source_, scanned_.tree, contents_, options_,
+                                     compressor_.get(), hasher_, static_cast<bool>(verify_),
+                                     writer));
+    problems_.insert(problems_.end(), stored_.problems.begin(), stored_.problems.end());
+    leave_out_failed(scanned_.tree, contents_);
+    count_files(contents_, report_);
+    count_blocks(stored_, contents_, report_);
+    clock_.done(Pass::store, report_);
+    return {};
+}
+
+Status Run::write_tables(ImageWriter& writer) {
+    auto* digests = options_.has_appendix ? &stored_.digests : nullptr;
+    SQUENV_TRY_ASSIGN(Tables tables,
+                      pack::write_tables(scanned_.tree, scanned_.xattrs, contents_, options_,
+                                         compressor_.get(), writer, digests));
+    const ByteVector option_block = encode_option_block(options_);
+    tables.superblock.compressor = compressor_of(options_.codec);
     if (!option_block.empty()) tables.superblock.flags |= format::kFlagCompressorOptions;
     SQUENV_TRY(writer.align(format::kPadding));
-    ByteVector head = format::encode_superblock(tables.superblock);
-    append(head, option_block);
-    if (options.has_appendix)
-        SQUENV_TRY(write_appendix(options, std::move(stored.digests), head, writer));
-    if (is_cancelled(options)) return cancelled();
-    SQUENV_TRY(writer.seal(head));
-    if (verify)
-        SQUENV_TRY(verify(writer.temporary_path(),
-                          Expectation{tree, contents, stored.hashes, hasher, options}));
-    SQUENV_TRY(writer.publish());
+    head_ = format::encode_superblock(tables.superblock);
+    append(head_, option_block);
+    if (options_.has_appendix)
+        SQUENV_TRY(write_appendix(options_, std::move(stored_.digests), head_, writer));
+    report_.inodes = tables.superblock.inode_count;
+    report_.image_bytes = writer.position();
+    report_.metadata_bytes = report_.image_bytes - report_.block_bytes;
+    report_.clamped_mtimes = tables.clamped_mtimes;
+    count_directories(scanned_.tree, report_);
+    clock_.done(Pass::tables, report_);
+    return {};
+}
 
-    report.inodes = tables.superblock.inode_count;
-    report.image_bytes = writer.position();
-    report.duplicate_files = stored.duplicate_files;
-    report.duplicate_bytes = stored.duplicate_bytes;
-    report.clamped_mtimes = tables.clamped_mtimes;
-    count(tree, contents, report);
-    const NodeId measured = options.measured_directory.empty()
-                                ? kNoNode
-                                : find_directory(tree, options.measured_directory);
-    if (measured != kNoNode) report.sizes = sizes_in(tree, contents, measured);
-    return report;
+Status Run::finish(ImageWriter& writer) {
+    if (is_cancelled(options_)) return cancelled();
+    SQUENV_TRY(writer.seal(head_));
+    clock_.done(Pass::sync, report_);
+    if (verify_) {
+        SQUENV_TRY(verify_(writer.temporary_path(),
+                           Expectation{scanned_.tree, contents_, stored_.hashes, hasher_,
+                                       options_}));
+        clock_.done(Pass::verify, report_);
+    }
+    return writer.publish();
 }
 
 }  // namespace
@@ -226,8 +260,9 @@ Status check(const Options& options) {
     const CompressorId id = compressor_of(options.codec);
     if (!codec::is_available(id))
         return fail(Errc::unsupported,
-                    fmt::format("this build has no {} support", codec_name(options.codec)),
-                    "choose another --codec");
+                    fmt::format("squenv was built without {}", codec_name(options.codec)),
+                    fmt::format("choose another --codec, or build it with -D{}=enabled",
+                                codec_name(options.codec)));
     const auto range = codec::level_range(id);
     const int level = level_of(options);
     if (level < range.lowest || level > range.highest)
@@ -257,11 +292,11 @@ int level_of(const Options& options) {
 
 tl::expected<Report, PackFailure> pack(Source& source, const std::string& output,
                                        const Options& options, const Verify& verify) {
-    std::vector<Finding> problems;
-    auto report = run_passes(source, output, options, verify, problems);
-    if (!report) return failed(report.error(), std::move(problems));
-    if (!problems.empty() && !options.ignores_unreadable) return unreadable(std::move(problems));
-    report->left_out = std::move(problems);
+    Run run(source, options, verify);
+    auto report = run.run(output);
+    if (!report) return failed(report.error(), run.take_problems());
+    if (!run.may_go_on()) return unreadable(run.take_problems());
+    report->left_out = run.take_problems();
     return std::move(*report);
 }
 

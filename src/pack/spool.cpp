@@ -7,9 +7,16 @@
 
 #include <cerrno>
 
+#include "pack/write_failure.h"
+
 namespace squenv::pack {
 
 namespace {
+
+tl::unexpected<Error> spool_failure(const std::string& directory) {
+    const int sys_errno = errno;
+    return write_failure(sys_errno, directory + ": the files of the archive, kept here meanwhile");
+}
 
 class SpoolReader final : public FileReader {
   public:
@@ -50,7 +57,7 @@ Result<Spool> Spool::open(const std::string& directory) {
     // Some network file systems cannot make files without a name.
     std::string name = directory + "/squenv-spool-XXXXXX";
     spool.file_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!spool.file_) return fail_errno(errno, directory);
+    if (!spool.file_) return spool_failure(directory);
     ::unlink(name.c_str());
     return spool;
 }
@@ -60,7 +67,7 @@ Status Spool::write(std::uint64_t position, ByteView bytes) {
         const ssize_t size =
             ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(position));
         if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(errno, directory_);
+        if (size < 0) return spool_failure(directory_);
         bytes = bytes.subspan(static_cast<std::size_t>(size));
         position += static_cast<std::uint64_t>(size);
     }
@@ -69,7 +76,7 @@ Status Spool::write(std::uint64_t position, ByteView bytes) {
 
 Status Spool::end(std::uint64_t position) {
     if (::ftruncate(file_.get(), static_cast<off_t>(position)) != 0)
-        return fail_errno(errno, directory_);
+        return spool_failure(directory_);
     end_ = position;
     return {};
 }

@@ -70,7 +70,7 @@ class Store {
     std::optional<ContentHash> hash_;  ///< of the file under way
     std::uint32_t hashed_content_ = kNoContent;
     DuplicateIndex duplicates_;
-    Stored stored_;  ///< digests: only the writing thread of the pipeline until it is finished
+    Stored stored_;  ///< digests, blocks: only the thread that writes, until it is finished
     Progress progress_;
 
     BufferPool fragment_buffers_;
@@ -185,6 +185,9 @@ void Store::note(const WrittenBlock& block) {
         if (content.start == 0) content.start = block.position;
         contents_.words[block.target.word] = format::encode_block_word(block.stored);
     }
+    ++stored_.blocks;
+    if (!block.stored.is_compressed) ++stored_.raw_blocks;
+    stored_.block_bytes += block.stored.size_bytes;
     if (options_.has_appendix)
         stored_.digests.push_back({block.position, block.stored.size_bytes, block.digest});
     bytes_written_.store(block.position + block.stored.size_bytes, std::memory_order_relaxed);

@@ -21,10 +21,14 @@ struct Stored {
     std::vector<Hash128> hashes;  ///< ContentHash of every content that has a place of its own
     std::uint64_t duplicate_files = 0;
     std::uint64_t duplicate_bytes = 0;
+    std::uint64_t blocks = 0;
+    std::uint64_t raw_blocks = 0;   ///< not smaller when compressed
+    std::uint64_t block_bytes = 0;  ///< as stored
 };
 
-/// `has_hashes` asks for Stored::hashes. `compressor` may be null (blocks are stored as they are). Files that could not be read are
-/// marked in `contents`; unless Options::ignores_unreadable is set, the image is then useless.
+/// `has_hashes` asks for Stored::hashes. `compressor` may be null (blocks are stored as they are).
+/// Files that could not be read are marked in `contents`; unless Options::ignores_unreadable is
+/// set, the image is then useless.
 /// Errors: cancelled, limit (disk full), io.
 [[nodiscard]] Result<Stored> store_contents(const Source& source, const Tree& tree,
                                             Contents& contents, const Options& options,

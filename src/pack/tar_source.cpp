@@ -3,16 +3,15 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "format/bounds.h"
 #include "pack/exclude.h"
 #include "pack/spool.h"
+#include "pack/tar_stream.h"
 #include "pack/tree_builder.h"
 
 namespace squenv::pack {
@@ -26,17 +25,17 @@ struct FreeArchive {
 };
 using Archive = std::unique_ptr<struct archive, FreeArchive>;
 
-constexpr std::size_t kReadSize = 1U << 20;
-
 class TarSource final : public Source {
   public:
-    TarSource(std::string name, Archive archive, Spool spool, const Options& options)
-        : name_(std::move(name)),
-          archive_(std::move(archive)),
+    TarSource(TarStream stream, Spool spool, const Options& options)
+        : stream_(std::move(stream)),
+          name_(stream_.name()),
           spool_(std::move(spool)),
           options_(options),
           exclude_(options.exclude) {}
 
+    /// To be called once, before scan(). Errors: limit (memory), corrupt.
+    Status open();
     Result<Scanned> scan() override;
     std::unique_ptr<FileReader> open_reader(const Tree& tree) const override {
         return spool_.open_reader(tree);
@@ -49,9 +48,12 @@ class TarSource final : public Source {
     Status store_data(const std::string& path, Node& node, std::uint64_t size_bytes);
     [[nodiscard]] bool is_excluded(const std::string& path, bool is_directory) const;
     [[nodiscard]] tl::unexpected<Error> damaged() const;
+    static la_ssize_t read(struct archive* archive, void* source, const void** bytes);
 
+    TarStream stream_;
+    std::optional<Error> failure_;  ///< of stream_
     const std::string name_;
-    Archive archive_;
+    Archive archive_;  ///< reads from stream_
     Spool spool_;
     const Options& options_;
     const ExcludeList exclude_;
@@ -69,6 +71,7 @@ std::string plain_path(const char* text) {
 }
 
 tl::unexpected<Error> TarSource::damaged() const {
+    if (failure_) return tl::unexpected(*failure_);
     const char* reason = ::archive_error_string(archive_.get());
     return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
 }
@@ -172,6 +175,29 @@ Status TarSource::add(struct archive_entry* entry) {
     return {};
 }
 
+la_ssize_t TarSource::read(struct archive* archive, void* source, const void** bytes) {
+    auto* self = static_cast<TarSource*>(source);
+    const auto next = self->stream_.next();
+    if (!next) {
+        // What libarchive makes of it says less.
+        self->failure_ = next.error();
+        ::archive_set_error(archive, EIO, "%s", next.error().context.c_str());
+        return -1;
+    }
+    *bytes = next->data();
+    return static_cast<la_ssize_t>(next->size());
+}
+
+Status TarSource::open() {
+    archive_.reset(::archive_read_new());
+    if (!archive_) return fail(Errc::limit, "no memory to read an archive");
+    ::archive_read_support_format_tar(archive_.get());
+    ::archive_read_support_format_gnutar(archive_.get());
+    if (::archive_read_open(archive_.get(), this, nullptr, &TarSource::read, nullptr) != ARCHIVE_OK)
+        return damaged();
+    return {};
+}
+
 Result<Scanned> TarSource::scan() {
     struct archive_entry* entry = nullptr;
     while (true) {
@@ -182,7 +208,9 @@ Result<Scanned> TarSource::scan() {
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return damaged();
         SQUENV_TRY(add(entry));
     }
-    // A producer at the other end of a pipe that failed looks like this.
+    SQUENV_TRY(stream_.check_end(
+        static_cast<std::uint64_t>(::archive_read_header_position(archive_.get())),
+        static_cast<std::uint64_t>(::archive_filter_bytes(archive_.get(), 0))));
     if (::archive_file_count(archive_.get()) == 0)
         return fail(Errc::corrupt, name_ + ": no files in this archive");
     Scanned scanned;
@@ -196,21 +224,11 @@ Result<Scanned> TarSource::scan() {
 Result<std::unique_ptr<Source>> open_tar_source(const std::string& path,
                                                 const std::string& spool_directory,
                                                 const Options& options) {
-    Archive archive(::archive_read_new());
-    if (!archive) return fail(Errc::limit, "no memory to read an archive");
-    ::archive_read_support_filter_all(archive.get());
-    ::archive_read_support_format_tar(archive.get());
-    ::archive_read_support_format_gnutar(archive.get());
-    const char* file = path == "-" ? nullptr : path.c_str();
-    if (::archive_read_open_filename(archive.get(), file, kReadSize) != ARCHIVE_OK) {
-        const int error = ::archive_errno(archive.get());
-        if (error > 0 && error < 200) return fail_errno(error, path);
-        return fail(Errc::corrupt,
-                    fmt::format("{}: {}", path, ::archive_error_string(archive.get())));
-    }
+    SQUENV_TRY_ASSIGN(TarStream stream, TarStream::open(path));
     SQUENV_TRY_ASSIGN(Spool spool, Spool::open(spool_directory));
-    return std::make_unique<TarSource>(path == "-" ? "standard input" : path, std::move(archive),
-                                       std::move(spool), options);
+    auto source = std::make_unique<TarSource>(std::move(stream), std::move(spool), options);
+    SQUENV_TRY(source->open());
+    return source;
 }
 
 }  // namespace squenv::pack

@@ -49,9 +49,14 @@ Result<int> run(const std::vector<std::string>& command) {
     for (const std::string& argument : command)
         arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
+    // What it says is no result of ours, and our standard output may be a JSON object.
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    int error = ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     pid_t child = 0;
-    const int error =
-        ::posix_spawn(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
+    if (error == 0)
+        error = ::posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
     if (error != 0) return fail_errno(error, command[0]);
     int status = 0;
     while (::waitpid(child, &status, 0) < 0)
@@ -103,7 +108,8 @@ Result<bool> compile(const Environment& environment) {
     if (::access(python.c_str(), X_OK) != 0)
         return fail_errno(errno, python, "compile the modules yourself, or pack without --compile");
     SQUENV_TRY_ASSIGN(const int status,
-                      run({python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
+                      // -f: it would keep forms that are valid now, by the time of their source.
+                      run({python, "-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode",
                            "unchecked-hash", join(environment.root, environment.library)}));
     return status == 0;
 }

@@ -30,6 +30,16 @@ def pack(tree, image, *options, check=True, **kwargs):
     return run(PACK, "-q", tree, "-o", image, "-f", *options, check=check, **kwargs)
 
 
+def codecs():
+    """Those the packer was built with."""
+    known = ["zstd", "gzip", "xz", "lz4", "lzo", "none"]
+    if not os.path.exists(PACK):
+        return known
+    return [codec for codec in known
+            if b"built without" not in run(PACK, "/", "-o", "/", "--codec", codec,
+                                           check=False).stderr]
+
+
 def names_in(image):
     """Paths below the root, as unsquashfs lists them."""
     lines = run("unsquashfs", "-l", image).stdout.decode(errors="replace").splitlines()

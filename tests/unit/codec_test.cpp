@@ -79,6 +79,19 @@ TEST_P(Codec, TheSameInputGivesTheSameBytes) {
     EXPECT_EQ(pack(text(50000)), pack(text(50000)));
 }
 
+TEST_P(Codec, WhatWasCompressedBeforeDoesNotMatter) {
+    const auto compressor =
+        make_compressor(GetParam(), level_range(GetParam()).preset, kBlock).value();
+    for (const std::size_t size :
+         {8192U, 16384U, 16385U, 100000U, 131072U, 5000U, 131071U, 16384U}) {
+        const ByteVector plain = text(size);
+        ByteVector packed(plain.size() * 2);
+        packed.resize(compressor->compress(plain, packed).value());
+        EXPECT_EQ(packed, pack(plain)) << size;
+        EXPECT_EQ(unpack(packed, size).value(), plain) << size;
+    }
+}
+
 TEST_P(Codec, SaysWhenTheResultDoesNotFit) {
     const auto compressor = make_compressor(GetParam(), level_range(GetParam()).preset, kBlock);
     const ByteVector plain = noise(8192);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "base/little_endian.h"
 #include "pack/block_pipeline.h"
@@ -187,6 +188,23 @@ TEST(ImageWriter, DoesNotReplaceWhatAppearedMeanwhile) {
     }
     EXPECT_EQ(contents(path), "precious");
     EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(BufferPool, WakesAThreadForSeveralBuffersAtOnce) {
+    BufferPool pool(4, 16, 2);
+    std::vector<BufferPool::Buffer> taken;
+    for (int i = 0; i < 4; ++i) taken.push_back(pool.acquire());
+    std::vector<BufferPool::Buffer> later;
+    {
+        const std::jthread waiting([&] {
+            for (int i = 0; i < 2; ++i) later.push_back(pool.acquire());
+        });
+        taken.pop_back();
+        taken.pop_back();
+    }
+    EXPECT_EQ(later.size(), 2U);
+    const std::jthread closing([&] { pool.close(); });
+    EXPECT_EQ(pool.acquire(), nullptr);
 }
 
 TEST(BlockPipeline, WritesInTheOrderOfSubmission) {

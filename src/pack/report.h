@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Filling in the report, pass by pass.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pack/content.h"
+#include "pack/store.h"
+#include "pack/tree.h"
+#include "squenv/pack.h"
+
+namespace squenv::pack {
+
+/// Files and their bytes, without those that failed.
+void count_files(const Contents& contents, Report& report);
+/// Directories that are packed, and the root.
+void count_directories(const Tree& tree, Report& report);
+/// What the content pass stored.
+void count_blocks(const Stored& stored, const Contents& contents, Report& report);
+
+/// Bytes of the files in every entry of the directory at `path`, largest first; nothing when there
+/// is none, or `path` is empty.
+[[nodiscard]] std::vector<Size> sizes_in(const Tree& tree, const Contents& contents,
+                                         const std::string& path);
+
+}  // namespace squenv::pack

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "pack/tar_stream.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "pack/content_hash.h"
+
+namespace squenv::pack {
+
+namespace {
+
+constexpr std::size_t kReadSize = 1U << 20;
+
+/// Whether a block is the header of a file: its checksum is right. The sum counts its own eight
+/// bytes as blanks.
+bool is_header(ByteView block) {
+    constexpr std::size_t kSumAt = 148;
+    constexpr std::size_t kSumSize = 8;
+    if (is_all_zero(block)) return false;
+    std::uint32_t sum = 0;
+    for (std::size_t i = 0; i < kTarBlock; ++i)
+        sum += i >= kSumAt && i < kSumAt + kSumSize ? ' ' : std::to_integer<std::uint32_t>(block[i]);
+    std::uint32_t written = 0;
+    std::size_t at = kSumAt;
+    while (at < kSumAt + kSumSize && block[at] == std::byte{' '}) ++at;
+    for (; at < kSumAt + kSumSize; ++at) {
+        const auto digit = std::to_integer<std::uint32_t>(block[at]) - '0';
+        if (digit > 7) break;
+        written = written * 8 + digit;
+    }
+    return written == sum;
+}
+
+/// Looks for headers of files in what follows the end of an archive.
+class RestWatch {
+  public:
+    void add(ByteView bytes) {
+        while (!bytes.empty() && !has_file_) {
+            const ByteView piece = bytes.first(std::min(bytes.size(), kTarBlock - filled_));
+            std::memcpy(block_.data() + filled_, piece.data(), piece.size());
+            filled_ = (filled_ + piece.size()) % kTarBlock;
+            bytes = bytes.subspan(piece.size());
+            if (filled_ == 0) has_file_ = is_header(block_);
+        }
+    }
+    [[nodiscard]] bool has_file() const { return has_file_; }
+
+  private:
+    std::array<std::byte, kTarBlock> block_{};
+    std::size_t filled_ = 0;
+    bool has_file_ = false;
+};
+
+}  // namespace
+
+void TarStream::Free::operator()(struct archive* archive) const {
+    ::archive_read_free(archive);
+}
+
+TarStream::TarStream(const std::string& path) : name_(path == "-" ? "standard input" : path) {}
+
+tl::unexpected<Error> TarStream::damaged() const {
+    const char* reason = ::archive_error_string(archive_.get());
+    return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
+}
+
+Result<TarStream> TarStream::open(const std::string& path) {
+    TarStream stream(path);
+    stream.archive_.reset(::archive_read_new());
+    struct archive* archive = stream.archive_.get();
+    if (archive == nullptr) return fail(Errc::limit, "no memory to read an archive");
+    ::archive_read_support_filter_all(archive);
+    // One "file" without a name: what the filters make of the stream.
+    ::archive_read_support_format_raw(archive);
+    ::archive_read_support_format_empty(archive);
+    const char* file = path == "-" ? nullptr : path.c_str();
+    if (::archive_read_open_filename(archive, file, kReadSize) != ARCHIVE_OK) {
+        // Numbers above those of the system are libarchive's own.
+        const int error = ::archive_errno(archive);
+        if (error > 0 && error < 200) return fail_errno(error, stream.name_);
+        return stream.damaged();
+    }
+    SQUENV_TRY(stream.begin());
+    return stream;
+}
+
+Status TarStream::begin() {
+    struct archive_entry* entry = nullptr;
+    int code = ARCHIVE_RETRY;
+    while (code == ARCHIVE_RETRY) code = ::archive_read_next_header(archive_.get(), &entry);
+    // A producer at the other end of a pipe that failed looks like this.
+    if (code == ARCHIVE_EOF) return fail(Errc::corrupt, name_ + ": nothing is in it");
+    if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return damaged();
+    return {};
+}
+
+Result<ByteView> TarStream::next() {
+    const std::size_t kept = std::min(current_.size(), before_.size());
+    std::move(before_.begin() + static_cast<std::ptrdiff_t>(kept), before_.end(), before_.begin());
+    if (kept > 0)
+        std::memcpy(before_.data() + before_.size() - kept,
+                    current_.data() + current_.size() - kept, kept);
+    current_ = {};
+    while (true) {
+        const void* data = nullptr;
+        std::size_t size = 0;
+        la_int64_t offset = 0;
+        const int code = ::archive_read_data_block(archive_.get(), &data, &size, &offset);
+        if (code == ARCHIVE_EOF) break;
+        if (code == ARCHIVE_RETRY || (code == ARCHIVE_OK && size == 0)) continue;
+        if (code != ARCHIVE_OK) return damaged();
+        current_ = {static_cast<const std::byte*>(data), size};
+        position_ += size;
+        break;
+    }
+    return current_;
+}
+
+Status TarStream::check_end(std::uint64_t header, std::uint64_t position) {
+    ByteVector recent(before_.begin(), before_.end());
+    append(recent, current_);
+    const auto from_end = [&](std::uint64_t at) {
+        return static_cast<std::size_t>(std::min<std::uint64_t>(position_ - at, recent.size()));
+    };
+    const bool is_marked =
+        header + kTarBlock <= position && position <= position_ &&
+        position_ - header <= recent.size() &&
+        is_all_zero(ByteView(recent).last(from_end(header)).first(kTarBlock));
+    if (!is_marked)
+        return fail(Errc::corrupt,
+                    name_ + ": the archive stops between two files, without the mark of its end",
+                    "it was cut off, get it again; if it is known to be complete, append 1024 "
+                    "bytes of zeros");
+    RestWatch rest;
+    rest.add(ByteView(recent).last(from_end(position)));
+    while (true) {
+        SQUENV_TRY_ASSIGN(const ByteView bytes, next());
+        if (bytes.empty()) break;
+        rest.add(bytes);
+    }
+    if (rest.has_file())
+        return fail(Errc::unsupported, name_ + ": more files follow behind the end of the archive",
+                    "join archives with tar --concatenate, or pack them one by one");
+    return {};
+}
+
+}  // namespace squenv::pack
