@@ -188,3 +188,20 @@ def image_digest(programs):
         return digests.digest(programs / "image_digest", path, *args)
 
     return digest
+
+
+@pytest.fixture
+def cache(work, monkeypatch):
+    """The cache of unpacked trees, in the test's own directory, which it must leave empty."""
+    path = work.directory("cache")
+    monkeypatch.setenv("SQUENV_CACHE", str(path / "trees"))
+    yield path / "trees"
+    work.squenv("cache", "clean")
+    assert not (path / "trees").exists()
+
+
+@pytest.fixture
+def settled(work):
+    """What a command had mounted goes right behind it."""
+    yield
+    processes.wait_for(lambda: not processes.mounts_below(work.path), "the end of all mounts")

@@ -3,8 +3,9 @@
 
 import os
 import signal
+import subprocess
 
-from support.processes import mounts_below, processes_of, wait_for
+from support.processes import AS_USER, mounts_below, processes_of, run, wait_for
 
 IMPORT = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
 
@@ -15,11 +16,9 @@ def expect_import(result, path):
 
 
 def wait_until_nothing_is_left(work, path):
-    """No mount at `path`, no process of the program, no meeting point."""
+    """No mount at `path`, and no process of the program: with it goes its meeting point."""
     wait_for(lambda: not mounts_below(path), f"the end of the mount at {path}")
     wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of all processes")
-    with open("/proc/net/unix", encoding="ascii") as file:
-        assert "@squenv/1000/" not in file.read()
 
 
 def kill_all(pids):
@@ -28,3 +27,58 @@ def kill_all(pids):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+OWN_FAILURE = 125
+
+
+def squenv_run(work, image, command, *options, user=True, **more):
+    return work.squenv("run", *options, image, "--", *command, user=user, **more)
+
+
+def background(work):
+    return processes_of(work.programs / "squenv")
+
+
+def daemon_name(pid):
+    with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def quoted(words):
+    return " ".join(f"'{os.fspath(word)}'" for word in words)
+
+
+def without_namespaces(script):
+    """Runs a shell script in a user namespace of the test's own, with all ids, that allows no
+    further ones: the switch of the machine itself may be out of the test's reach."""
+    # The shell began without an id, and so without capabilities; another one gets them.
+    words = ["unshare", "-U", "-m", "--propagation", "private", "sh", "-c",
+             'read go; exec sh -c "$0"',
+             f"echo 0 > /proc/sys/user/max_user_namespaces || exit 99\n{script}"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as process:
+        own = os.readlink("/proc/self/ns/user")
+        wait_for(lambda: os.readlink(f"/proc/{process.pid}/ns/user") != own, "the namespace")
+        for name in ["uid_map", "gid_map"]:
+            with open(f"/proc/{process.pid}/{name}", "w", encoding="ascii") as file:
+                file.write("0 0 65536")
+        output, errors = process.communicate("go\n", timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+
+# Machines on which something is missing: what a shell does before, in a mount namespace.
+NO_DEVICE = "mount -t tmpfs -o mode=755 none /dev && mknod -m 666 /dev/null c 1 3"
+NO_FUSE = "mount -t tmpfs -o mode=755 none /dev && touch /dev/null && chmod 666 /dev/null"
+CLOSED_DEVICE = NO_DEVICE + " && mknod -m 600 /dev/fuse c 10 229"
+NO_SETUID = ("helper=$(readlink -f $(command -v fusermount3)); cp $helper {work}/fusermount3; "
+             "chmod 755 {work}/fusermount3; mount --bind {work}/fusermount3 $helper")
+NO_HELPER = "mount --bind /dev/null $(readlink -f $(command -v fusermount3))"
+
+
+def machine(work, script, image, path, *options):
+    """Runs the import on a machine that `script` takes something from, in a mount namespace."""
+    words = [os.fspath(word) for word in
+             [*AS_USER, work.programs / "squenv", "run", *options, image, "--", *IMPORT]]
+    command = " ".join(f"'{word}'" for word in words)
+    return run(["unshare", "-m", "--propagation", "private", "sh", "-c", f"{script}\n{command}"])

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""`squenv run` and `doctor` on machines on which something is missing."""
+
+import json
+import os
+
+import pytest
+
+from run_support import (
+    IMPORT,
+    OWN_FAILURE,
+    CLOSED_DEVICE,
+    NO_DEVICE,
+    NO_FUSE,
+    NO_HELPER,
+    NO_SETUID,
+    expect_import,
+    machine,
+    quoted,
+    wait_until_nothing_is_left,
+    without_namespaces,
+)
+from support.processes import AS_USER, check, mounts_below, run, wait_for
+
+pytestmark = pytest.mark.usefixtures("settled")
+
+
+@pytest.mark.parametrize("script, method", [
+    (NO_DEVICE, "extract"), (CLOSED_DEVICE, "extract"), (NO_SETUID, "userns"),
+    (NO_HELPER, "userns")], ids=["no device", "device closed", "no setuid bit", "no helper"])
+def test_machine_without(script, method, work, cache, venv_image, venv_source):
+    script = script.format(work=work.path)
+    result = machine(work, script, venv_image, venv_source, "-v")
+    expect_import(result, venv_source)
+    assert f"({method})" in result.stderr, result.stderr
+
+
+def test_machine_without_namespaces(work, cache, venv_image, venv_source):
+    expect_import(without_namespaces(quoted(work.command("run", venv_image, "--", *IMPORT))),
+                  venv_source)
+    result = without_namespaces(
+        quoted(work.command("run", "--via", "userns", venv_image, "--", *IMPORT)))
+    assert result.returncode == OWN_FAILURE and "max_user_namespaces" in result.stderr
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_machine_with_nothing_but_a_free_path(work, cache, plain_image):
+    """A symlink to the unpacked tree, shared, and gone with its last user."""
+    path = work.directory("free") / "venv"
+    command = quoted(work.command("run", "-v", f"{plain_image}:{path}", "--", "sh", "-c",
+                                  f"test -L {path} && ls {path} | wc -l"))
+    result = without_namespaces(f"{NO_FUSE}\n{command} & {command}; wait")
+    counts = result.stdout.split()
+    assert len(counts) == 2 and counts[0] == counts[1] != "0", result
+    assert "(extract" in result.stderr
+    wait_for(lambda: not os.path.lexists(path), "the removal of the link")
+    wait_until_nothing_is_left(work, path)
+
+
+def test_machine_with_nothing(work, cache, venv_image, venv_source):
+    """Something is at the path, and nothing can be put over it: every reason is named."""
+    result = without_namespaces(
+        NO_FUSE + "\n" + quoted(work.command("run", venv_image, "--", *IMPORT)))
+    assert result.returncode == OWN_FAILURE
+    for word in ["fusermount", "/dev/fuse", "userns", "max_user_namespaces", "extract",
+                 str(venv_source), "squenv doctor"]:
+        assert word in result.stderr, result.stderr
+
+
+def test_machine_with_seccomp_filter(work, cache, venv_image, venv_source):
+    """As a container engine's default: unshare, mount and setns are refused."""
+    filter_program = build_filter(work)
+    result = run([*AS_USER, filter_program, work.programs / "squenv", "run", "-v", "--via",
+                  "userns", venv_image, "--", *IMPORT])
+    assert result.returncode == OWN_FAILURE and "seccomp" in result.stderr
+    path = work.directory("free") / "venv"
+    image_at = f"{venv_image}:{path}"
+    result = run([*AS_USER, filter_program, work.programs / "squenv", "run", "-v", "--force",
+                  "--via", "extract", image_at, "--", "ls", path])
+    assert result.returncode == 0 and "pyvenv.cfg" in result.stdout, result.stderr
+    wait_for(lambda: not os.path.lexists(path), "the removal of the link")
+
+
+FILTER = r"""
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    (void)argc;
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mount, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setns, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 99;
+    execv(argv[1], argv + 1);
+    return 98;
+}
+"""
+
+
+def build_filter(work):
+    source = work.path / "filter.c"
+    source.write_text(FILTER, encoding="ascii")
+    check(["cc", "-o", work.path / "filter", source])
+    return work.path / "filter"
+
+
+def test_inside_bubblewrap(work, cache, venv_image, venv_source):
+    """A container without /dev/fuse, in which only the namespace of the engine is left."""
+    result = run([*AS_USER, "bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
+                  "--bind", "/tmp", "/tmp", "--unshare-pid", "--die-with-parent",
+                  work.programs / "squenv", "run", "-v", venv_image, "--", *IMPORT])
+    expect_import(result, venv_source)
+    with_device = run([*AS_USER, "bwrap", "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev",
+                       "--proc", "/proc", "--bind", "/tmp", "/tmp", "--die-with-parent",
+                       work.programs / "squenv", "run", "-v", venv_image, "--", *IMPORT])
+    expect_import(with_device, venv_source)
+    assert "(userns)" in with_device.stderr, with_device.stderr
+
+
+
+def test_doctor(work, venv_image, venv_source):
+    result = work.squenv("doctor", venv_image)
+    assert result.returncode == 0, result.stderr
+    for word in ["/dev/fuse", "fusermount3", "user namespace", "unpacking", str(venv_source)]:
+        assert word in result.stdout
+    report = json.loads(work.squenv("doctor", "--json").stdout)
+    works = {line["method"]: line["works"] for line in report["methods"]}
+    assert works == {"direct": False, "fusermount": True, "userns": True, "extract": True}
+    assert not mounts_below("/tmp/squenv-doctor")
+
+
+@pytest.mark.parametrize("script, word, left", [
+    (NO_DEVICE, "modprobe fuse", ["extract"]),
+    (CLOSED_DEVICE, "chmod 0666 /dev/fuse", ["extract"]),
+    (NO_SETUID, "chmod u+s", ["userns", "extract"])],
+    ids=["no device", "device closed", "no setuid bit"])
+def test_doctor_names_cause_and_cure(script, word, left, work):
+    command = " ".join(f"'{word}'" for word in work.command("doctor", "--json"))
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c",
+                  f"{script.format(work=work.path)}\n{command}"])
+    report = json.loads(result.stdout)
+    assert any(word in probe["remedy"] for probe in report["probes"])
+    assert [line["method"] for line in report["methods"] if line["works"]] == left
+
+
+def test_doctor_when_nothing_works(work, venv_image, venv_source):
+    result = without_namespaces(NO_FUSE + "\n" + quoted(work.command("doctor", venv_image)))
+    assert result.returncode == 4
+    assert "max_user_namespaces" in result.stdout and "nothing works" in result.stderr

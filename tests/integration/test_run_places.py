@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""Where `squenv run` puts images, and what else may be there."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from run_support import (
+    IMPORT,
+    OWN_FAILURE,
+    expect_import,
+    quoted,
+    squenv_run,
+    wait_until_nothing_is_left,
+    without_namespaces,
+)
+from support.processes import check, mounts_below, run, wait_for
+
+pytestmark = pytest.mark.usefixtures("settled")
+
+
+def test_several_images(work, venv_image, venv_source, plain_image):
+    other = work.directory("other")
+    result = squenv_run(work, f"{venv_image},{plain_image}:{other}",
+                        ["sh", "-c", f"ls {venv_source}; ls {other}; echo $SQUENV_MOUNTS"])
+    assert result.returncode == 0, result.stderr
+    assert "pyvenv.cfg" in result.stdout and len(result.stdout.splitlines()) > 6
+    assert result.stdout.splitlines()[-1] == f"{venv_image}:{venv_source},{plain_image}:{other}"
+    wait_until_nothing_is_left(work, venv_source)
+    assert not mounts_below(other)
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_several_images_by_one_method(via, work, plain_image, venv_image):
+    places = [work.directory(f"place{i}") for i in range(4)]
+    images = ",".join(f"{plain_image}:{place}" for place in places)
+    result = squenv_run(work, images, ["sh", "-c", f"ls -d {work.path}/place?/* | wc -l"],
+                        "--via", via)
+    one = squenv_run(work, f"{plain_image}:{places[0]}",
+                     ["sh", "-c", f"ls -d {places[0]}/* | wc -l"], "--via", via)
+    assert int(result.stdout) == 4 * int(one.stdout) > 0
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns", "extract"])
+def test_mount_point_is_made_and_removed(via, work, cache, plain_image):
+    path = work.directory("free") / "a" / "b c"
+    result = squenv_run(work, f"{plain_image}:{path}", ["ls", path], "--via", via)
+    assert result.returncode == 0 and result.stdout, result.stderr
+    wait_until_nothing_is_left(work, path)
+    wait_for(lambda: not (work.path / "free" / "a").exists(), "the removal of the directories")
+
+
+@pytest.mark.parametrize("parent", ["/usr/lib", "/", "/root-only"])
+def test_mount_point_that_cannot_be_made(parent, work, plain_image, session_dir):
+    """Only a private root can show it; what is beside it stays visible, and cannot be written."""
+    if parent == "/root-only":
+        parent = work.directory("root-only", user=False)
+        (parent / "sibling").write_text("seen", encoding="ascii")
+    path = os.path.join(parent, "squenv-test", "venv")
+    script = (f"ls {path} | wc -l; ls {parent} | grep -v squenv-test | sort | md5sum; "
+              f"pwd; touch {parent}/new 2>&1; cat {parent}/sibling 2>/dev/null")
+    result = squenv_run(work, f"{plain_image}:{path}", ["sh", "-c", script], "--via", "userns")
+    lines = result.stdout.splitlines()
+    assert result.returncode in (0, 1) and int(lines[0]) > 0, result
+    listing = "\n".join(sorted(os.listdir(parent))) + "\n"
+    expected = check(["sh", "-c", f"ls {parent} | sort | md5sum"]).stdout.strip()
+    assert lines[1] == expected, listing
+    assert lines[2] == "/" and "new" in lines[3]
+    if "root-only" in str(parent):
+        assert lines[-1] == "seen"
+    assert not os.path.exists(os.path.join(parent, "squenv-test"))
+    assert not os.path.exists(os.path.join(parent, "new"))
+
+
+def test_auto_takes_a_namespace_for_what_others_own(work, plain_image):
+    place = work.directory("of-root", user=False)
+    result = squenv_run(work, f"{plain_image}:{place}", ["ls", place], "-v")
+    assert result.returncode == 0 and "(userns)" in result.stderr, result.stderr
+
+
+def test_not_relocatable(work, venv_image, venv_source):
+    place = work.directory("elsewhere")
+    result = squenv_run(work, f"{venv_image}:{place}", ["true"])
+    assert result.returncode == OWN_FAILURE
+    assert "not relocatable" in result.stderr and "--force" in result.stderr
+    assert squenv_run(work, f"{venv_image}:{place}", ["true"], "--force").returncode == 0
+
+
+def test_names_with_commas_and_colons(work, plain_image):
+    image = work.path / "a,b:c.squashfs"
+    shutil.copy(plain_image, image)
+    place = work.directory("p,q:r s")
+    escaped = str(image).replace(",", "\\,").replace(":", "\\:")
+    target = str(place).replace(",", "\\,").replace(":", "\\:")
+    for via in ["fusermount", "userns"]:
+        result = squenv_run(work, f"{escaped}:{target}", ["ls", place], "--via", via)
+        assert result.returncode == 0 and result.stdout, result.stderr
+
+
+def test_two_images_at_one_path(work, venv_image, venv_source, plain_image):
+    """The second gets a view of its own; neither sees the files of the other."""
+    first = work.start(work.command("run", venv_image, "--", "sh", "-c",
+                                    f"ls {venv_source}; read x; ls {venv_source}"),
+                       stdin=subprocess.PIPE)
+    wait_for(lambda: mounts_below(venv_source), "the first mount")
+    second = squenv_run(work, f"{plain_image}:{venv_source}", ["ls", venv_source], "-v")
+    assert second.returncode == 0 and "(userns)" in second.stderr
+    assert "pyvenv.cfg" not in second.stdout
+    refused = squenv_run(work, f"{plain_image}:{venv_source}", ["true"], "--via", "fusermount")
+    assert refused.returncode == OWN_FAILURE and "mounted here already" in refused.stderr
+    output, _ = first.communicate(b"\n", timeout=20)
+    assert output.decode().splitlines().count("pyvenv.cfg") == 2
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_image_replaced_between_two_runs(work, plain_image, venv_image):
+    """The path of the image is the same, the image is not."""
+    image = work.path / "image"
+    shutil.copy(plain_image, image)
+    place = work.directory("place")
+    first = work.start(work.command("run", f"{image}:{place}", "--", "sleep", "1000"))
+    wait_for(lambda: mounts_below(place), "the first mount")
+    fresh = work.path / "fresh"
+    shutil.copy(venv_image, fresh)
+    os.rename(fresh, image)
+    result = squenv_run(work, f"{image}:{place}", ["ls", place], "--force", "-v")
+    assert "pyvenv.cfg" in result.stdout and "(userns)" in result.stderr, result.stderr
+    first.kill()
+    wait_until_nothing_is_left(work, place)
+
+
+def step(number):
+    return {**os.environ, "SLURM_JOB_ID": "1", "SLURM_STEP_ID": str(number)}
+
+
+def test_mount_of_another_step_is_used_only_when_nothing_else_works(work, cache, plain_image,
+                                                                    venv_image):
+    image = work.path / "image"
+    shutil.copy(plain_image, image)
+    place = work.directory("place")
+    words = work.command("run", "-v", f"{image}:{place}", "--", "ls", place)
+    first = work.start(work.command("run", f"{image}:{place}", "--", "sleep", "1000"),
+                       env=step(0))
+    wait_for(lambda: mounts_below(place), "the first mount")
+    assert "(userns)" in run(words, env=step(1)).stderr
+    # In a namespace of ids without further ones, the same device and mount are seen.
+    used = without_namespaces(f"SLURM_JOB_ID=1 SLURM_STEP_ID=1 {quoted(words)}")
+    assert used.returncode == 0 and used.stdout, used
+    fresh = work.path / "fresh"
+    shutil.copy(venv_image, fresh)
+    os.rename(fresh, image)
+    words.insert(words.index("-v"), "--force")
+    other = without_namespaces(f"SLURM_JOB_ID=1 SLURM_STEP_ID=1 {quoted(words)}")
+    assert other.returncode == OWN_FAILURE and "mounted here already" in other.stderr, other
+    first.kill()
+
+
+def test_idle_timeout_waits_for_the_users(work, venv_image, venv_source):
+    mount = work.mount(venv_image, str(venv_source), options="timeout=1")
+    user = work.start(work.command("run", venv_image, "--", "sleep", "2.5"))
+    assert user.wait() == 0
+    assert mount.is_mounted()
+    mount.wait_until_gone()
+
+
+def test_more_users_than_descriptors(work, venv_image, venv_source):
+    """They wait for each other, and nobody burns a processor meanwhile."""
+    limit = ["prlimit", "--nofile=40:40"]
+    first = work.start([*limit, *work.command("run", venv_image, "--", "sleep", "4")])
+    wait_for(lambda: mounts_below(venv_source), "the mount")
+    users = [work.start([*limit, *work.command("run", venv_image, "--", *IMPORT)])
+             for _ in range(20)]
+    for user in users:
+        assert user.wait(40) == 0, user.stderr.read()
+    assert first.wait(20) == 0
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_mount_of_the_mount_command_is_joined(work, venv_image, venv_source):
+    mount = work.mount(venv_image, str(venv_source))
+    result = squenv_run(work, venv_image, IMPORT, "-v")
+    expect_import(result, venv_source)
+    assert "joined" in result.stderr
+    time.sleep(0.2)
+    assert mount.is_mounted()
+    mount.umount()
+
+
+def test_warning_of_mount_in_a_step_or_job(work, venv_image, venv_source, monkeypatch):
+    for variables, word in [({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"}, "Slurm step 7.0"),
+                            ({"CI": "true"}, "CI job")]:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            result = work.squenv("mount", venv_image)
+            assert result.returncode == 0 and word in result.stderr
+            assert "squenv run" in result.stderr
+            assert work.squenv("umount", venv_source).returncode == 0
+    wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("via", ["userns", "extract"])
+def test_mount_command_refuses_what_nobody_would_see(via, work, venv_image):
+    result = work.squenv("mount", "--via", via, venv_image)
+    assert result.returncode == 2 and "squenv run" in result.stderr

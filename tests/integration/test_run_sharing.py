@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""One mount for many runs: who comes late, who leaves early, who is killed."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from run_support import (
+    IMPORT,
+    background,
+    daemon_name,
+    expect_import,
+    kill_all,
+    squenv_run,
+    wait_until_nothing_is_left,
+)
+from support.processes import mounts_below, run, wait_for
+
+pytestmark = pytest.mark.usefixtures("settled")
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_shared_daemon(via, work, venv_image, venv_source):
+    """Late joiners, early leavers, one daemon; the first to come goes first."""
+    users = [work.start(work.command("run", "--via", via, venv_image, "--", "python", "-c",
+                                     "import sys, time; print(1, flush=True); sys.stdin.read();"
+                                     "import probe; print(probe.VALUE)"),
+                        stdin=subprocess.PIPE) for _ in range(3)]
+    for user in users:
+        assert user.stdout.readline() == b"1\n"
+    daemons = [pid for pid in background(work) if daemon_name(pid) not in
+               ("squenv-keeper", "squenv-warmer")]
+    assert len(daemons) == 1
+    users.append(work.start(work.command("run", "--via", via, venv_image, "--", *IMPORT)))
+    assert users[-1].wait(20) == 0
+    for user in users[:3]:
+        assert user.communicate(timeout=20)[0] == b"42\n"
+        assert user.wait() == 0
+    wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_do_not_end_a_daemon_in_use(number, work, venv_image, venv_source):
+    user = work.start(work.command("run", venv_image, "--", "python", "-c",
+                                   "import sys; print(1, flush=True); sys.stdin.read();"
+                                   "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
+    assert user.stdout.readline() == b"1\n"
+    for pid in background(work):
+        os.kill(pid, number)
+    time.sleep(0.2)
+    assert user.communicate(timeout=20)[0] == b"42\n"
+    wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_killed_daemon(via, work, venv_image, venv_source):
+    """Its users get ENOTCONN and nothing worse; the next run heals the mount by itself."""
+    for round_number in range(5):
+        user = work.start(work.command("run", "--via", via, venv_image, "--", "python", "-S", "-c",
+                                       "import os, sys; print(1, flush=True); sys.stdin.read()\n"
+                                       f"try: os.listdir('{venv_source}/lib')\n"
+                                       "except OSError as e: print(e.errno)\n"
+                                       "else: print('fine')"),
+                          stdin=subprocess.PIPE)
+        assert user.stdout.readline() == b"1\n"
+        daemons = [pid for pid in background(work) if daemon_name(pid) == "squenv"]
+        kill_all(background(work) if round_number % 2 else daemons)
+        expect_import(squenv_run(work, venv_image, IMPORT, "--via", via), venv_source)
+        answer = user.communicate(timeout=20)[0].decode().strip()
+        assert answer in ("107", "2", "fine", "103"), answer
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_killed_keeper(work, venv_image, venv_source):
+    """Nobody can unmount then; its users do not notice, and the next run mends it."""
+    user = work.start(work.command("run", venv_image, "--", "python", "-c",
+                                   "import sys; print(1, flush=True); sys.stdin.read();"
+                                   "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
+    assert user.stdout.readline() == b"1\n"
+    kill_all([pid for pid in background(work) if daemon_name(pid) == "squenv-keeper"])
+    assert user.communicate(timeout=20)[0] == b"42\n"
+    expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_everything_killed_at_once(work, venv_image, venv_source):
+    for _ in range(5):
+        users = [work.start(work.command("run", venv_image, "--", "sleep", "1000"))
+                 for _ in range(4)]
+        wait_for(lambda: mounts_below(venv_source), "the mount")
+        kill_all(background(work) + [user.pid for user in users])
+        expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_killed_users(via, work, venv_image, venv_source):
+    """64 at once, starting, ending and being killed at random: no survivor notices."""
+    import random
+    seed = 20260101
+    choose = random.Random(seed)
+    print("seed", seed)
+    code = ("import time, sys, random; import probe; time.sleep(float(sys.argv[1]));"
+            "import json, decimal; from os import listdir; listdir(sys.prefix); print('alive')")
+    running = []
+    killed = 0
+    started = 0
+    while started < 150 or running:
+        while len(running) < (64 if os.cpu_count() > 4 else 16) and started < 150:
+            running.append(work.start(work.command(
+                "run", "--via", via, venv_image, "--", "python", "-c", code,
+                str(choose.uniform(0, 1.0)))))
+            started += 1
+        victim = choose.choice(running)
+        if choose.random() < 0.5:
+            victim.kill()
+            victim.was_killed = True
+            killed += 1
+        time.sleep(choose.uniform(0, 0.05))
+        for user in [user for user in running if user.poll() is not None]:
+            running.remove(user)
+            output, errors = user.communicate()
+            if getattr(user, "was_killed", False):
+                continue
+            assert user.returncode == 0 and output == b"alive\n", errors
+    assert killed > 20
+    wait_until_nothing_is_left(work, venv_source)
