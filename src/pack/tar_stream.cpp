@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pack/archive_library.h"
 #include "pack/content_hash.h"
 
 namespace squenv::pack {
@@ -70,6 +71,7 @@ tl::unexpected<Error> TarStream::damaged() const {
 }
 
 Result<TarStream> TarStream::open(const std::string& path) {
+    SQUENV_TRY(load_archive_library());
     TarStream stream(path);
     stream.archive_.reset(::archive_read_new());
     struct archive* archive = stream.archive_.get();

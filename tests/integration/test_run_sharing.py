@@ -19,6 +19,8 @@ from run_support import (
 )
 from support.processes import mounts_below, run, wait_for
 
+STRESS = os.environ.get("SQUENV_STRESS") == "1"
+
 pytestmark = pytest.mark.usefixtures("settled")
 
 
@@ -58,7 +60,7 @@ def test_signals_do_not_end_a_daemon_in_use(number, work, venv_image, venv_sourc
 @pytest.mark.parametrize("via", ["fusermount", "userns"])
 def test_killed_daemon(via, work, venv_image, venv_source):
     """Its users get ENOTCONN and nothing worse; the next run heals the mount by itself."""
-    for round_number in range(5):
+    for round_number in range(50 if STRESS else 5):
         user = work.start(work.command("run", "--via", via, venv_image, "--", "python", "-S", "-c",
                                        "import os, sys; print(1, flush=True); sys.stdin.read()\n"
                                        f"try: os.listdir('{venv_source}/lib')\n"
@@ -108,8 +110,10 @@ def test_killed_users(via, work, venv_image, venv_source):
     running = []
     killed = 0
     started = 0
-    while started < 150 or running:
-        while len(running) < (64 if os.cpu_count() > 4 else 16) and started < 150:
+    # By default some seconds; everything, and 64 at once, takes minutes on two processors.
+    wanted, at_once = (600, 64) if STRESS else (150, 16)
+    while started < wanted or running:
+        while len(running) < at_once and started < wanted:
             running.append(work.start(work.command(
                 "run", "--via", via, venv_image, "--", "python", "-c", code,
                 str(choose.uniform(0, 1.0)))))
@@ -126,5 +130,5 @@ def test_killed_users(via, work, venv_image, venv_source):
             if getattr(user, "was_killed", False):
                 continue
             assert user.returncode == 0 and output == b"alive\n", errors
-    assert killed > 20
+    assert killed > (200 if STRESS else 20)
     wait_until_nothing_is_left(work, venv_source)
