@@ -42,6 +42,7 @@ std::unique_ptr<Command> make_ls_command();
 std::unique_ptr<Command> make_mount_command();
 std::unique_ptr<Command> make_pack_command();
 std::unique_ptr<Command> make_stats_command();
+std::unique_ptr<Command> make_trace_command();
 std::unique_ptr<Command> make_umount_command();
 std::unique_ptr<Command> make_verify_command();
 

@@ -85,6 +85,8 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
         if (option.value != "on" && option.value != "off")
             return fail(Errc::invalid_argument, "on or off");
         request.prefetch = option.value == "on";
+    } else if (option.name == "record") {
+        request.record_path = option.value;
     } else if (option.name == "log") {
         request.log_destination = option.value;
     } else if (option.name == "fsname") {

@@ -27,6 +27,12 @@ fuse_entry_param entry_of(const Node& node) {
     return entry;
 }
 
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+    const auto passed = std::chrono::steady_clock::now() - start;
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(passed).count());
+}
+
 /// The two-step protocol of xattr calls: a size of 0 asks how long the answer is.
 void reply_xattr(fuse_req_t request, ByteView value, std::size_t size) {
     if (size == 0)
@@ -44,10 +50,12 @@ void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t nod
                             Answer&& answer) {
     auto& session = self(request);
     session.counters_.count(kind);
-    session.last_request_.store(Clock::now().time_since_epoch().count(),
-                                std::memory_order_relaxed);
+    const auto start = Clock::now();
+    session.last_request_.store(start.time_since_epoch().count(), std::memory_order_relaxed);
     try {
         std::forward<Answer>(answer)(session);
+        if (session.options_.recorder != nullptr && kind != RequestKind::read)
+            session.options_.recorder->note_duration(kind, node, microseconds_since(start));
     } catch (const std::bad_alloc&) {
         session.reply_error(request, kind, node, Error{Errc::limit, ENOMEM, "out of memory", {}});
     } catch (const std::exception& exception) {
@@ -88,6 +96,12 @@ void LibfuseSession::on_lookup(fuse_req_t request, fuse_ino_t parent, const char
         if (!found)
             return session.reply_error(request, RequestKind::lookup, parent, found.error());
         if (*found && !S_ISDIR((*found)->attributes.st_mode)) session.has_other_users_ = true;
+        if (auto* recorder = session.options_.recorder; recorder != nullptr) {
+            if (*found)
+                recorder->note(trace::Use::look, (*found)->id);
+            else
+                recorder->note_missing(parent, name);
+        }
         // A node of 0 is a cached "no such file".
         const auto entry = entry_of(*found ? **found : Node{});
         fuse_reply_entry(request, &entry);
@@ -110,6 +124,8 @@ void LibfuseSession::on_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_i
         const auto attributes = session.file_system_.attributes(node);
         if (!attributes)
             return session.reply_error(request, RequestKind::getattr, node, attributes.error());
+        if (session.options_.recorder != nullptr)
+            session.options_.recorder->note(trace::Use::look, node);
         fuse_reply_attr(request, &*attributes, kForever);
     });
 }
@@ -119,6 +135,8 @@ void LibfuseSession::on_readlink(fuse_req_t request, fuse_ino_t node) {
         const auto target = session.file_system_.read_link(node);
         if (!target)
             return session.reply_error(request, RequestKind::readlink, node, target.error());
+        if (session.options_.recorder != nullptr)
+            session.options_.recorder->note(trace::Use::link, node);
         fuse_reply_readlink(request, target->c_str());
     });
 }
@@ -169,7 +187,13 @@ void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size,
 void LibfuseSession::on_read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
                              fuse_file_info* /*file*/) {
     handle(request, RequestKind::read, node, [&](LibfuseSession& session) {
+        auto* recorder = session.options_.recorder;
+        if (recorder == nullptr) return session.read(request, node, size, offset);
+        const auto start = Clock::now();
+        const auto begin = static_cast<std::uint64_t>(offset);
+        recorder->note(trace::Use::read, node, begin, size);
         session.read(request, node, size, offset);
+        recorder->note_duration(RequestKind::read, node, microseconds_since(start), begin, size);
     });
 }
 
@@ -196,6 +220,8 @@ std::size_t LibfuseSession::add_entry(fuse_req_t request, char* buffer, std::siz
 
 void LibfuseSession::list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
                           off_t offset, Detail detail) {
+    if (options_.recorder != nullptr && offset == 0)
+        options_.recorder->note(trace::Use::list, node);
     const std::unique_ptr<char[]> buffer(new char[size]);
     std::size_t used = 0;
     const auto status = file_system_.list(

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "fuse/file_system.h"
+#include "fuse/recorder.h"
 #include "fuse/request_counters.h"
 
 namespace squenv::fuse {
@@ -25,6 +26,7 @@ struct SessionOptions {
     bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
     bool trace = false;                ///< libfuse prints every request on stderr
     std::string name{};                ///< the image, for log lines
+    Recorder* recorder = nullptr;      ///< notes what is touched; outlives the session
 };
 
 /// The ioctl on the mount's root that answers with the statistics as JSON text.

@@ -22,6 +22,7 @@
 #include "mount/keeper.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
+#include "mount/record_file.h"
 #include "mount/sandbox.h"
 #include "mount/warmer.h"
 
@@ -89,6 +90,7 @@ struct Opened {
     std::unique_ptr<fuse::FileSystem> file_system;
     std::string mountpoint;
     std::string image_name;
+    std::optional<RecordFile> record;
     MountedDevice device;
 };
 
@@ -101,6 +103,9 @@ Result<Opened> open_and_mount(const MountRequest& request) {
     opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
     SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
     SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
+    if (!request.record_path.empty()) {
+        SQUENV_TRY_ASSIGN(opened.record, RecordFile::open(request.record_path));
+    }
     opened.image_name = absolute_path(request.image_path);
     KernelMount kernel;
     kernel.mountpoint = opened.mountpoint;
@@ -125,7 +130,10 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     SQUENV_TRY_ASSIGN(auto keeper, Keeper::start(opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
     std::optional<Warmer> warmer;
-    const int processor = request.prefetch ? other_processor() : -1;
+    // What is done ahead of the users hides what they do.
+    const bool has_prefetch = request.prefetch && !opened.record;
+    const int processor = has_prefetch ? other_processor() : -1;
+    fuse::Recorder recorder;
     if (processor >= 0) {
         SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor));
         ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
@@ -133,7 +141,8 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     fuse::SessionOptions options;
     options.warming_processor = processor;
     options.warmer_pid = warmer ? warmer->pid() : -1;
-    options.prefetch = request.prefetch;
+    options.prefetch = has_prefetch;
+    options.recorder = opened.record ? &recorder : nullptr;
     options.threads = request.threads;
     options.trace = request.trace;
     options.only_owner_and_root = request.allow_root && !request.allow_other;
@@ -149,6 +158,11 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
         [&] { events.post(Event::unmounted); });
     events.run(*session, keeper, warmer, request.idle_timeout);
     session->join();
+    if (opened.record)
+        if (const auto written = opened.record->write(
+                recorder.finish(*opened.file_system, session->counters()));
+            !written)
+            log::error("the trace is lost: {}", written.error().message());
     keeper.dismiss();
     return {};
 }

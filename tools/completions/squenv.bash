@@ -37,7 +37,7 @@ _squenv_mount_options() {
     [[ $word == *,* ]] && done=${word%,*},
     compopt -o nospace 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
-        threads= prefetch= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
+        threads= prefetch= record= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
         debug ro nosuid nodev" -- "${word##*,}")
     # What stands in front of the last "=" is not replaced.
     [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&
@@ -73,7 +73,7 @@ _squenv() {
     done
     if [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack mount umount list stats info ls cat extract verify
-            --help --version" -- "$word")
+            trace --help --version" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
@@ -98,11 +98,14 @@ _squenv() {
             cat) options+=" --offset" ;;
             extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
+            trace) options+=" --output --json" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         return
     fi
     case $command:$operands in
+        trace:0) mapfile -t COMPREPLY < <(compgen -W "merge report" -- "$word") ;;
+        trace:*) _squenv_files -f "$word" ;;
         umount:0 | stats:0)
             compopt -o filenames 2>/dev/null
             local mountpoint

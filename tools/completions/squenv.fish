@@ -7,13 +7,13 @@ end
 
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
-    for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= allow_other allow_root \
+    for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= record= allow_other allow_root \
             default_permissions log= notify_pipe= fsname= subtype= debug ro nosuid nodev
         echo "$done$option"
     end
 end
 
-set -l commands pack mount umount list stats info ls cat extract verify
+set -l commands pack mount umount list stats info ls cat extract verify trace
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c squenv -s h -l help -d 'Print help'
@@ -27,6 +27,7 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a ls -d 'List
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cat -d 'Print files of an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a extract -d 'Unpack an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Report damage'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a trace -d 'Merge or show recordings'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s v -l verbose -d 'Say more'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s q -l quiet -d 'Say errors only'
 complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat extract verify' -F
@@ -64,6 +65,9 @@ complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Deta
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
 complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
+complete -c squenv -n '__fish_seen_subcommand_from trace' -a 'merge report' -F
+complete -c squenv -n '__fish_seen_subcommand_from trace' -s o -l output -r -F -d 'The merged trace'
+complete -c squenv -n '__fish_seen_subcommand_from trace' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s l -l long -d 'Mode, owner, size and time'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'What is below'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only what is below'
