@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
 
-#include "base/unique_fd.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/mounted_run.h"
 #include "cli/trace_report.h"
 #include "trace/trace.h"
 
@@ -87,18 +84,6 @@ void print_report(std::ostream& out, const trace::Trace& trace, const TraceRepor
     if (trace.is_full) out << "More was touched than a trace holds.\n";
 }
 
-Status write_file(const std::string& path, const std::string& text) {
-    SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0666));
-    for (std::size_t done = 0; done < text.size();) {
-        const ssize_t size = ::write(fd.get(), text.data() + done, text.size() - done);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(errno, path);
-        done += static_cast<std::size_t>(size);
-    }
-    if (::close(fd.release()) != 0) return fail_errno(errno, path);
-    return {};
-}
-
 class TraceCommand final : public Command {
   public:
     const char* name() const override { return "trace"; }
@@ -136,7 +121,7 @@ Status TraceCommand::merge(Io& io) {
         merged = trace::merge(merged, next);
     }
     const std::string text = trace::encode(merged);
-    if (!output_.empty()) return write_file(output_, text);
+    if (!output_.empty()) return write_text_file(output_, text);
     io.out << text;
     return {};
 }

@@ -17,6 +17,7 @@
 #include "format/tables.h"
 #include "pack/content.h"
 #include "pack/directory_source.h"
+#include "pack/hot.h"
 #include "pack/image_writer.h"
 #include "pack/order.h"
 #include "pack/store.h"
@@ -94,9 +95,10 @@ appendix::Manifest manifest_of(const Options& options) {
 }
 
 Status write_appendix(const Options& options, std::vector<appendix::BlockDigest> digests,
-                      ByteView head, ImageWriter& writer) {
+                      std::vector<appendix::HotItem> hot, ByteView head, ImageWriter& writer) {
     appendix::Appendix appendix;
     appendix.manifest = manifest_of(options);
+    appendix.hot = std::move(hot);
     appendix.digests.push_back(
         {0, static_cast<std::uint32_t>(head.size()), appendix::digest_of(head)});
     appendix.digests.insert(appendix.digests.end(), digests.begin(), digests.end());
@@ -112,21 +114,6 @@ void count(const Tree& tree, const Contents& contents, Report& report) {
         report.source_bytes += content.size_bytes;
     }
     for_each_directory_children_first(tree, [&](NodeId) { ++report.directories; });
-}
-
-NodeId find_directory(const Tree& tree, std::string_view path) {
-    NodeId at = kRootNode;
-    while (!path.empty()) {
-        const std::string_view name = path.substr(0, path.find('/'));
-        path.remove_prefix(std::min(path.size(), name.size() + 1));
-        const Node& directory = tree.at(at);
-        at = kNoNode;
-        for (std::uint32_t i = 0; i < directory.child_count; ++i)
-            if (tree.at(directory.first_child + i).name_view() == name)
-                at = directory.first_child + i;
-        if (at == kNoNode) break;
-    }
-    return at;
 }
 
 /// Bytes of the files in every entry of `directory`, largest first.
@@ -174,8 +161,11 @@ Result<Report> run_passes(Source& source, const std::string& output, const Optio
     const ByteVector option_block = encode_option_block(options);
     SQUENV_TRY(writer.append(option_block));
     resolve_hard_links(tree);
-    const std::vector<NodeId> files = order_files(tree);
-    SQUENV_TRY_ASSIGN(Contents contents, make_contents(tree, files, options.block_size));
+    const std::vector<NodeId> hot_files = find_hot_files(tree, options.hot);
+    SQUENV_TRY_ASSIGN(Contents contents,
+                      make_contents(tree, order_files(tree, hot_files), options.block_size));
+    contents.hot_count = hot_files.size();
+    mark_hot_directories(tree, options.hot);
     const FileHasher hasher;
     SQUENV_TRY_ASSIGN(Stored stored,
                       store_contents(source, tree, contents, options, compressor.get(), hasher,
@@ -193,7 +183,9 @@ Result<Report> run_passes(Source& source, const std::string& output, const Optio
     ByteVector head = format::encode_superblock(tables.superblock);
     append(head, option_block);
     if (options.has_appendix)
-        SQUENV_TRY(write_appendix(options, std::move(stored.digests), head, writer));
+        SQUENV_TRY(write_appendix(options, std::move(stored.digests),
+                                  hot_list_of(tree, options.hot, tables.references), head,
+                                  writer));
     if (is_cancelled(options)) return cancelled();
     SQUENV_TRY(writer.seal(head));
     if (verify)
@@ -206,10 +198,11 @@ Result<Report> run_passes(Source& source, const std::string& output, const Optio
     report.duplicate_files = stored.duplicate_files;
     report.duplicate_bytes = stored.duplicate_bytes;
     report.clamped_mtimes = tables.clamped_mtimes;
+    report.hot_files = hot_files.size();
     count(tree, contents, report);
     const NodeId measured = options.measured_directory.empty()
                                 ? kNoNode
-                                : find_directory(tree, options.measured_directory);
+                                : tree.find(options.measured_directory);
     if (measured != kNoNode) report.sizes = sizes_in(tree, contents, measured);
     return report;
 }
@@ -235,6 +228,10 @@ Status check(const Options& options) {
                     fmt::format("{} has levels {} to {}, not {}", codec_name(options.codec),
                                 range.lowest, range.highest, level));
     return {};
+}
+
+Status check_output(const std::string& output, const Options& options) {
+    return ImageWriter::check_output(output, options.replaces_output);
 }
 
 std::optional<Codec> codec_of(std::string_view name) {

@@ -15,19 +15,19 @@ _squenv_files() {
 _squenv_pack_value() {
     local previous=$1 word=$2
     case $previous in
-        -o | --output | --tar | --from-image | --exclude-from) _squenv_files -f "$word" ;;
+        -o | --output | --tar | --from-image | --exclude-from | --hot) _squenv_files -f "$word" ;;
         --codec) mapfile -t COMPREPLY < <(compgen -W "zstd gzip xz lz4 lzo none" -- "$word") ;;
         -b | --block-size)
             mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K 128K 256K 512K 1M" -- "$word") ;;
         --owner) mapfile -t COMPREPLY < <(compgen -W "keep root" -- "$word") ;;
         --mount-point) _squenv_files -d "$word" ;;
-        --level | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
+        --level | --warm | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
         *) return 1 ;;
     esac
 }
 
 _squenv_pack_options="--output --tar --from-image --force --codec --level --block-size
-    --no-fragments --no-duplicates --no-appendix --mount-point --owner --mtime --exclude
+    --no-fragments --no-duplicates --no-appendix --mount-point --hot --warm --owner --mtime --exclude
     --exclude-from --one-file-system --ignore-unreadable --strict --jobs --readers --memory
     --compile --verify --json"
 
@@ -65,7 +65,7 @@ _squenv() {
         case ${words[i]} in
             -o | --via | --log | --offset | --path | -j | --jobs) ((i++)) ;;
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
-                --mount-point | --owner | --mtime | -x | --exclude | --exclude-from | \
+                --mount-point | --hot | --warm | --owner | --mtime | -x | --exclude | --exclude-from | \
                 --readers | --memory) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;

@@ -48,6 +48,8 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-fragments -d 'Blo
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-duplicates -d 'Store files again that are the same'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-appendix -d 'Record no path and no digests'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l mount-point -x -a '(__fish_complete_directories)' -d 'The path to record'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l hot -r -F -d 'A trace of what to store first'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l warm -x -d 'A command to record'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l owner -x -a 'keep root' -d 'keep, root or UID:GID'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l mtime -x -d 'Time of every file, in seconds since 1970'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -s x -l exclude -x -d 'Leave out, as in .gitignore'
