@@ -87,6 +87,8 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
         request.prefetch = option.value == "on";
     } else if (option.name == "record") {
         request.record_path = option.value;
+    } else if (option.name == "stage") {
+        request.stage_directory = option.value;
     } else if (option.name == "log") {
         request.log_destination = option.value;
     } else if (option.name == "fsname") {

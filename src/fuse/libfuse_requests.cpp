@@ -63,6 +63,19 @@ void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t nod
     }
 }
 
+template <class Answer>
+void LibfuseSession::handle_later(fuse_req_t request, fuse_ino_t node, Answer&& answer) {
+    try {
+        std::forward<Answer>(answer)();
+    } catch (const std::bad_alloc&) {
+        reply_error(request, RequestKind::read, node,
+                    Error{Errc::limit, ENOMEM, "out of memory", {}});
+    } catch (const std::exception& exception) {
+        reply_error(request, RequestKind::read, node,
+                    Error{Errc::internal, 0, exception.what(), {}});
+    }
+}
+
 void LibfuseSession::reply_error(fuse_req_t request, RequestKind kind, fuse_ino_t node,
                                  const Error& error) {
     fuse_reply_err(request, to_errno(error));
@@ -168,8 +181,21 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
     has_other_users_ = true;
+    if (sweep_) {
+        const auto block = sweep_->note_read(node, start);
+        if (block && sweep_->defer(*block, node, start, size, [this, request, node, size, start] {
+                handle_later(request, node, [&] { reply_read(request, node, size, start, false); });
+            }))
+            return;
+    }
+    reply_read(request, node, size, start, pages_.has_value());
+}
+
+void LibfuseSession::reply_read(fuse_req_t request, fuse_ino_t node, std::size_t size,
+                                std::uint64_t start, bool stores_siblings) {
     image::BlockPointer fragment;
-    const auto slices = file_system_.read(node, start, size, pages_ ? &fragment : nullptr);
+    const auto slices =
+        file_system_.read(node, start, size, stores_siblings ? &fragment : nullptr);
     if (!slices) return reply_error(request, RequestKind::read, node, slices.error());
     std::vector<iovec> parts;
     parts.reserve(slices->size());
@@ -239,6 +265,13 @@ bool LibfuseSession::has_only_listers() const {
     return listings_ > kListerSign && !has_other_users_;
 }
 
+/// A first listing may be anybody's.
+void LibfuseSession::note_listers() {
+    if (listings_ < 2 || has_told_of_listers_.exchange(true)) return;
+    sweep_->hold();
+    if (options_.on_listers) options_.on_listers();
+}
+
 /// While the warmer is ahead, a user who only lists is kept waiting for a moment, and the warmer
 /// hurries: it is told of directories alone, which makes it twice as fast.
 void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size,
@@ -251,16 +284,21 @@ void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, s
             if (listings_ != 0 && !has_other_users_) detail = Detail::directories;
         } else if (offset == 0 && !has_other_users_) {
             ++listings_;
-            if (deferred_.add([this, request, node, size] {
+            // The warmer is somewhere else as long as it visits the names of the list.
+            const bool is_ahead = !sweep_ || has_told_of_listers_;
+            if (!is_ahead) note_listers();
+            if (is_ahead && deferred_.add([this, request, node, size] {
                     list(request, RequestKind::readdirplus, node, size, 0, Detail::everything);
                 }))
                 return;
         }
     } else {
         if (offset == 0) ++listings_;
+        if (sweep_ && offset == 0 && !has_other_users_) note_listers();
         if (has_only_listers()) detail = Detail::directories;
     }
     list(request, RequestKind::readdirplus, node, size, offset, detail);
+    if (sweep_ && warming_.is_under_way) sweep_->note_listing();
 }
 
 void LibfuseSession::on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t size,
@@ -356,7 +394,7 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
             return;
         }
         std::string text = statistics_json(session.file_system_.image(), session.counters_,
-                                           session.pages_ ? session.pages_->stored_bytes() : 0,
+                                           session.stored_bytes(),
                                            session.options_.name, session.started_);
         text.resize(kStatisticsBytes, '\0');
         fuse_reply_ioctl(request, 0, text.data(), text.size());

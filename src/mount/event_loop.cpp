@@ -82,6 +82,14 @@ void EventLoop::run(fuse::Session& session, Keeper& keeper, std::optional<Warmer
         warmer.reset();
         session.end_warming();
     };
+    bool is_quiet = false;
+    bool is_paused = false;
+    const auto go_on = [&] {
+        if (!warmer || !is_quiet || !is_paused) return;
+        is_paused = false;
+        session.resume_warming();
+        warmer->begin();
+    };
     for (;;) {
         pollfd waiting[3] = {{signals_.get(), POLLIN, 0},
                              {reader_.get(), POLLIN, 0},
@@ -96,11 +104,32 @@ void EventLoop::run(fuse::Session& session, Keeper& keeper, std::optional<Warmer
             char byte = 0;
             if (::read(reader_.get(), &byte, 1) != 1) return;
             if (static_cast<Event>(byte) == Event::unmounted) return end_warming();
+            if (static_cast<Event>(byte) == Event::quiet) {
+                is_quiet = true;
+                go_on();
+                continue;
+            }
+            if (static_cast<Event>(byte) == Event::listers) {
+                is_quiet = true;
+                if (is_paused)
+                    go_on();
+                else if (warmer)
+                    warmer->begin();  // ends what it does before the pause, and that
+                continue;
+            }
             warming_started = std::chrono::steady_clock::now();
             if (warmer) warmer->begin();
             restrict_system_calls();
         }
-        if (count > 0 && waiting[2].revents != 0) end_warming();
+        if (count > 0 && waiting[2].revents != 0) {
+            if (!warmer || !warmer->has_paused()) {
+                end_warming();
+            } else {
+                session.pause_warming();
+                is_paused = true;
+                go_on();
+            }
+        }
         if (count == 0 && session.idle_seconds() >= static_cast<double>(idle_timeout.count()) &&
             keeper.unmount(UnmountMode::normal))
             is_unmounting_ = true;

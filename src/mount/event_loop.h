@@ -13,7 +13,7 @@
 
 namespace squenv::mount {
 
-enum class Event : char { ready = 'r', unmounted = 'u' };
+enum class Event : char { ready = 'r', unmounted = 'u', quiet = 'q', listers = 'l' };
 
 /// Waits; never polls. post() may be called from any thread, the rest from the main one.
 class EventLoop {

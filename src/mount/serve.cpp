@@ -24,6 +24,7 @@
 #include "mount/mountpoint.h"
 #include "mount/record_file.h"
 #include "mount/sandbox.h"
+#include "mount/stage.h"
 #include "mount/warmer.h"
 
 namespace squenv::mount {
@@ -91,6 +92,7 @@ struct Opened {
     std::string mountpoint;
     std::string image_name;
     std::optional<RecordFile> record;
+    std::optional<Stage> stage;
     MountedDevice device;
 };
 
@@ -103,6 +105,10 @@ Result<Opened> open_and_mount(const MountRequest& request) {
     opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
     SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
     SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
+    if (!request.stage_directory.empty()) {
+        SQUENV_TRY_ASSIGN(auto stage, Stage::open(request.stage_directory, *opened.image));
+        opened.stage.emplace(std::move(stage));
+    }
     if (!request.record_path.empty()) {
         SQUENV_TRY_ASSIGN(opened.record, RecordFile::open(request.record_path));
     }
@@ -115,6 +121,36 @@ Result<Opened> open_and_mount(const MountRequest& request) {
     kernel.default_permissions = request.default_permissions || kernel.allow_other;
     SQUENV_TRY_ASSIGN(opened.device, mount_kernel(kernel, request.method));
     return opened;
+}
+
+/// What the packer recorded; a list that cannot be read is none.
+std::vector<appendix::HotItem> load_hot_list(const image::Image& image) {
+    const auto& source = image.source();
+    auto list = appendix::load_hot_list(image.superblock().bytes_used, source.size_bytes(),
+                                        [&source](std::uint64_t position, MutableBytes out) {
+                                            return source.read_exact(position, out);
+                                        });
+    if (!list) log::debug("no hot list: {}", list.error().message());
+    return list ? std::move(*list) : std::vector<appendix::HotItem>();
+}
+
+/// The names in `hot` as they are seen in the mount, in order.
+std::vector<WarmName> hot_names(const std::vector<appendix::HotItem>& hot,
+                                const fuse::ViewOptions& view) {
+    using Kind = appendix::HotItem::Kind;
+    std::string prefix = view.subdirectory;
+    while (prefix.starts_with('/')) prefix.erase(0, 1);
+    while (prefix.ends_with('/')) prefix.pop_back();
+    std::vector<WarmName> names;
+    for (const auto& item : hot) {
+        if (item.kind == Kind::range) continue;
+        const bool is_directory = item.kind == Kind::directory;
+        if (prefix.empty())
+            names.push_back({item.path, is_directory});
+        else if (item.path.starts_with(prefix + '/'))
+            names.push_back({item.path.substr(prefix.size() + 1), is_directory});
+    }
+    return names;
 }
 
 /// Threads of the same size class must not each keep their own arena of freed block buffers.
@@ -134,14 +170,21 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     const bool has_prefetch = request.prefetch && !opened.record;
     const int processor = has_prefetch ? other_processor() : -1;
     fuse::Recorder recorder;
+    std::vector<appendix::HotItem> hot;
+    if (has_prefetch) hot = load_hot_list(*opened.image);
     if (processor >= 0) {
-        SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor));
+        SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor, hot_names(hot, request.view)));
         ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
     }
     fuse::SessionOptions options;
     options.warming_processor = processor;
     options.warmer_pid = warmer ? warmer->pid() : -1;
     options.prefetch = has_prefetch;
+    options.hot = std::move(hot);
+    if (warmer && !options.hot.empty()) {
+        options.on_quiet = [&events] { events.post(Event::quiet); };
+        options.on_listers = [&events] { events.post(Event::listers); };
+    }
     options.recorder = opened.record ? &recorder : nullptr;
     options.threads = request.threads;
     options.trace = request.trace;
@@ -150,9 +193,11 @@ Status run(const MountRequest& request, Opened opened, const std::function<void(
     SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
                                                           std::move(opened.device.device)));
     drop_privileges();
+    if (opened.stage) opened.stage->start(*opened.image);
     session->start(
         [&] {
             on_ready();
+            if (opened.stage) opened.stage->begin();
             events.post(Event::ready);
         },
         [&] { events.post(Event::unmounted); });

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -49,9 +50,9 @@ struct RawEntry {
     char name[1];
 };
 
-/// Lists `directory` to its end, then what is below it, in the order of the listing.
-void walk(int directory, unsigned depth, Budget& budget) {
-    std::string names;  // of the subdirectories, each with its NUL
+/// Lists `directory` to its end. Returns the names of its subdirectories, each with its NUL.
+std::string list(int directory, Budget& budget) {
+    std::string names;
     char buffer[kListBytes];
     for (;;) {
         const long got = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
@@ -67,6 +68,12 @@ void walk(int directory, unsigned depth, Budget& budget) {
                 names.append(name, std::strlen(name) + 1);
         }
     }
+    return names;
+}
+
+/// Lists `directory`, then what is below it, in the order of the listing.
+void walk(int directory, unsigned depth, Budget& budget) {
+    const std::string names = list(directory, budget);
     if (depth == kMaxDepth) return;
     for (std::size_t at = 0; at < names.size() && !budget.is_spent();) {
         const char* name = names.c_str() + at;
@@ -75,6 +82,24 @@ void walk(int directory, unsigned depth, Budget& budget) {
             ::openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (child) walk(child.get(), depth + 1, budget);
     }
+}
+
+/// A second byte of the daemon waits: it wants the whole tree listed.
+bool is_wanted_elsewhere() {
+    char byte = 0;
+    return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/// Makes one name known.
+void visit(int root, const WarmName& name, Budget& budget) {
+    struct stat info {};
+    if (!name.is_directory) {
+        (void)::fstatat(root, name.path.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+        return;
+    }
+    const UniqueFd directory(
+        ::openat(root, name.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (directory) (void)list(directory.get(), budget);
 }
 
 bool write_file(const char* path, const std::string& text) {
@@ -99,7 +124,8 @@ bool leave_mount_namespace() {
     return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
-[[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor) {
+[[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor,
+                             const std::vector<WarmName>& first) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NAME, "squenv-warmer");
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
@@ -115,6 +141,15 @@ bool leave_mount_namespace() {
     const int root = ::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) ::_exit(1);
     Budget budget;
+    if (!first.empty()) {
+        for (const WarmName& name : first) {
+            if (budget.is_spent() || is_wanted_elsewhere()) break;
+            visit(root, name, budget);
+        }
+        if (!is_wanted_elsewhere() && ::send(3, &byte, 1, MSG_NOSIGNAL) != 1) ::_exit(0);
+        if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
+        budget.end = Clock::now() + kTimeBudget;
+    }
     walk(root, 0, budget);
     ::_exit(0);
 }
@@ -130,9 +165,10 @@ int other_processor() {
     return -1;
 }
 
-Result<Warmer> Warmer::start(const std::string& mountpoint, int processor) {
+Result<Warmer> Warmer::start(const std::string& mountpoint, int processor,
+                              const std::vector<WarmName>& first) {
     SQUENV_TRY_ASSIGN(auto process, fork_companion([&](int socket) {
-                          run_warmer(socket, mountpoint, processor);
+                          run_warmer(socket, mountpoint, processor, first);
                       }));
     return Warmer(std::move(process.socket), process.pid);
 }
@@ -140,6 +176,11 @@ Result<Warmer> Warmer::start(const std::string& mountpoint, int processor) {
 void Warmer::begin() {
     const char byte = 'g';
     (void)!::send(socket_.get(), &byte, 1, MSG_NOSIGNAL);
+}
+
+bool Warmer::has_paused() {
+    char byte = 0;
+    return ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT) == 1;
 }
 
 void Warmer::stop() {
