@@ -34,6 +34,7 @@ class Command {
     [[nodiscard]] virtual Status run(Io& io) = 0;
 };
 
+std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_cat_command();
 std::unique_ptr<Command> make_extract_command();
 std::unique_ptr<Command> make_info_command();

@@ -27,6 +27,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_extract_command());
     commands.push_back(make_verify_command());
     commands.push_back(make_trace_command());
+    commands.push_back(make_bench_command());
     return commands;
 }
 

@@ -66,25 +66,27 @@ _squenv() {
             -o | --via | --log | --offset | --path | -j | --jobs) ((i++)) ;;
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
                 --mount-point | --hot | --warm | --owner | --mtime | -x | --exclude | --exclude-from | \
-                --readers | --memory) ((i++)) ;;
+                --readers | --memory | --rounds | --html) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;
         esac
     done
     if [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack mount umount list stats info ls cat extract verify
-            trace --help --version" -- "$word")
+            trace bench --help --version" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
     case $previous in
-        -o) [[ $command == mount ]] && _squenv_mount_options "$word" && return ;;
+        -o) [[ $command == mount || $command == bench ]] && _squenv_mount_options "$word" && return ;;
         --via) mapfile -t COMPREPLY < <(compgen -W "auto direct fusermount" -- "$word"); return ;;
         --log)
             mapfile -t COMPREPLY < <(compgen -W "stderr syslog" -- "$word"; compgen -f -- "$word")
             return ;;
         --offset) mapfile -t COMPREPLY < <(compgen -W auto -- "$word"); return ;;
-        --path | -j | --jobs) return ;;
+        --mount-point) _squenv_files -d "$word"; return ;;
+        --html) _squenv_files -f "$word"; return ;;
+        --path | -j | --jobs | --rounds) return ;;
     esac
     if [[ $word == -* ]]; then
         options="--help --verbose --quiet"
@@ -99,6 +101,7 @@ _squenv() {
             extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
             trace) options+=" --output --json" ;;
+            bench) options+=" --mount-point -o --rounds --json --html" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         return
@@ -113,7 +116,7 @@ _squenv() {
                 [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
             done < <(_squenv_mountpoints) ;;
         pack:0 | mount:1 | extract:1) _squenv_files -d "$word" ;;
-        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0) _squenv_files -f "$word" ;;
+        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | bench:0) _squenv_files -f "$word" ;;
     esac
 }
 complete -F _squenv squenv squenv-pack

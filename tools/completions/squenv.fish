@@ -13,7 +13,7 @@ function __squenv_mount_options
     end
 end
 
-set -l commands pack mount umount list stats info ls cat extract verify trace
+set -l commands pack mount umount list stats info ls cat extract verify trace bench
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c squenv -s h -l help -d 'Print help'
@@ -28,6 +28,7 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cat -d 'Pri
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a extract -d 'Unpack an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Report damage'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a trace -d 'Merge or show recordings'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a bench -d 'Time a command'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s v -l verbose -d 'Say more'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s q -l quiet -d 'Say errors only'
 complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat extract verify' -F
@@ -67,6 +68,12 @@ complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Deta
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
 complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -F
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l mount-point -x -a '(__fish_complete_directories)' -d 'Where to mount'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l rounds -x -d 'How often'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l html -r -F -d 'Write a page'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from trace' -a 'merge report' -F
 complete -c squenv -n '__fish_seen_subcommand_from trace' -s o -l output -r -F -d 'The merged trace'
 complete -c squenv -n '__fish_seen_subcommand_from trace' -l json -d 'Print JSON'
