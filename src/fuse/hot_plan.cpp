@@ -2,6 +2,7 @@
 #include "fuse/hot_plan.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace squenv::fuse {
 
@@ -9,14 +10,18 @@ namespace {
 /// Every kernel that has FUSE has pages of 4 KiB or a multiple; a store that covers no whole page
 /// is refused by the latter and does no harm.
 constexpr std::uint64_t kPage = 4096;
+/// The list of an import takes 3 ms.
+constexpr std::chrono::seconds kMostTime{1};
 }  // namespace
 
 HotPlan::HotPlan(const FileSystem& file_system, const std::vector<appendix::HotItem>& items,
-                 std::uint64_t most_bytes) {
+                 std::uint64_t most_bytes, const std::atomic<bool>& is_ending) {
+    const auto end = std::chrono::steady_clock::now() + kMostTime;
     for (const appendix::HotItem& item : items) {
         if (item.kind != appendix::HotItem::Kind::range) continue;
-        if (size_bytes_ >= most_bytes) break;
-        add(file_system, item);
+        if (asked_bytes_ >= most_bytes || is_ending || std::chrono::steady_clock::now() >= end)
+            break;
+        add(file_system, item, most_bytes);
     }
     std::uint64_t before = 0;
     for (HotBlock& block : blocks_) {
@@ -29,13 +34,16 @@ HotPlan::HotPlan(const FileSystem& file_system, const std::vector<appendix::HotI
         });
 }
 
-void HotPlan::add(const FileSystem& file_system, const appendix::HotItem& item) {
+void HotPlan::add(const FileSystem& file_system, const appendix::HotItem& item,
+                  std::uint64_t most_bytes) {
     const auto inode = file_system.image().inode(format::Reference::from_raw(item.reference));
     if (!inode || !inode->is_file() || item.offset >= inode->size_bytes) return;
     const std::uint64_t begin = item.offset / kPage * kPage;
     const std::uint64_t wanted = std::min(item.size_bytes, inode->size_bytes - item.offset);
     const std::uint64_t end =
         std::min((item.offset + wanted + kPage - 1) / kPage * kPage, inode->size_bytes);
+    asked_bytes_ += end - begin;
+    if (asked_bytes_ > most_bytes) return;
     const NodeId node = file_system.node_id(inode->reference);
     // What cannot be found out about a damaged file is not needed here: reading it will say so.
     (void)file_system.image().data().visit_stored(

@@ -2,6 +2,7 @@
 // Which blocks of the image a recorded start needs, and where their bytes belong.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -32,9 +33,10 @@ struct HotBlock {
 class HotPlan {
   public:
     /// In the order of `items`; ranges that the image has not got are left out, and everything
-    /// behind `most_bytes` of content.
+    /// behind `most_bytes` of ranges. A list made to take long is left after a second, and any when
+    /// `is_ending` becomes true.
     HotPlan(const FileSystem& file_system, const std::vector<appendix::HotItem>& items,
-            std::uint64_t most_bytes);
+            std::uint64_t most_bytes, const std::atomic<bool>& is_ending);
 
     [[nodiscard]] const std::vector<HotBlock>& blocks() const { return blocks_; }
     [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
@@ -43,7 +45,8 @@ class HotPlan {
     [[nodiscard]] std::optional<std::size_t> find(NodeId node, std::uint64_t offset) const;
 
   private:
-    void add(const FileSystem& file_system, const appendix::HotItem& item);
+    void add(const FileSystem& file_system, const appendix::HotItem& item,
+             std::uint64_t most_bytes);
     void add(NodeId node, const image::StoredPart& part);
 
     struct Start {
@@ -52,6 +55,7 @@ class HotPlan {
     };
     std::vector<HotBlock> blocks_;
     std::uint64_t size_bytes_ = 0;
+    std::uint64_t asked_bytes_ = 0;  ///< with holes, and what was asked twice
     std::unordered_map<std::uint64_t, std::size_t> by_position_;
     std::unordered_map<NodeId, std::vector<Start>> by_node_;  ///< sorted by offset
 };

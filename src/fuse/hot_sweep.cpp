@@ -141,6 +141,7 @@ std::optional<std::size_t> HotSweep::note_read(NodeId node, std::uint64_t offset
     contacts_ = now - last_contact_ < kContactGap ? contacts_ + 1 : 0;
     last_contact_ = now;
     const bool may_defer = contacts_ >= kContactSign;
+    ++(may_defer ? deferrals_ : jumps_);
     // The program reads this block itself, unless it waits.
     passed_ = std::max(passed_, may_defer ? *index : *index + 1);
     cursor_ = std::max(cursor_, passed_);
@@ -265,7 +266,7 @@ void HotSweep::fill(Chunk& chunk) {
 }
 
 void HotSweep::read_ahead() {
-    plan_owner_ = std::make_unique<HotPlan>(file_system_, items_, most_bytes());
+    plan_owner_ = std::make_unique<HotPlan>(file_system_, items_, most_bytes(), is_ending_);
     items_ = {};
     plan_.store(plan_owner_.get(), std::memory_order_release);
     const auto& blocks = plan_owner_->blocks();
@@ -295,6 +296,10 @@ void HotSweep::read_ahead() {
         const std::lock_guard lock(mutex_);
         is_read_ = true;
         is_quiet = chunks_.empty() && decoding_ == 0;
+        log::debug("hot list read: {} of {} bytes stored, {} requests for it, {} at the front, {} of "
+                   "them deferred",
+                   stored_bytes(), plan_owner_->size_bytes(), followers_, jumps_ + deferrals_,
+                   deferrals_);
         has_chunk_.notify_all();
         done_.notify_all();
     }

@@ -121,6 +121,8 @@ class HotSweep {
     std::vector<Deferred> deferred_;
     Clock::time_point last_contact_{};
     unsigned contacts_ = 0;  ///< shortly after each other
+    unsigned long deferrals_ = 0;
+    unsigned long jumps_ = 0;
     unsigned followers_ = 0;  ///< requests for what is in the list
     unsigned strangers_ = 0;  ///< and for what is not
     std::uint64_t window_end_ = 0;  ///< in bytes of the plan
@@ -129,7 +131,7 @@ class HotSweep {
     unsigned decoding_ = 0;  ///< threads that do
     std::condition_variable done_;
     void note_idle();
-    bool is_ending_ = false;
+    std::atomic<bool> is_ending_{false};  ///< set with mutex_ held
     bool is_listing_ = true;
     std::uint64_t listings_ = 0;
 

@@ -21,6 +21,11 @@ namespace {
 /// How long a mount that is idle but busy (open files) is left alone before it is tried again.
 constexpr std::chrono::seconds kBusyRetry{1};
 
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+        .count();
+}
+
 /// Milliseconds to wait for poll(2) until the idle timeout may be over; -1 is for ever.
 int idle_wait_ms(const fuse::Session& session, std::chrono::seconds timeout, bool is_unmounting) {
     if (timeout.count() == 0 || is_unmounting) return -1;
@@ -75,9 +80,7 @@ void EventLoop::run(fuse::Session& session, Keeper& keeper, std::optional<Warmer
     const auto end_warming = [&] {
         if (!warmer) return;
         log::debug("warming ended after {:.1f} ms, {} requests",
-                   std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() -
-                                                             warming_started).count(),
-                   session.counters().total());
+                   milliseconds_since(warming_started), session.counters().total());
         warmer->stop();
         warmer.reset();
         session.end_warming();
@@ -127,6 +130,8 @@ void EventLoop::run(fuse::Session& session, Keeper& keeper, std::optional<Warmer
             } else {
                 session.pause_warming();
                 is_paused = true;
+                log::debug("warming paused after {:.1f} ms, {} requests",
+                           milliseconds_since(warming_started), session.counters().total());
                 go_on();
             }
         }

@@ -95,11 +95,12 @@ class HotSweepTest : public testing::Test {
     std::vector<fuse::NodeId> nodes_;
     std::vector<appendix::HotItem> items_;
     Pages pages_;
+    const std::atomic<bool> never_{false};
 };
 
 TEST_F(HotSweepTest, PlansEveryByteOnce) {
     items_.push_back(items_.front());
-    const fuse::HotPlan plan(*files_, items_, ~std::uint64_t{0});
+    const fuse::HotPlan plan(*files_, items_, ~std::uint64_t{0}, never_);
     std::uint64_t before = 0;
     for (const auto& block : plan.blocks()) {
         EXPECT_EQ(block.bytes_before, before);
@@ -118,7 +119,7 @@ TEST_F(HotSweepTest, RangesAreRoundedToPagesAndCutAtTheEnd) {
     behind.offset = 1 << 20;
     appendix::HotItem wrong = items_[1];
     wrong.reference = (std::uint64_t{1} << 40) + 77;
-    const fuse::HotPlan plan(*files_, {item, behind, wrong}, ~std::uint64_t{0});
+    const fuse::HotPlan plan(*files_, {item, behind, wrong}, ~std::uint64_t{0}, never_);
     ASSERT_EQ(plan.blocks().size(), 1U);
     ASSERT_EQ(plan.blocks()[0].parts.size(), 1U);
     EXPECT_EQ(plan.blocks()[0].parts[0].file_offset, kBlock);
@@ -126,8 +127,15 @@ TEST_F(HotSweepTest, RangesAreRoundedToPagesAndCutAtTheEnd) {
 }
 
 TEST_F(HotSweepTest, NoMoreThanAllowedIsPlanned) {
-    const fuse::HotPlan plan(*files_, items_, 3 * kBlock);
-    EXPECT_LT(plan.size_bytes(), 12 * kBlock);
+    const fuse::HotPlan plan(*files_, items_, 3 * kBlock, never_);
+    EXPECT_LE(plan.size_bytes(), 3 * kBlock);
+}
+
+TEST_F(HotSweepTest, AListThatGoesOnForEverIsLeft) {
+    std::vector<appendix::HotItem> items(1 << 20, items_[1]);
+    const std::atomic<bool> now{true};
+    EXPECT_TRUE(fuse::HotPlan(*files_, items, ~std::uint64_t{0}, now).blocks().empty());
+    EXPECT_LE(fuse::HotPlan(*files_, items, 1 << 20, never_).blocks().size(), 6U);
 }
 
 TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
