@@ -54,6 +54,20 @@ struct PassDone {
     const Report& report;  ///< what is known until now; valid during the call
 };
 
+/// Something that is needed early when a program starts, relative to the tree.
+struct HotItem {
+    enum class Kind {
+        entry,      ///< its attributes
+        directory,  ///< its listing
+        range,      ///< bytes of a regular file
+        missing,    ///< a name that is looked for and is not there
+    };
+    Kind kind = Kind::entry;
+    std::string path;
+    std::uint64_t offset = 0;      ///< `range` only
+    std::uint64_t size_bytes = 0;  ///< `range` only; may reach behind the end of the file
+};
+
 struct Options {
     Codec codec = Codec::zstd;
     std::optional<int> level;           ///< the codec's preset when not set (zstd: 3)
@@ -83,6 +97,11 @@ struct Options {
     std::string manifest_python;       ///< version of the environment's Python, or empty
     std::string manifest_python_home;  ///< directory of the base interpreter, or empty
     bool manifest_is_relocatable = false;
+
+    /// In the order in which it is needed: files with ranges here are stored first and in this
+    /// order, the tables of these directories lie together, and the list is recorded in the image,
+    /// so that a mount can be ahead of the program. What the tree has not got is left out.
+    std::vector<HotItem> hot;
 
     /// A directory relative to the tree; Report::sizes says how large each of its entries is.
     std::string measured_directory;
@@ -119,6 +138,7 @@ struct Report {
     std::uint64_t raw_blocks = 0;        ///< those that compression does not make smaller
     std::uint64_t block_bytes = 0;       ///< of all of them, as stored
     std::uint64_t metadata_bytes = 0;    ///< everything else in the image
+    std::uint64_t hot_files = 0;         ///< stored first
     std::uint64_t lost_xattrs = 0;       ///< attributes that squashfs cannot hold
     std::string lost_xattr_example;      ///< name of one of them
     std::uint64_t clamped_mtimes = 0;    ///< outside 1970..2106, or newer than newest_mtime

@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
+#include "appendix/hot_list.h"
 #include "appendix/manifest.h"
+#include "appendix/number.h"
 #include "base/checked.h"
 #include "base/little_endian.h"
 #include "format/bounds.h"
@@ -29,29 +32,14 @@ static_assert(sizeof(RawHeader) == kHeaderSize);
 /// "SQENVAPX" read as a little-endian number.
 constexpr std::uint64_t kMagic = 0x585041564E455153;
 constexpr std::uint32_t kVersion = 1;
+/// The lists of programs that import large packages have 50 KiB.
+constexpr std::uint64_t kFirstRead = 128U << 10;
 /// A manifest has a few paths of at most 4 KiB; a reader holds it in memory.
 constexpr std::uint64_t kMaxManifest = 1U << 20;
 /// Paths of 100 bytes for a hundred thousand files, more than any start of a program touches.
 constexpr std::uint64_t kMaxHotList = 16U << 20;
 /// 34 bytes for each of four million blocks: 512 GiB of compressed data at 128 KiB.
 constexpr std::uint64_t kMaxDigests = 128U << 20;
-
-/// Seven bits a byte, least significant first, the top bit set on all but the last.
-void append_number(ByteVector& out, std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::byte>((value & 0x7F) | 0x80));
-    out.push_back(static_cast<std::byte>(value));
-}
-
-Result<std::uint64_t> take_number(ByteView& bytes) {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 63 && !bytes.empty(); shift += 7) {
-        const auto byte = static_cast<std::uint64_t>(bytes[0]);
-        bytes = bytes.subspan(1);
-        value |= (byte & 0x7F) << shift;
-        if ((byte & 0x80) == 0) return value;
-    }
-    return fail(Errc::corrupt, "appendix: a number without an end");
-}
 
 /// Gap from the end of the block before, size, digest. Blocks mostly follow each other, so that
 /// a record is about 34 bytes.
@@ -89,19 +77,6 @@ Result<std::vector<BlockDigest>> parse_digests(ByteView bytes) {
     return digests;
 }
 
-/// Paths, each ended by NUL.
-Result<std::vector<std::string>> parse_hot_list(std::string_view text) {
-    std::vector<std::string> paths;
-    while (!text.empty()) {
-        const auto end = text.find('\0');
-        if (end == 0 || end == std::string_view::npos)
-            return fail(Errc::corrupt, "appendix: damaged list of hot files");
-        paths.emplace_back(text.substr(0, end));
-        text.remove_prefix(end + 1);
-    }
-    return paths;
-}
-
 Digest digest_with_blank(RawHeader header, ByteView body) {
     header.digest = {};
     ByteVector bytes;
@@ -115,8 +90,7 @@ Digest digest_with_blank(RawHeader header, ByteView body) {
 
 ByteVector encode(const Appendix& appendix) {
     const std::string manifest = encode_manifest(appendix.manifest);
-    std::string hot_list;
-    for (const std::string& path : appendix.hot_paths) hot_list += path + '\0';
+    ByteVector hot_list = encode_hot_list(appendix.hot);
     // More than a reader accepts is left out; the image is as good without.
     ByteVector digests = encode_digests(appendix.digests);
     if (digests.size() > kMaxDigests) digests.clear();
@@ -131,7 +105,7 @@ ByteVector encode(const Appendix& appendix) {
     header.digests_size = digests.size();
     ByteVector body;
     append(body, as_bytes(manifest));
-    append(body, as_bytes(hot_list));
+    append(body, hot_list);
     append(body, digests);
     header.digest = digest_with_blank(header, body);
     ByteVector out;
@@ -166,9 +140,8 @@ Result<Appendix> parse(ByteView bytes) {
     Appendix appendix;
     SQUENV_TRY_ASSIGN(appendix.manifest,
                       parse_manifest(as_text(body.first(header->manifest_size))));
-    SQUENV_TRY_ASSIGN(
-        appendix.hot_paths,
-        parse_hot_list(as_text(body.subspan(header->manifest_size, header->hot_list_size))));
+    SQUENV_TRY_ASSIGN(appendix.hot, parse_hot_list(body.subspan(header->manifest_size,
+                                                                header->hot_list_size)));
     SQUENV_TRY_ASSIGN(appendix.digests, parse_digests(body.last(header->digests_size)));
     return appendix;
 }
@@ -216,6 +189,25 @@ Result<std::optional<Manifest>> load_manifest(std::uint64_t bytes_used, std::uin
     SQUENV_TRY(read(position + kHeaderSize, bytes));
     SQUENV_TRY_ASSIGN(Manifest manifest, parse_manifest(as_text(bytes)));
     return std::optional(std::move(manifest));
+}
+
+Result<std::vector<HotItem>> load_hot_list(std::uint64_t bytes_used, std::uint64_t image_bytes,
+                                           const ReadExact& read) {
+    const std::uint64_t position = position_of(bytes_used);
+    if (!fits(position, kHeaderSize, image_bytes)) return std::vector<HotItem>();
+    ByteVector bytes(std::min<std::uint64_t>(kFirstRead, image_bytes - position));
+    SQUENV_TRY(read(position, bytes));
+    SQUENV_TRY_ASSIGN(const auto header, parse_header(bytes));
+    if (!header || header->hot_list_size == 0) return std::vector<HotItem>();
+    const std::uint64_t begin = kHeaderSize + header->manifest_size;
+    const std::uint64_t end = begin + header->hot_list_size;
+    if (end > image_bytes - position) return fail(Errc::corrupt, "appendix: truncated");
+    const std::size_t got = bytes.size();
+    if (end > got) {
+        bytes.resize(end);
+        SQUENV_TRY(read(position + got, MutableBytes(bytes).subspan(got)));
+    }
+    return parse_hot_list(ByteView(bytes).subspan(begin, header->hot_list_size));
 }
 
 }  // namespace squenv::appendix

@@ -38,9 +38,24 @@ struct BlockDigest {
     bool operator==(const BlockDigest&) const = default;
 };
 
+/// Something that is needed early when the tree is used.
+struct HotItem {
+    enum class Kind : std::uint8_t {
+        range = 0,      ///< bytes of a regular file
+        directory = 1,  ///< its listing, or the attributes of what is in it
+        missing = 2,    ///< a name that is looked for and is not there
+    };
+    Kind kind = Kind::range;
+    std::string path{};            ///< not for ranges; relative to the root, which is "."
+    std::uint64_t reference = 0;   ///< ranges: of the inode, raw
+    std::uint64_t offset = 0;      ///< ranges: in the file
+    std::uint64_t size_bytes = 0;  ///< ranges
+    bool operator==(const HotItem&) const = default;
+};
+
 struct Appendix {
     Manifest manifest;
-    std::vector<std::string> hot_paths;  ///< relative to the root, in the order they are needed
+    std::vector<HotItem> hot;            ///< in the order in which it is needed
     std::vector<BlockDigest> digests;    ///< by position; ranges do not overlap
     bool operator==(const Appendix&) const = default;
 };
@@ -86,5 +101,12 @@ using ReadExact = std::function<Status(std::uint64_t position, MutableBytes out)
 [[nodiscard]] Result<std::optional<Manifest>> load_manifest(std::uint64_t bytes_used,
                                                             std::uint64_t image_bytes,
                                                             const ReadExact& read);
+
+/// Only the hot list, in one read when it is short; empty when there is none. Its digest is not
+/// compared either: whoever works ahead by a wrong list does useless work, no wrong one.
+/// Errors: as load().
+[[nodiscard]] Result<std::vector<HotItem>> load_hot_list(std::uint64_t bytes_used,
+                                                         std::uint64_t image_bytes,
+                                                         const ReadExact& read);
 
 }  // namespace squenv::appendix

@@ -38,6 +38,7 @@ class Command {
     [[nodiscard]] virtual int failure_status(Errc code) const { return exit_code(code); }
 };
 
+std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_cache_command();
 std::unique_ptr<Command> make_cat_command();
 std::unique_ptr<Command> make_doctor_command();
@@ -50,6 +51,7 @@ std::unique_ptr<Command> make_pack_command();
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_shell_command();
 std::unique_ptr<Command> make_stats_command();
+std::unique_ptr<Command> make_trace_command();
 std::unique_ptr<Command> make_umount_command();
 std::unique_ptr<Command> make_verify_command();
 

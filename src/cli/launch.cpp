@@ -121,6 +121,8 @@ void LaunchOptions::declare(CLI::App& app) {
     app.add_option("-o", mount_options, "Mount options, see squenv-mount(1)")
         ->type_name("OPT,...")
         ->allow_extra_args(false);
+    app.add_option("--record", record, "Write what was touched there at the end")
+        ->type_name("FILE");
     app.add_flag("--force", force, "At another path than it was made for");
 }
 
@@ -136,6 +138,10 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     if (io.is_quiet) base.log_level = log::Level::error;
     SQUENV_TRY_ASSIGN(launch.via, mount::parse_method(options.via));
     SQUENV_TRY_ASSIGN(const auto list, parse_image_list(options.images));
+    if (!options.record.empty()) base.record_path = options.record;
+    if (!base.record_path.empty() && list.size() > 1)
+        return fail(Errc::invalid_argument, "--record: a trace is of one image",
+                    "run with that image alone");
     SQUENV_TRY_ASSIGN(launch.images, resolve_images(list, base, options.force));
     return launch;
 }

@@ -18,6 +18,7 @@ struct LaunchOptions {
     std::string via = "auto";
     std::vector<std::string> variables{};      ///< NAME=VALUE
     std::vector<std::string> mount_options{};  ///< as of `squenv mount -o`
+    std::string record{};  ///< the file that gets the trace, or ""
     bool force = false;
 
     void declare(CLI::App& app);

@@ -87,6 +87,10 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
         if (option.value != "on" && option.value != "off")
             return fail(Errc::invalid_argument, "on or off");
         request.prefetch = option.value == "on";
+    } else if (option.name == "record") {
+        request.record_path = option.value;
+    } else if (option.name == "stage") {
+        request.stage_directory = option.value;
     } else if (option.name == "log") {
         request.log_destination = log_destination(option.value);
     } else if (option.name == "fsname") {

@@ -9,10 +9,13 @@
 
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/hot_items.h"
+#include "cli/mounted_run.h"
 #include "cli/pack_options.h"
 #include "cli/pass_lines.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
+#include "cli/warm_recording.h"
 #include "appendix/appendix.h"
 #include "image/image.h"
 #include "pack/pack.h"
@@ -51,6 +54,8 @@ void print_summary(std::ostream& out, const std::string& output, const pack::Rep
     if (report.duplicate_files > 0)
         out << fmt::format("{} files with {} are copies of others and stored once\n",
                            report.duplicate_files, format_size(report.duplicate_bytes));
+    if (report.hot_files > 0)
+        out << fmt::format("{} hot files are stored first\n", report.hot_files);
     if (!report.sizes.empty()) out << "largest packages:\n";
     for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
         out << fmt::format("{:>12}  {}\n", format_size(report.sizes[i].bytes),
@@ -69,6 +74,7 @@ Json to_json(const std::string& output, const pack::Report& report, const Surrou
               {"blocks", report.blocks},
               {"fragment_blocks", report.fragment_blocks},
               {"raw_blocks", report.raw_blocks},
+              {"hot_files", report.hot_files},
               {"lost_xattrs", report.lost_xattrs},
               {"clamped_mtimes", report.clamped_mtimes}};
     json["left_out"] = Json::array();
@@ -122,6 +128,12 @@ class PackCommand final : public Command {
                                                              const pack::Verify& verify);
     Status inherit_manifest(const image::Image& image, pack::Options& options) const;
     Result<pack::Report> pack(Io& io, const std::string& output, const pack::Options& options);
+    Result<pack::Report> pack_warm(Io& io, const std::string& output, pack::Options options,
+                                   bool is_environment);
+    Result<pack::Report> pack_again(Io& io, const std::string& first, const std::string& output,
+                                    const pack::Options& options);
+    template <class Pack>
+    Result<pack::Report> watch(Io& io, const pack::Options& options, Pack&& pack);
 
     PackArguments arguments_;
 };
@@ -168,6 +180,11 @@ tl::expected<pack::Report, pack::PackFailure> PackCommand::pack_other(const std:
     if (!image) return failed(image.error());
     const Status inherited = inherit_manifest(**image, options);
     if (!inherited) return failed(inherited.error());
+    if (options.hot.empty()) {
+        auto recorded = recorded_hot_items(**image);
+        if (!recorded) return failed(recorded.error());
+        if (options.has_appendix) options.hot = std::move(*recorded);
+    }
     const auto source = repack::make_image_source(std::move(*image), options);
     return pack::pack(*source, output, options, verify);
 }
@@ -187,8 +204,9 @@ Status PackCommand::inherit_manifest(const image::Image& image, pack::Options& o
     return {};
 }
 
-Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
-                                       const pack::Options& options) {
+/// Runs `pack(options)` with a progress bar, until a signal stops it.
+template <class Pack>
+Result<pack::Report> PackCommand::watch(Io& io, const pack::Options& options, Pack&& pack) {
     pack::Options watched = options;
     ProgressBar bar(io.err);
     const bool is_terminal = &io.err == &std::cerr && ::isatty(STDERR_FILENO) == 1;
@@ -203,10 +221,7 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
     }
     const StopSignal stop;
     watched.cancel = &StopSignal::flag();
-    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
-    auto report = arguments_.directory().empty()
-                      ? pack_other(output, watched, verify)
-                      : pack::pack_directory(arguments_.directory(), output, watched, verify);
+    auto report = std::forward<Pack>(pack)(watched);
     bar.clear();
     if (report) return std::move(*report);
     for (const auto& finding : report.error().findings)
@@ -214,12 +229,63 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
     return tl::unexpected(report.error().error);
 }
 
+Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
+                                       const pack::Options& options) {
+    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
+    return watch(io, options, [&](pack::Options& watched) {
+        return arguments_.directory().empty()
+                   ? pack_other(output, watched, verify)
+                   : pack::pack_directory(arguments_.directory(), output, watched, verify);
+    });
+}
+
+Result<pack::Report> PackCommand::pack_again(Io& io, const std::string& first,
+                                             const std::string& output,
+                                             const pack::Options& options) {
+    SQUENV_TRY_ASSIGN(auto image, image::Image::open(first));
+    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
+    return watch(io, options, [&](pack::Options& watched) {
+        const auto source = repack::make_image_source(std::move(image), watched);
+        return pack::pack(*source, output, watched, verify);
+    });
+}
+
+/// Packs twice: for the command, then in the order in which it wanted things. The second time from
+/// the first image, which cannot have changed meanwhile.
+Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
+                                            pack::Options options, bool is_environment) {
+    SQUENV_TRY(pack::check_output(output, options));
+    const TemporaryFile first(fmt::format("{}.warm.{}", output, ::getpid()));
+    SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, first.path(), options));
+    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(first.path()));
+    SQUENV_TRY(inherit_manifest(*image, options));
+    SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
+    const std::string& mountpoint = tree.empty() ? options.manifest_mount_point : tree;
+    if (mountpoint.empty())
+        return fail(Errc::invalid_argument, "--warm: there is no directory to mount the image over",
+                    "name it with --mount-point");
+    SQUENV_TRY_ASSIGN(const auto trace,
+                      record_command(first.path(), mountpoint, {arguments_.warm(), is_environment}));
+    const auto touched = hot_items_of(trace);
+    options.hot.insert(options.hot.end(), touched.begin(), touched.end());
+    SQUENV_TRY_ASSIGN(pack::Report again, pack_again(io, first.path(), output, options));
+    again.left_out = report.left_out;
+    again.lost_xattrs = report.lost_xattrs;
+    again.lost_xattr_example = report.lost_xattr_example;
+    again.clamped_mtimes = report.clamped_mtimes;
+    return again;
+}
+
 Status PackCommand::run(Io& io) {
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
     Surroundings around;
     SQUENV_TRY(look_around(io, around, options));
-    SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, output, options));
+    SQUENV_TRY_ASSIGN(options.hot, load_hot_items(arguments_.hot()));
+    const bool is_environment = around.environment.has_value();
+    SQUENV_TRY_ASSIGN(const pack::Report report,
+                      arguments_.warm().empty() ? pack(io, output, options)
+                                                : pack_warm(io, output, options, is_environment));
     if (!io.is_quiet) print_notes(io.err, report);
     if (arguments_.is_json())
         io.out << to_json(output, report, around)

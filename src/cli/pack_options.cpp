@@ -100,6 +100,11 @@ void PackArguments::declare_image(CLI::App& app) {
     app.add_flag("--no-appendix", has_no_appendix_, "Record no path and no digests");
     app.add_option("--mount-point", mount_point_, "The path to record; default: DIR's own")
         ->type_name("PATH");
+    app.add_option("--hot", hot_, "A trace of what to store first; repeatable")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    app.add_option("--warm", warm_, "Record this command, store what it needs first")
+        ->type_name("COMMAND");
     app.add_option("--owner", owner_, "keep, root or UID:GID (keep)")->type_name("OWNER");
     app.add_option("--mtime", mtime_, "Every file's time, in seconds since 1970")
         ->type_name("SECONDS");
@@ -144,6 +149,9 @@ Result<pack::Options> PackArguments::options() const {
                     "a directory, --tar FILE or --from-image IMAGE");
     if (has_compile_ && directory_.empty())
         return fail(Errc::invalid_argument, "--compile needs a directory");
+    if ((!warm_.empty() || !hot_.empty()) && has_no_appendix_)
+        return fail(Errc::invalid_argument, "--no-appendix leaves no place for a list of hot files",
+                    "leave it out");
     pack::Options options;
     const auto codec = pack::codec_of(codec_);
     if (!codec)

@@ -33,6 +33,10 @@ class PackArguments {
     [[nodiscard]] bool has_mount_point() const { return !mount_point_.empty(); }
     [[nodiscard]] bool has_verify() const { return has_verify_; }
     [[nodiscard]] bool is_json() const { return is_json_; }
+    /// Traces of what is needed early.
+    [[nodiscard]] const std::vector<std::string>& hot() const { return hot_; }
+    /// A command to record, or empty.
+    [[nodiscard]] const std::string& warm() const { return warm_; }
     [[nodiscard]] bool has_compile() const { return has_compile_; }
 
   private:
@@ -50,6 +54,8 @@ class PackArguments {
     std::string mtime_;
     std::string memory_;
     std::string mount_point_;
+    std::vector<std::string> hot_;
+    std::string warm_;
     std::vector<std::string> exclude_;
     std::vector<std::string> exclude_from_;
     unsigned jobs_ = 0;

@@ -32,6 +32,8 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_verify_command());
     commands.push_back(make_doctor_command());
     commands.push_back(make_cache_command());
+    commands.push_back(make_trace_command());
+    commands.push_back(make_bench_command());
     return commands;
 }
 

@@ -31,8 +31,11 @@ void print_table(std::ostream& out, const Json& json) {
                        format_size(json.value("bytes_served", std::uint64_t{0})));
     out << fmt::format("stored ahead {}\n",
                        format_size(json.value("bytes_stored_ahead", std::uint64_t{0})));
-    out << fmt::format("image reads  {}, {}\n", json.value("image_reads", std::uint64_t{0}),
-                       format_size(json.value("image_bytes_read", std::uint64_t{0})));
+    out << fmt::format("image reads  {}, {} in {:.3f} s{}\n",
+                       json.value("image_reads", std::uint64_t{0}),
+                       format_size(json.value("image_bytes_read", std::uint64_t{0})),
+                       json.value("image_read_seconds", 0.0),
+                       json.value("image_is_staged", false) ? ", now from the staged copy" : "");
     for (const auto& [name, cache] : json.at("caches").items())
         out << fmt::format("cache        {:<11} {} of {}, {} hits, {} misses\n", name,
                            format_size(cache.value("used_bytes", std::uint64_t{0})),

@@ -82,13 +82,14 @@ class FileSystem {
                                                           const std::string& name) const;
     [[nodiscard]] struct statvfs statistics() const;
     [[nodiscard]] const image::Image& image() const { return *image_; }
+    /// The kernel's name for the inode at `reference`.
+    [[nodiscard]] NodeId node_id(const format::Reference& reference) const;
 
   private:
     FileSystem(const image::Image& image, image::Inode root, const ViewOptions& view)
         : image_(&image), root_(std::move(root)), view_(view) {}
 
     [[nodiscard]] Result<image::Inode> inode(NodeId node) const;
-    [[nodiscard]] NodeId node_id(const format::Reference& reference) const;
     [[nodiscard]] struct stat to_stat(const image::Inode& inode) const;
 
     const image::Image* image_;

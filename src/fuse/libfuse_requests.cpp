@@ -27,6 +27,12 @@ fuse_entry_param entry_of(const Node& node) {
     return entry;
 }
 
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+    const auto passed = std::chrono::steady_clock::now() - start;
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(passed).count());
+}
+
 /// The two-step protocol of xattr calls: a size of 0 asks how long the answer is.
 void reply_xattr(fuse_req_t request, ByteView value, std::size_t size) {
     if (size == 0)
@@ -44,14 +50,29 @@ void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t nod
                             Answer&& answer) {
     auto& session = self(request);
     session.counters_.count(kind);
-    session.last_request_.store(Clock::now().time_since_epoch().count(),
-                                std::memory_order_relaxed);
+    const auto start = Clock::now();
+    session.last_request_.store(start.time_since_epoch().count(), std::memory_order_relaxed);
     try {
         std::forward<Answer>(answer)(session);
+        if (session.options_.recorder != nullptr && kind != RequestKind::read)
+            session.options_.recorder->note_duration(kind, node, microseconds_since(start));
     } catch (const std::bad_alloc&) {
         session.reply_error(request, kind, node, Error{Errc::limit, ENOMEM, "out of memory", {}});
     } catch (const std::exception& exception) {
         session.reply_error(request, kind, node, Error{Errc::internal, 0, exception.what(), {}});
+    }
+}
+
+template <class Answer>
+void LibfuseSession::handle_later(fuse_req_t request, fuse_ino_t node, Answer&& answer) {
+    try {
+        std::forward<Answer>(answer)();
+    } catch (const std::bad_alloc&) {
+        reply_error(request, RequestKind::read, node,
+                    Error{Errc::limit, ENOMEM, "out of memory", {}});
+    } catch (const std::exception& exception) {
+        reply_error(request, RequestKind::read, node,
+                    Error{Errc::internal, 0, exception.what(), {}});
     }
 }
 
@@ -88,6 +109,12 @@ void LibfuseSession::on_lookup(fuse_req_t request, fuse_ino_t parent, const char
         if (!found)
             return session.reply_error(request, RequestKind::lookup, parent, found.error());
         if (*found && !S_ISDIR((*found)->attributes.st_mode)) session.has_other_users_ = true;
+        if (auto* recorder = session.options_.recorder; recorder != nullptr) {
+            if (*found)
+                recorder->note(trace::Use::look, (*found)->id);
+            else
+                recorder->note_missing(parent, name);
+        }
         // A node of 0 is a cached "no such file".
         const auto entry = entry_of(*found ? **found : Node{});
         fuse_reply_entry(request, &entry);
@@ -110,6 +137,8 @@ void LibfuseSession::on_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_i
         const auto attributes = session.file_system_.attributes(node);
         if (!attributes)
             return session.reply_error(request, RequestKind::getattr, node, attributes.error());
+        if (session.options_.recorder != nullptr)
+            session.options_.recorder->note(trace::Use::look, node);
         fuse_reply_attr(request, &*attributes, kForever);
     });
 }
@@ -119,6 +148,8 @@ void LibfuseSession::on_readlink(fuse_req_t request, fuse_ino_t node) {
         const auto target = session.file_system_.read_link(node);
         if (!target)
             return session.reply_error(request, RequestKind::readlink, node, target.error());
+        if (session.options_.recorder != nullptr)
+            session.options_.recorder->note(trace::Use::link, node);
         fuse_reply_readlink(request, target->c_str());
     });
 }
@@ -150,8 +181,21 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
     has_other_users_ = true;
+    if (sweep_) {
+        const auto block = sweep_->note_read(node, start);
+        if (block && sweep_->defer(*block, node, start, size, [this, request, node, size, start] {
+                handle_later(request, node, [&] { reply_read(request, node, size, start, false); });
+            }))
+            return;
+    }
+    reply_read(request, node, size, start, pages_.has_value());
+}
+
+void LibfuseSession::reply_read(fuse_req_t request, fuse_ino_t node, std::size_t size,
+                                std::uint64_t start, bool stores_siblings) {
     image::BlockPointer fragment;
-    const auto slices = file_system_.read(node, start, size, pages_ ? &fragment : nullptr);
+    const auto slices =
+        file_system_.read(node, start, size, stores_siblings ? &fragment : nullptr);
     if (!slices) return reply_error(request, RequestKind::read, node, slices.error());
     std::vector<iovec> parts;
     parts.reserve(slices->size());
@@ -169,7 +213,13 @@ void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size,
 void LibfuseSession::on_read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
                              fuse_file_info* /*file*/) {
     handle(request, RequestKind::read, node, [&](LibfuseSession& session) {
+        auto* recorder = session.options_.recorder;
+        if (recorder == nullptr) return session.read(request, node, size, offset);
+        const auto start = Clock::now();
+        const auto begin = static_cast<std::uint64_t>(offset);
+        recorder->note(trace::Use::read, node, begin, size);
         session.read(request, node, size, offset);
+        recorder->note_duration(RequestKind::read, node, microseconds_since(start), begin, size);
     });
 }
 
@@ -196,6 +246,8 @@ std::size_t LibfuseSession::add_entry(fuse_req_t request, char* buffer, std::siz
 
 void LibfuseSession::list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
                           off_t offset, Detail detail) {
+    if (options_.recorder != nullptr && offset == 0)
+        options_.recorder->note(trace::Use::list, node);
     const std::unique_ptr<char[]> buffer(new char[size]);
     std::size_t used = 0;
     const auto status = file_system_.list(
@@ -213,6 +265,13 @@ bool LibfuseSession::has_only_listers() const {
     return listings_ > kListerSign && !has_other_users_;
 }
 
+/// A first listing may be anybody's.
+void LibfuseSession::note_listers() {
+    if (listings_ < 2 || has_told_of_listers_.exchange(true)) return;
+    sweep_->hold();
+    if (options_.on_listers) options_.on_listers();
+}
+
 /// While the warmer is ahead, a user who only lists is kept waiting for a moment, and the warmer
 /// hurries: it is told of directories alone, which makes it twice as fast.
 void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size,
@@ -225,16 +284,21 @@ void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, s
             if (listings_ != 0 && !has_other_users_) detail = Detail::directories;
         } else if (offset == 0 && !has_other_users_) {
             ++listings_;
-            if (deferred_.add([this, request, node, size] {
+            // The warmer is somewhere else as long as it visits the names of the list.
+            const bool is_ahead = !sweep_ || has_told_of_listers_;
+            if (!is_ahead) note_listers();
+            if (is_ahead && deferred_.add([this, request, node, size] {
                     list(request, RequestKind::readdirplus, node, size, 0, Detail::everything);
                 }))
                 return;
         }
     } else {
         if (offset == 0) ++listings_;
+        if (sweep_ && offset == 0 && !has_other_users_) note_listers();
         if (has_only_listers()) detail = Detail::directories;
     }
     list(request, RequestKind::readdirplus, node, size, offset, detail);
+    if (sweep_ && warming_.is_under_way) sweep_->note_listing();
 }
 
 void LibfuseSession::on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t size,
@@ -330,8 +394,8 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
             return;
         }
         std::string text = statistics_json(session.file_system_.image(), session.counters_,
-                                           session.pages_ ? session.pages_->stored_bytes() : 0,
-                                           session.options_, session.started_);
+                                           session.stored_bytes(), session.options_,
+                                           session.started_);
         text.resize(kStatisticsBytes, '\0');
         fuse_reply_ioctl(request, 0, text.data(), text.size());
     });

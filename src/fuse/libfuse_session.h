@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fuse/deferred_listings.h"
 #include "fuse/device_channel.h"
+#include "fuse/hot_sweep.h"
 #include "fuse/page_store.h"
 #include "fuse/reader_turn.h"
 #include "fuse/session.h"
@@ -28,6 +29,8 @@ class LibfuseSession final : public Session {
     [[nodiscard]] Status open(UniqueFd device);
     void start(std::function<void()> on_ready, std::function<void()> on_end) override;
     void join() override;
+    void pause_warming() override;
+    void resume_warming() override;
     void end_warming() override;
     [[nodiscard]] double idle_seconds() const override;
     [[nodiscard]] const RequestCounters& counters() const override { return counters_; }
@@ -72,6 +75,11 @@ class LibfuseSession final : public Session {
     static void handle(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);
     void reply_error(fuse_req_t request, RequestKind kind, fuse_ino_t node, const Error& error);
     void read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
+    void reply_read(fuse_req_t request, fuse_ino_t node, std::size_t size, std::uint64_t start,
+                    bool stores_siblings);
+    /// Runs `answer` for a request that was counted before, as handle() does.
+    template <class Answer>
+    void handle_later(fuse_req_t request, fuse_ino_t node, Answer&& answer);
     /// How much of a listing's entries is told to the kernel.
     enum class Detail { names, directories, everything };
     void list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
@@ -79,8 +87,9 @@ class LibfuseSession final : public Session {
     std::size_t add_entry(fuse_req_t request, char* buffer, std::size_t room,
                           const FileSystem::Entry& entry, Detail detail) const;
     void list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
-    [[nodiscard]] bool store_pages(NodeId node, ByteView content) const;
+    [[nodiscard]] bool store_pages(NodeId node, std::uint64_t offset, ByteView content) const;
 
+    [[nodiscard]] std::uint64_t stored_bytes() const;
     void work_first();
     void work(const std::function<void()>& on_init_answered);
 
@@ -96,6 +105,7 @@ class LibfuseSession final : public Session {
     fuse_session* session_ = nullptr;
     std::unique_ptr<ReaderTurn> turn_;
     std::optional<PageStore> pages_;
+    std::optional<HotSweep> sweep_;
     Warming warming_;
     cpu_set_t all_processors_{};
     const unsigned threads_;
@@ -108,6 +118,8 @@ class LibfuseSession final : public Session {
     [[nodiscard]] bool has_only_listers() const;
     std::atomic<unsigned> listings_{0};  ///< begun by users, not by the warmer
     std::atomic<bool> has_other_users_{false};
+    std::atomic<bool> has_told_of_listers_{false};
+    void note_listers();
     std::function<void()> on_ready_;
     std::function<void()> on_end_;
     std::jthread first_worker_;

@@ -8,9 +8,11 @@
 #include <memory>
 #include <string>
 
+#include "appendix/appendix.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "fuse/file_system.h"
+#include "fuse/recorder.h"
 #include "fuse/request_counters.h"
 
 namespace squenv::fuse {
@@ -22,10 +24,18 @@ struct SessionOptions {
     int warming_processor = -1;
     pid_t warmer_pid = -1;
     bool prefetch = true;  ///< store decoded bytes in the page cache before they are asked for
+    /// What a program needs early; stored ahead of it when `prefetch` is on.
+    std::vector<appendix::HotItem> hot{};
+    /// Called when what `hot` needs is stored: the warmer's pause can end. On any thread, perhaps
+    /// several times.
+    std::function<void()> on_quiet{};
+    /// Called once when users only list directories: the warmer's place is ahead of them.
+    std::function<void()> on_listers{};
     bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
     bool trace = false;                ///< libfuse prints every request on stderr
     std::string name{};                ///< the image, for log lines
     std::string identity{};            ///< what the statistics call the content, see mount/sharing.h
+    Recorder* recorder = nullptr;      ///< notes what is touched; outlives the session
 };
 
 /// The ioctl on the mount's root that answers with the statistics as JSON text.
@@ -47,7 +57,10 @@ class Session {
     virtual void start(std::function<void()> on_ready, std::function<void()> on_end) = 0;
     /// Waits for the workers, which end when the connection does.
     virtual void join() = 0;
-    /// Nobody walks the mount ahead of its users any more. Thread-safe.
+    /// Nobody walks the mount ahead of its users for the time being, again, or any more.
+    /// Thread-safe.
+    virtual void pause_warming() = 0;
+    virtual void resume_warming() = 0;
     virtual void end_warming() = 0;
 
     /// Seconds since the last request, on the monotonic clock.

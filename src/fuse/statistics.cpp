@@ -47,6 +47,8 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
         {"bytes_stored_ahead", stored_bytes},
         {"image_reads", counters.source.reads},
         {"image_bytes_read", counters.source.bytes},
+        {"image_read_seconds", static_cast<double>(counters.source.nanoseconds) / 1e9},
+        {"image_is_staged", counters.source.is_copy},
         {"caches",
          {{"metadata", cache_json(counters.metadata)},
           {"directories", cache_json(counters.directories)},

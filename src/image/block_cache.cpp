@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
 
 #include "base/slow_work.h"
 
@@ -41,6 +43,15 @@ Result<BlockPointer> BlockCache::get(const BlockPlace& place, std::size_t expect
     });
 }
 
+Result<BlockPointer> BlockCache::get_from(const BlockPlace& place, std::size_t expected,
+                                          ByteView stored) const {
+    using Cache = ShardedCache<Key, Block, KeyHash>;
+    return cache_.get_or_load(key_of(place, expected), [&]() -> Result<Cache::Loaded> {
+        SQUENV_TRY_ASSIGN(auto block, decode(place, expected, stored));
+        return Cache::Loaded{std::move(block), block_size_};
+    });
+}
+
 Result<BlockPointer> BlockCache::get_once(const BlockPlace& place, std::size_t expected) const {
     if (auto cached = cache_.find(key_of(place, expected))) return cached;
     SQUENV_TRY_ASSIGN(auto block, decode(place, expected));
@@ -48,7 +59,7 @@ Result<BlockPointer> BlockCache::get_once(const BlockPlace& place, std::size_t e
 }
 
 Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place,
-                                                  std::size_t expected) const {
+                                                  std::size_t expected, ByteView stored) const {
     const auto failed = [&](const Error& error) {
         return with_context(error, fmt::format("block at {}", place.position));
     };
@@ -57,15 +68,21 @@ Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place,
     if (!place.stored.is_compressed) {
         block->set_size(place.stored.size_bytes);
         const MutableBytes whole(block->data(), place.stored.size_bytes);
-        if (auto status = source_.read_exact(place.position, whole); !status)
+        if (!stored.empty())
+            std::memcpy(whole.data(), stored.data(), whole.size());
+        else if (auto status = source_.read_exact(place.position, whole); !status)
             return failed(status.error());
     } else {
-        const auto stored = buffers_->borrow([&] { return new std::byte[block_size_]; });
-        const MutableBytes input(stored.get(), place.stored.size_bytes);
-        if (auto status = source_.read_exact(place.position, input); !status)
-            return failed(status.error());
+        std::optional<Block::Buffers::Loan> buffer;
+        if (stored.empty()) {
+            buffer.emplace(buffers_->borrow([&] { return new std::byte[block_size_]; }));
+            const MutableBytes input(buffer->get(), place.stored.size_bytes);
+            if (auto status = source_.read_exact(place.position, input); !status)
+                return failed(status.error());
+            stored = input;
+        }
         const std::size_t room = expected == kAnyLength ? block_size_ : expected;
-        const auto size = decompressor_.decompress(input, MutableBytes(block->data(), room));
+        const auto size = decompressor_.decompress(stored, MutableBytes(block->data(), room));
         if (!size) return failed(size.error());
         block->set_size(*size);
     }

@@ -47,6 +47,9 @@ class BlockCache {
     /// Like get, but the block is not kept: for blocks that go to the page cache as a whole.
     [[nodiscard]] Result<BlockPointer> get_once(const BlockPlace& place,
                                                 std::size_t expected) const;
+    /// Like get, from `stored` bytes that were read before.
+    [[nodiscard]] Result<BlockPointer> get_from(const BlockPlace& place, std::size_t expected,
+                                                ByteView stored) const;
     [[nodiscard]] CacheCounters counters() const { return cache_.counters(); }
 
     static constexpr std::size_t kAnyLength = 0;
@@ -64,8 +67,10 @@ class BlockCache {
         }
     };
     [[nodiscard]] static Key key_of(const BlockPlace& place, std::size_t expected);
+    /// Reads the bytes unless `stored` has them.
     [[nodiscard]] Result<std::shared_ptr<Block>> decode(const BlockPlace& place,
-                                                        std::size_t expected) const;
+                                                        std::size_t expected,
+                                                        ByteView stored = {}) const;
 
     const ByteSource& source_;
     const codec::Decompressor& decompressor_;

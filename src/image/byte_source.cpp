@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "base/checked.h"
 
 namespace squenv::image {
 
@@ -17,6 +21,24 @@ namespace {
 std::int64_t nanoseconds(const timespec& time) {
     return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
+
+/// Adds the time it lives to a sum.
+class Stopwatch {
+  public:
+    explicit Stopwatch(std::atomic<std::uint64_t>& sum) : sum_(sum) {}
+    ~Stopwatch() {
+        const auto passed = std::chrono::steady_clock::now() - start_;
+        sum_.fetch_add(static_cast<std::uint64_t>(
+                           std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count()),
+                       std::memory_order_relaxed);
+    }
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+
+  private:
+    std::atomic<std::uint64_t>& sum_;
+    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 Result<std::uint64_t> length_of(int fd, const struct stat& info, const std::string& path) {
     if (S_ISREG(info.st_mode)) return static_cast<std::uint64_t>(info.st_size);
@@ -55,12 +77,28 @@ Status FileSource::set_offset(std::uint64_t offset) {
 }
 
 Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
+    if (const Kept* kept = kept_.load(std::memory_order_acquire);
+        kept != nullptr && position >= kept->position &&
+        fits(position - kept->position, out.size(), kept->bytes.size())) {
+        std::memcpy(out.data(), kept->bytes.data() + (position - kept->position), out.size());
+        return {};
+    }
+    if (const int copy = copy_.load(std::memory_order_acquire); copy >= 0) {
+        if (read_from(copy, 0, position, out)) return {};
+        copy_ = -1;
+    }
+    return read_from(fd_.get(), offset_, position, out);
+}
+
+Status FileSource::read_from(int descriptor, std::uint64_t start, std::uint64_t position,
+                             MutableBytes out) const {
     reads_.fetch_add(1, std::memory_order_relaxed);
     bytes_.fetch_add(out.size(), std::memory_order_relaxed);
+    const Stopwatch stopwatch(nanoseconds_);
     std::size_t done = 0;
     while (done < out.size()) {
-        const auto at = static_cast<off_t>(offset_ + position + done);
-        const ssize_t got = ::pread(fd_.get(), out.data() + done, out.size() - done, at);
+        const auto at = static_cast<off_t>(start + position + done);
+        const ssize_t got = ::pread(descriptor, out.data() + done, out.size() - done, at);
         if (got > 0) {
             done += static_cast<std::size_t>(got);
         } else if (got == 0) {
@@ -75,6 +113,16 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
     return {};
 }
 
+void FileSource::keep(std::uint64_t position, std::size_t size) const {
+    if (is_kept_.test_and_set()) return;
+    auto kept = std::make_shared<Kept>();
+    kept->position = position;
+    kept->bytes.resize(size);
+    if (!read_exact(position, kept->bytes)) return;
+    kept_owner_ = std::move(kept);
+    kept_.store(kept_owner_.get(), std::memory_order_release);
+}
+
 bool FileSource::has_changed() const {
     struct stat info {};
     if (::fstat(fd_.get(), &info) != 0) return true;
@@ -83,7 +131,8 @@ bool FileSource::has_changed() const {
 }
 
 SourceCounters FileSource::counters() const {
-    return {reads_.load(std::memory_order_relaxed), bytes_.load(std::memory_order_relaxed)};
+    return {reads_.load(std::memory_order_relaxed), bytes_.load(std::memory_order_relaxed),
+            nanoseconds_.load(std::memory_order_relaxed), copy_ >= 0};
 }
 
 }  // namespace squenv::image

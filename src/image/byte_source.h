@@ -17,6 +17,8 @@ namespace squenv::image {
 struct SourceCounters {
     std::uint64_t reads = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t nanoseconds = 0;  ///< in reads, of all threads together
+    bool is_copy = false;           ///< reads go to a copy by now
 };
 
 /// Thread-safe. Positions count from the start of the image, not of the file that holds it.
@@ -30,6 +32,13 @@ class ByteSource {
     /// True when the file is no longer what it was at opening (size or modification time).
     [[nodiscard]] virtual bool has_changed() const = 0;
     [[nodiscard]] virtual SourceCounters counters() const = 0;
+
+    /// Reads a part at once and answers from memory when bytes of it are wanted: for storage that
+    /// is slow per read. Nothing happens the second time, or when it cannot be read.
+    virtual void keep(std::uint64_t /*position*/, std::size_t /*size*/) const {}
+    /// Reads from the open file `descriptor` from now on, which has the same bytes from the start
+    /// of the image on; when it fails, from the first one again. It must stay open.
+    virtual void read_from_copy(int /*descriptor*/) const {}
 };
 
 /// A regular file or block device, read with pread on one descriptor that pins it: an image that
@@ -43,6 +52,8 @@ class FileSource final : public ByteSource {
     [[nodiscard]] std::uint64_t size_bytes() const override { return file_bytes_ - offset_; }
     [[nodiscard]] bool has_changed() const override;
     [[nodiscard]] SourceCounters counters() const override;
+    void keep(std::uint64_t position, std::size_t size) const override;
+    void read_from_copy(int descriptor) const override { copy_ = descriptor; }
 
     /// Makes `offset` the start of the image. Before the source is shared only.
     /// Errors: invalid_argument (behind the end of the file).
@@ -50,7 +61,14 @@ class FileSource final : public ByteSource {
     [[nodiscard]] int descriptor() const { return fd_.get(); }
 
   private:
+    struct Kept {
+        std::uint64_t position = 0;
+        ByteVector bytes;
+    };
     FileSource() = default;
+    /// Reads what is asked for from `descriptor`, in which the image begins at `start`.
+    [[nodiscard]] Status read_from(int descriptor, std::uint64_t start, std::uint64_t position,
+                                   MutableBytes out) const;
 
     std::string path_;
     UniqueFd fd_;
@@ -59,6 +77,11 @@ class FileSource final : public ByteSource {
     std::int64_t mtime_ns_ = 0;
     mutable std::atomic<std::uint64_t> reads_{0};
     mutable std::atomic<std::uint64_t> bytes_{0};
+    mutable std::atomic<std::uint64_t> nanoseconds_{0};
+    mutable std::atomic<int> copy_{-1};
+    mutable std::shared_ptr<const Kept> kept_owner_;   ///< set once, before kept_
+    mutable std::atomic<const Kept*> kept_{nullptr};
+    mutable std::atomic_flag is_kept_;
 };
 
 }  // namespace squenv::image

@@ -120,6 +120,39 @@ Status FileData::visit_places(const Inode& file,
     return {};
 }
 
+Status FileData::visit_stored(const Inode& file, std::uint64_t offset, std::uint64_t size,
+                              const std::function<void(const StoredPart&)>& visit) const {
+    const std::uint64_t block_size = superblock_.block_size;
+    const std::uint64_t end = offset + size;
+    const std::uint64_t count = file.block_count(superblock_.block_size);
+    const std::uint64_t blocks_end = std::min(end, count * block_size);
+    std::vector<BlockPlace> places;
+    for (std::uint64_t block = offset / block_size; block * block_size < blocks_end;
+         block += places.size()) {
+        places.clear();
+        const std::uint64_t left = (blocks_end - 1) / block_size - block + 1;
+        SQUENV_TRY(lists_.places(file, block, std::min(kPlacesAtOnce, left), places));
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            if (places[i].stored.size_bytes == 0) continue;
+            const std::uint64_t start = (block + i) * block_size;
+            const std::uint64_t first = std::max(offset, start);
+            const std::uint64_t last = std::min(end, start + block_size);
+            visit({places[i],
+                   static_cast<std::size_t>(std::min(block_size, file.size_bytes - start)), first,
+                   static_cast<std::uint32_t>(first - start),
+                   static_cast<std::uint32_t>(last - first)});
+        }
+    }
+    const std::uint64_t tail_start = count * block_size;
+    if (!file.has_fragment() || end <= tail_start) return {};
+    SQUENV_TRY_ASSIGN(const BlockPlace fragment, fragment_place(file));
+    const std::uint64_t first = std::max(offset, tail_start);
+    visit({fragment, BlockCache::kAnyLength, first,
+           static_cast<std::uint32_t>(file.fragment_offset + (first - tail_start)),
+           static_cast<std::uint32_t>(end - first)});
+    return {};
+}
+
 Result<std::optional<std::uint64_t>> FileData::seek(const Inode& file, std::uint64_t offset,
                                                     Seek what) const {
     if (offset >= file.size_bytes) return std::nullopt;

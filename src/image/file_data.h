@@ -20,6 +20,15 @@ struct DataSlice {
     ByteView bytes;
 };
 
+/// A piece of a file and the stored block that it is in.
+struct StoredPart {
+    BlockPlace place;
+    std::size_t length = 0;  ///< of the decoded block, or BlockCache::kAnyLength
+    std::uint64_t file_offset = 0;
+    std::uint32_t block_offset = 0;
+    std::uint32_t size_bytes = 0;
+};
+
 /// Thread-safe.
 class FileData {
   public:
@@ -48,6 +57,16 @@ class FileData {
     /// that holds its tail. Errors: corrupt, io.
     [[nodiscard]] Status visit_places(const Inode& file,
                                       const std::function<void(const BlockPlace&)>& visit) const;
+
+    /// The same for a range inside the file, with the pieces of it.
+    [[nodiscard]] Status visit_stored(const Inode& file, std::uint64_t offset, std::uint64_t size,
+                                      const std::function<void(const StoredPart&)>& visit) const;
+    /// The decoded block of a part from its `stored` bytes, which were read before; it is kept.
+    /// Errors: corrupt.
+    [[nodiscard]] Result<BlockPointer> block(const BlockPlace& place, std::size_t length,
+                                             ByteView stored) const {
+        return blocks_.get_from(place, length, stored);
+    }
 
   private:
     [[nodiscard]] Result<BlockPlace> fragment_place(const Inode& file) const;

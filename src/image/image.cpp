@@ -101,6 +101,15 @@ Result<std::string> Image::read_link(const Inode& symlink) const {
     return target;
 }
 
+void Image::keep_tables(std::size_t most_bytes) const {
+    const auto& sb = parts_->superblock;
+    // Every writer puts the tables behind the data, the inode table first.
+    if (sb.inode_table_start >= sb.bytes_used || sb.bytes_used - sb.inode_table_start > most_bytes)
+        return;
+    parts_->source->keep(sb.inode_table_start,
+                         static_cast<std::size_t>(sb.bytes_used - sb.inode_table_start));
+}
+
 ImageCounters Image::counters() const {
     return {parts_->source->counters(), parts_->metadata->counters(),
             parts_->directories->counters(), parts_->blocks->counters()};

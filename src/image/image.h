@@ -76,6 +76,10 @@ class Image {
     [[nodiscard]] const ByteSource& source() const;
     [[nodiscard]] ImageCounters counters() const;
 
+    /// Reads the tables at once and keeps them as they are stored, unless they have more than
+    /// `most_bytes`: for storage that is slow per read.
+    void keep_tables(std::size_t most_bytes) const;
+
     /// True when the file changed since opening: its size, its time, or its first 96 bytes.
     [[nodiscard]] bool has_changed() const;
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "fuse/session.h"
 #include "mount/event_loop.h"
+#include "mount/hot_names.h"
 #include "mount/mount_table.h"
 #include "mount/sandbox.h"
 #include "mount/sharing.h"
@@ -44,6 +45,13 @@ Result<Opened> open_request(const MountRequest& request) {
     if (!file_system) return with_context(file_system.error(), request.image_path);
     opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
     opened.image_name = absolute_path(request.image_path);
+    if (!request.stage_directory.empty()) {
+        SQUENV_TRY_ASSIGN(auto stage, Stage::open(request.stage_directory, *opened.image));
+        opened.stage = std::make_unique<Stage>(std::move(stage));
+    }
+    if (!request.record_path.empty()) {
+        SQUENV_TRY_ASSIGN(opened.record, RecordFile::open(request.record_path));
+    }
     return opened;
 }
 
@@ -71,10 +79,16 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
     Keeper& keeper = service.keeper;
     SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
     std::optional<Warmer> warmer;
-    const int processor = request.prefetch ? other_processor() : -1;
+    // What is done ahead of the users hides what they do.
+    const bool has_prefetch = request.prefetch && !opened.record;
+    const int processor = has_prefetch ? other_processor() : -1;
+    fuse::Recorder recorder;
+    std::vector<appendix::HotItem> hot;
+    if (has_prefetch) hot = load_hot_list(*opened.image);
     if (processor >= 0) {
         SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor,
-                                                service.home ? &service.home : nullptr));
+                                                service.home ? &service.home : nullptr,
+                                                hot_names(hot, request.view)));
         ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
     }
     const bool is_private = static_cast<bool>(service.home);
@@ -82,7 +96,13 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
     fuse::SessionOptions options;
     options.warming_processor = processor;
     options.warmer_pid = warmer ? warmer->pid() : -1;
-    options.prefetch = request.prefetch;
+    options.prefetch = has_prefetch;
+    options.hot = std::move(hot);
+    if (warmer && !options.hot.empty()) {
+        options.on_quiet = [&events] { events.post(Event::quiet); };
+        options.on_listers = [&events] { events.post(Event::listers); };
+    }
+    options.recorder = opened.record ? &recorder : nullptr;
     options.threads = request.threads;
     options.trace = request.trace;
     options.only_owner_and_root = request.allow_root && !request.allow_other;
@@ -91,9 +111,11 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
     SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
                                                           std::move(opened.device)));
     drop_privileges();
+    if (opened.stage) opened.stage->start(*opened.image);
     session->start(
         [&] {
             on_ready();
+            if (opened.stage) opened.stage->begin();
             events.post(Event::ready);
         },
         [&] { events.post(Event::unmounted); });
@@ -101,6 +123,11 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
                   service.users ? &*service.users : nullptr, is_private, request.idle_timeout};
     events.run(served);
     session->join();
+    if (opened.record)
+        if (const auto written =
+                opened.record->write(recorder.finish(*opened.file_system, session->counters()));
+            !written)
+            log::error("the trace is lost: {}", written.error().message());
     keeper.dismiss();
     return {};
 }

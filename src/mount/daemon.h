@@ -17,7 +17,9 @@
 #include "mount/lifetime.h"
 #include "mount/mountpoint_hold.h"
 #include "mount/namespaces.h"
+#include "mount/record_file.h"
 #include "mount/request.h"
+#include "mount/stage.h"
 #include "mount/users.h"
 
 namespace squenv::mount {
@@ -30,6 +32,8 @@ struct Opened {
     std::string identity{};    ///< see content_identity()
     std::string mountpoint{};  ///< canonical
     MountpointHold hold{};     ///< on the directory that the mount covers
+    std::optional<RecordFile> record{};
+    std::unique_ptr<Stage> stage{};
     UniqueFd device{};         ///< empty until it is mounted
 };
 

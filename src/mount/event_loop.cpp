@@ -21,6 +21,11 @@ namespace {
 /// How long a mount that is idle but busy (open files) is left alone before it is tried again.
 constexpr std::chrono::seconds kBusyRetry{1};
 
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+        .count();
+}
+
 }  // namespace
 
 Result<EventLoop> EventLoop::create() {
@@ -67,26 +72,59 @@ void EventLoop::on_signal(Served& served) {
 
 void EventLoop::end_warming(Served& served) {
     if (!served.warmer) return;
-    const std::chrono::duration<double, std::milli> took =
-        std::chrono::steady_clock::now() - warming_started_;
-    log::debug("warming ended after {:.1f} ms, {} requests", took.count(),
+    log::debug("warming ended after {:.1f} ms, {} requests", milliseconds_since(warming_started_),
                served.session.counters().total());
     served.warmer->stop();
     served.warmer.reset();
     served.session.end_warming();
 }
 
-void EventLoop::on_event(Served& served) {
-    char byte = 0;
-    if (::read(reader_.get(), &byte, 1) != 1 || static_cast<Event>(byte) == Event::unmounted) {
+/// The warmer has done what was needed first. It goes on when nobody waits for the processor.
+void EventLoop::on_warmer(Served& served) {
+    if (!served.warmer || !served.warmer->has_paused()) {
         end_warming(served);
-        is_over_ = true;
         return;
     }
-    warming_started_ = std::chrono::steady_clock::now();
-    if (served.warmer) served.warmer->begin();
-    restrict_system_calls();
-    is_ready_ = true;
+    served.session.pause_warming();
+    is_warmer_paused_ = true;
+    log::debug("warming paused after {:.1f} ms, {} requests",
+               milliseconds_since(warming_started_), served.session.counters().total());
+    resume_warmer(served);
+}
+
+void EventLoop::resume_warmer(Served& served) {
+    if (!served.warmer || !is_quiet_ || !is_warmer_paused_) return;
+    is_warmer_paused_ = false;
+    served.session.resume_warming();
+    served.warmer->begin();
+}
+
+void EventLoop::on_event(Served& served) {
+    char byte = 0;
+    if (::read(reader_.get(), &byte, 1) != 1) byte = static_cast<char>(Event::unmounted);
+    switch (static_cast<Event>(byte)) {
+        case Event::unmounted:
+            end_warming(served);
+            is_over_ = true;
+            break;
+        case Event::quiet:
+            is_quiet_ = true;
+            resume_warmer(served);
+            break;
+        case Event::listers:
+            is_quiet_ = true;
+            if (is_warmer_paused_)
+                resume_warmer(served);
+            else if (served.warmer)
+                served.warmer->begin();  // ends what it does before the pause, and that
+            break;
+        case Event::ready:
+            warming_started_ = std::chrono::steady_clock::now();
+            if (served.warmer) served.warmer->begin();
+            restrict_system_calls();
+            is_ready_ = true;
+            break;
+    }
 }
 
 /// The last user is gone. Processes it left behind may still use the mount: then it stays.
@@ -138,7 +176,7 @@ void EventLoop::run(Served& served) {
             on_signal(served);
         }
         if (count > 0 && waiting[1].revents != 0) on_event(served);
-        if (count > 0 && waiting[2].revents != 0) end_warming(served);
+        if (count > 0 && waiting[2].revents != 0) on_warmer(served);
         if (has_door(served)) served.users->serve();
         if (is_over_ || is_unmounting_) continue;
         if (served.lifetime == Lifetime::while_used && is_ready_ && served.users->is_empty())

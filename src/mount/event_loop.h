@@ -15,7 +15,7 @@
 
 namespace squenv::mount {
 
-enum class Event : char { ready = 'r', unmounted = 'u' };
+enum class Event : char { ready = 'r', unmounted = 'u', quiet = 'q', listers = 'l' };
 
 /// What the loop takes care of; it owns nothing of it.
 struct Served {
@@ -47,6 +47,8 @@ class EventLoop {
 
     void on_event(Served& served);
     void on_signal(Served& served);
+    void on_warmer(Served& served);
+    void resume_warmer(Served& served);
     void end_warming(Served& served);
     void leave(Served& served);
     [[nodiscard]] int wait_ms(const Served& served) const;
@@ -56,6 +58,8 @@ class EventLoop {
     UniqueFd reader_;
     UniqueFd writer_;
     std::chrono::steady_clock::time_point warming_started_{};
+    bool is_quiet_ = false;          ///< nobody waits for what the hot list promises
+    bool is_warmer_paused_ = false;
     bool is_ready_ = false;       ///< INIT was answered
     bool is_unmounting_ = false;
     bool is_over_ = false;        ///< the kernel closed the connection

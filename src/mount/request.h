@@ -27,7 +27,9 @@ struct MountRequest {
     bool trace = false;          ///< print every request on stderr; implies the foreground
     unsigned threads = 0;        ///< 0: by the number of processors
     std::chrono::seconds idle_timeout{0};  ///< 0: never
-    bool prefetch = true;        ///< walk the mount ahead of its users
+    bool prefetch = true;        ///< walk the mount ahead of its users; off while recording
+    std::string stage_directory{};  ///< gets a copy of the image to read from; "" is none
+    std::string record_path{};   ///< a file that gets the trace when the mount is gone; "" is none
     std::string log_destination{};         ///< "" is stderr in the foreground, else syslog
     log::Level log_level = log::Level::warning;
     std::string notify_pipe{};   ///< a fifo that gets "s" when mounted, "f" when it failed

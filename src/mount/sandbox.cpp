@@ -56,6 +56,7 @@ void deny_file_systems() {
 /// What serving, logging, memory and ending threads take.
 constexpr int kAllowed[] = {
     SYS_read,         SYS_write,        SYS_readv,          SYS_writev,     SYS_pread64,
+    SYS_pwrite64,
     SYS_preadv,       SYS_close,        SYS_fstat,          SYS_lseek,      SYS_mmap,
     SYS_munmap,       SYS_mremap,       SYS_mprotect,       SYS_madvise,    SYS_brk,
     SYS_futex,        SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday,

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,7 +53,7 @@ struct RawEntry {
     char name[1];
 };
 
-/// Lists `directory`. The names of its subdirectories, each with its NUL.
+/// Lists `directory` to its end. Returns the names of its subdirectories, each with its NUL.
 std::string list(int directory, Budget& budget) {
     std::string names;
     char buffer[kListBytes];
@@ -102,6 +103,24 @@ void walk(UniqueFd root, Budget& budget) {
     }
 }
 
+/// A second byte of the daemon waits: it wants the whole tree listed.
+bool is_wanted_elsewhere() {
+    char byte = 0;
+    return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/// Makes one name known.
+void visit(int root, const WarmName& name, Budget& budget) {
+    struct stat info {};
+    if (!name.is_directory) {
+        (void)::fstatat(root, name.path.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+        return;
+    }
+    const UniqueFd directory(
+        ::openat(root, name.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (directory) (void)list(directory.get(), budget);
+}
+
 /// A mount namespace of our own, in which an open directory keeps nobody from unmounting; or the
 /// one that the mount lives in, which is nobody's to unmount.
 bool leave_mount_namespace(const Namespaces* home) {
@@ -112,7 +131,7 @@ bool leave_mount_namespace(const Namespaces* home) {
 }
 
 [[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor,
-                             const Namespaces* home) {
+                             const Namespaces* home, const std::vector<WarmName>& first) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NAME, "squenv-warmer");
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
@@ -128,6 +147,15 @@ bool leave_mount_namespace(const Namespaces* home) {
     UniqueFd root(::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root) ::_exit(1);
     Budget budget;
+    if (!first.empty()) {
+        for (const WarmName& name : first) {
+            if (budget.is_spent() || is_wanted_elsewhere()) break;
+            visit(root.get(), name, budget);
+        }
+        if (!is_wanted_elsewhere() && ::send(3, &byte, 1, MSG_NOSIGNAL) != 1) ::_exit(0);
+        if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
+        budget.end = Clock::now() + kTimeBudget;
+    }
     walk(std::move(root), budget);
     ::_exit(0);
 }
@@ -144,9 +172,9 @@ int other_processor() {
 }
 
 Result<Warmer> Warmer::start(const std::string& mountpoint, int processor,
-                             const Namespaces* home) {
+                             const Namespaces* home, const std::vector<WarmName>& first) {
     SQUENV_TRY_ASSIGN(auto process, fork_companion([&](int socket) {
-                          run_warmer(socket, mountpoint, processor, home);
+                          run_warmer(socket, mountpoint, processor, home, first);
                       }));
     return Warmer(std::move(process.socket), process.pid);
 }
@@ -154,6 +182,11 @@ Result<Warmer> Warmer::start(const std::string& mountpoint, int processor,
 void Warmer::begin() {
     const char byte = 'g';
     (void)!::send(socket_.get(), &byte, 1, MSG_NOSIGNAL);
+}
+
+bool Warmer::has_paused() {
+    char byte = 0;
+    return ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT) == 1;
 }
 
 void Warmer::stop() {

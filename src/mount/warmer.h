@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -13,6 +14,12 @@
 namespace squenv::mount {
 
 struct Namespaces;
+
+/// A name to make known early, relative to the mount.
+struct WarmName {
+    std::string path;
+    bool is_directory = false;  ///< it is listed; other names are looked up
+};
 
 /// The daemon's handle on it. Not thread-safe.
 ///
@@ -25,15 +32,21 @@ class Warmer {
   public:
     /// Forks. Before any thread exists, and before the daemon gives up its rights. `home` are the
     /// namespaces that the mount lives in, nullptr when it lives in ours.
+    /// Goes to the names of `first`, if there are any, and then pauses: the rest of the tree is not
+    /// worth a processor that could decode what a program waits for.
     [[nodiscard]] static Result<Warmer> start(const std::string& mountpoint, int processor,
-                                              const Namespaces* home);
+                                              const Namespaces* home,
+                                              const std::vector<WarmName>& first);
 
-    /// Lets it walk; the mount answers now.
+    /// Lets it walk; the mount answers now. Called again, it ends the visits to the first names and
+    /// the pause.
     void begin();
+    /// When ended_fd() is readable: whether it paused, rather than ended.
+    [[nodiscard]] bool has_paused();
     /// Ends it, wherever it is.
     void stop();
     [[nodiscard]] pid_t pid() const { return pid_; }
-    /// Readable when it has ended. -1 after stop().
+    /// Readable when it has paused or ended. -1 after stop().
     [[nodiscard]] int ended_fd() const { return socket_.get(); }
 
   private:

@@ -49,6 +49,7 @@ struct Contents {
     std::vector<Content> files;
     BlockWords words;
     std::vector<format::FragmentRecord> fragments;
+    std::size_t hot_count = 0;  ///< how many at the beginning are hot
 
     /// The content whose place `index` uses: itself, or the one it is a duplicate of.
     [[nodiscard]] const Content& stored(std::uint32_t index) const {

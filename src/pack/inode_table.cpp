@@ -164,7 +164,7 @@ Result<std::uint16_t> IdTable::index_of(std::uint32_t id) {
 
 std::uint32_t number_inodes(Tree& tree) {
     std::uint32_t count = 0;
-    for_each_directory_children_first(tree, [&](NodeId id) {
+    for_each_directory_in_table_order(tree, [&](NodeId id) {
         const NodeId first = tree.at(id).first_child;
         const std::uint32_t children = tree.at(id).child_count;
         std::uint32_t subdirectories = 0;
@@ -197,7 +197,7 @@ Status build_inode_tables(const Tree& tree, const Contents& contents, const Opti
     out.references.assign(inode_count, kNotWritten);
     Builder builder(tree, contents, options, xattrs, out);
     Status status;
-    for_each_directory_children_first(tree, [&](NodeId id) {
+    for_each_directory_in_table_order(tree, [&](NodeId id) {
         if (status) status = builder.write_directory(id);
     });
     SQUENV_TRY(status);

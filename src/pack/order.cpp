@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace squenv::pack {
 
@@ -74,7 +75,8 @@ void resolve_hard_links(Tree& tree) {
     });
 }
 
-std::vector<NodeId> order_files(const Tree& tree) {
+std::vector<NodeId> order_files(const Tree& tree, const std::vector<NodeId>& hot) {
+    const std::unordered_set<NodeId> is_hot(hot.begin(), hot.end());
     std::array<std::vector<NodeId>, kKinds> kinds;
     for_each_directory_in_path_order(tree, [&](NodeId id) {
         const Node& directory = tree.at(id);
@@ -83,7 +85,8 @@ std::vector<NodeId> order_files(const Tree& tree) {
         for (std::uint32_t i = 0; i < directory.child_count; ++i) {
             const NodeId child = directory.first_child + i;
             const Node& node = tree.at(child);
-            if (node.type != InodeType::file || node.is_left_out || node.same_inode_as != kNoNode)
+            if (node.type != InodeType::file || node.is_left_out ||
+                node.same_inode_as != kNoNode || is_hot.contains(child))
                 continue;
             kinds[kind_of(node.name_view())].push_back(child);
         }
@@ -94,7 +97,7 @@ std::vector<NodeId> order_files(const Tree& tree) {
                                         extension_of(tree.at(b).name_view());
                              });
     });
-    std::vector<NodeId> files;
+    std::vector<NodeId> files = hot;
     for (auto& kind : kinds) {
         files.insert(files.end(), kind.begin(), kind.end());
         kind = {};

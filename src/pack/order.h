@@ -18,7 +18,8 @@ void resolve_hard_links(Tree& tree);
 /// sorted by extension and name. Within that the tree is gone through four times: compiled Python
 /// modules, shared objects, Python sources, everything else. An import reads the first two kinds
 /// and hardly ever the others, so it finds what it needs packed densely; and like compresses
-/// better with like. The order depends on names alone.
-[[nodiscard]] std::vector<NodeId> order_files(const Tree& tree);
+/// better with like. `hot` come before all others, in their order, which is that of their first
+/// use. Otherwise the order depends on names alone.
+[[nodiscard]] std::vector<NodeId> order_files(const Tree& tree, const std::vector<NodeId>& hot);
 
 }  // namespace squenv::pack

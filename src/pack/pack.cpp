@@ -16,6 +16,7 @@
 #include "format/tables.h"
 #include "pack/content.h"
 #include "pack/directory_source.h"
+#include "pack/hot.h"
 #include "pack/image_writer.h"
 #include "pack/order.h"
 #include "pack/report.h"
@@ -94,9 +95,10 @@ appendix::Manifest manifest_of(const Options& options) {
 }
 
 Status write_appendix(const Options& options, std::vector<appendix::BlockDigest> digests,
-                      ByteView head, ImageWriter& writer) {
+                      std::vector<appendix::HotItem> hot, ByteView head, ImageWriter& writer) {
     appendix::Appendix appendix;
     appendix.manifest = manifest_of(options);
+    appendix.hot = std::move(hot);
     appendix.digests.push_back(
         {0, static_cast<std::uint32_t>(head.size()), appendix::digest_of(head)});
     appendix.digests.insert(appendix.digests.end(), digests.begin(), digests.end());
@@ -192,8 +194,13 @@ Status Run::scan() {
 
 Status Run::order() {
     resolve_hard_links(scanned_.tree);
-    const std::vector<NodeId> files = order_files(scanned_.tree);
-    SQUENV_TRY_ASSIGN(contents_, make_contents(scanned_.tree, files, options_.block_size));
+    Tree& tree = scanned_.tree;
+    const std::vector<NodeId> hot_files = find_hot_files(tree, options_.hot);
+    SQUENV_TRY_ASSIGN(contents_, make_contents(tree, order_files(tree, hot_files),
+                                               options_.block_size));
+    contents_.hot_count = hot_files.size();
+    report_.hot_files = hot_files.size();
+    mark_hot_directories(tree, options_.hot);
     count_files(contents_, report_);
     clock_.done(Pass::order, report_);
     return {};
@@ -225,7 +232,9 @@ Status Run::write_tables(ImageWriter& writer) {
     head_ = format::encode_superblock(tables.superblock);
     append(head_, option_block);
     if (options_.has_appendix)
-        SQUENV_TRY(write_appendix(options_, std::move(stored_.digests), head_, writer));
+        SQUENV_TRY(write_appendix(options_, std::move(stored_.digests),
+                                  hot_list_of(scanned_.tree, options_.hot, tables.references),
+                                  head_, writer));
     report_.inodes = tables.superblock.inode_count;
     report_.image_bytes = writer.position();
     report_.metadata_bytes = report_.image_bytes - report_.block_bytes;
@@ -270,6 +279,10 @@ Status check(const Options& options) {
                     fmt::format("{} has levels {} to {}, not {}", codec_name(options.codec),
                                 range.lowest, range.highest, level));
     return {};
+}
+
+Status check_output(const std::string& output, const Options& options) {
+    return ImageWriter::check_output(output, options.replaces_output);
 }
 
 std::optional<Codec> codec_of(std::string_view name) {

@@ -48,6 +48,10 @@ using Verify = std::function<Status(const std::string& path, const Expectation& 
 /// Checks what can be checked before anything is read. Errors: invalid_argument, unsupported.
 [[nodiscard]] Status check(const Options& options);
 
+/// Whether an image can be made at `output`, for telling early. Errors: exists, denied, not_found,
+/// invalid_argument.
+[[nodiscard]] Status check_output(const std::string& output, const Options& options);
+
 /// "zstd" and so on; none for a name that is not a codec.
 [[nodiscard]] std::optional<Codec> codec_of(std::string_view name);
 [[nodiscard]] const char* codec_name(Codec codec);

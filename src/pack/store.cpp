@@ -77,6 +77,7 @@ class Store {
     BufferPool::Buffer fragment_;
     std::size_t fragment_size_ = 0;
     std::uint32_t fragment_index_ = 0;
+    bool is_behind_hot_ = false;
 
     std::atomic<std::uint64_t> bytes_written_{0};
     BlockPipeline pipeline_;
@@ -105,6 +106,11 @@ Status Store::store(const Unit& unit) {
         if (segment.has_failed) {
             content.has_failed = true;
             continue;
+        }
+        // No block holds hot files and others.
+        if (!is_behind_hot_ && segment.content >= contents_.hot_count) {
+            is_behind_hot_ = true;
+            SQUENV_TRY(end_fragment());
         }
         if (segment.is_whole)
             SQUENV_TRY(store_whole(unit, segment));

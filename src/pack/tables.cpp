@@ -120,6 +120,7 @@ Result<Tables> write_tables(Tree& tree, const XattrSets& xattr_sets, const Conte
     superblock.block_log = static_cast<std::uint16_t>(std::countr_zero(options.block_size));
     superblock.fragment_count = static_cast<std::uint32_t>(contents.fragments.size());
     superblock.root_inode = format::Reference::from_raw(tables.references.back());
+    out.references = std::move(tables.references);
     superblock.id_count = static_cast<std::uint16_t>(tables.ids.ids().size());
     superblock.bytes_used = writer.position();
     superblock.flags = flags_of(options, !xattrs.empty(), false);

@@ -16,6 +16,7 @@ namespace squenv::pack {
 struct Tables {
     format::Superblock superblock;
     std::uint64_t clamped_mtimes = 0;
+    std::vector<std::uint64_t> references;  ///< raw, by inode number - 1
 };
 
 /// Appends all tables to the image and returns the superblock, which is not written yet.

@@ -61,6 +61,7 @@ struct Node {
     bool has_holes = false;        ///< fewer bytes are allocated than the size says
     bool is_hard_linked = false;   ///< the source counts several links
     bool is_left_out = false;
+    bool is_hot = false;  ///< directories: something hot is in it or below it
 
     [[nodiscard]] std::string_view name_view() const { return {name, name_size}; }
 };
@@ -75,6 +76,8 @@ struct Tree {
     [[nodiscard]] const Node& at(NodeId id) const { return nodes[id]; }
     /// "lib/python3.11/os.py"; "." for the root.
     [[nodiscard]] std::string path_of(NodeId id) const;
+    /// The entry at `path` ("lib/os.py", "." is the root), or kNoNode.
+    [[nodiscard]] NodeId find(std::string_view path) const;
     /// The entry that carries the inode: `id`, or the one it is a hard link to.
     [[nodiscard]] NodeId inode_of(NodeId id) const {
         return nodes[id].same_inode_as == kNoNode ? id : nodes[id].same_inode_as;
@@ -113,6 +116,18 @@ void for_each_directory_children_first(const Tree& tree, Visit&& visit) {
         const Node& node = tree.at(child);
         if (node.type == format::InodeType::directory && !node.is_left_out)
             levels.push_back({child, 0});
+    }
+}
+
+/// The same in the order in which their tables are written: those that are not hot first, so that
+/// the hot ones lie together. A hot directory has only hot ones above it.
+template <class Visit>
+void for_each_directory_in_table_order(const Tree& tree, Visit&& visit) {
+    for (const bool is_hot : {false, true}) {
+        if (is_hot && !tree.at(kRootNode).is_hot) break;
+        for_each_directory_children_first(tree, [&](NodeId id) {
+            if (tree.at(id).is_hot == is_hot) visit(id);
+        });
     }
 }
 

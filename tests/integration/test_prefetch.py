@@ -1,47 +1,216 @@
 # SPDX-License-Identifier: MIT
-"""The process that lists a fresh mount ahead of its users."""
+"""Being ahead of a program whose start was recorded, on storage that is quick and that is slow."""
 
-import io
-import tarfile
+import os
+import random
+import struct
+import time
 
 import pytest
-from support.processes import check, processes_of, run, status, wait_for
+from support.processes import AS_USER, check, is_running, mounts_below, run, wait_for
 
-ENTRIES = 130_000
-BUDGET = 60_000
+SMALL_FILES = 400
+LARGE_FILES = 4
+
+
+def make_tree(top):
+    rng = random.Random(11)
+    for index in range(SMALL_FILES):
+        path = top / f"package-{index % 20}" / f"module-{index}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(rng.randbytes(rng.randrange(100, 9000)))
+    for index in range(LARGE_FILES):
+        (top / f"library-{index}.so").write_bytes(rng.randbytes(1_500_000))
+    return top
 
 
 @pytest.fixture(scope="module")
-def crowd_image(session_dir, programs):
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for index in range(ENTRIES):
-            tar.addfile(tarfile.TarInfo(f"{index:06}"))
-    image = session_dir / "crowd.squashfs"
-    result = run([programs / "squenv", "pack", "-q", "--tar", "-", "-o", image],
-                 input=archive.getvalue(), text=False)
-    if b"libarchive" in result.stderr:
-        pytest.skip("built without libarchive")
-    assert result.returncode == 0, result.stderr
+def tree(session_dir, needs):
+    return make_tree(session_dir / "prefetch")
+
+
+@pytest.fixture(scope="module")
+def hot_files(tree):
+    files = [f"package-{index % 20}/module-{index}.py" for index in range(0, SMALL_FILES, 3)]
+    files += [f"library-{index}.so" for index in (2, 0)]
+    random.Random(5).shuffle(files)
+    return files
+
+
+@pytest.fixture(scope="module")
+def hot_image(session_dir, programs, tree, hot_files):
+    trace = session_dir / "prefetch.trace"
+    trace.write_text("squenv-trace 1\n" + "".join(
+        f"look {name}\nread 0 2000000 {name}\n" for name in hot_files) +
+        "miss package-1/nothing.so\nend\n")
+    image = session_dir / "prefetch.squashfs"
+    check([programs / "squenv", "pack", "-q", tree, "-o", image, "--hot", trace])
     return image
 
 
-STAT_SOME = """
-import os, sys
-for index in range(0, int(sys.argv[2]), int(sys.argv[3])):
-    os.lstat(f"{sys.argv[1]}/{index:06}")
-"""
+def read_all(mount, names):
+    """One process of the user: what it read."""
+    script = ("import hashlib, sys\nfor line in sys.stdin:\n"
+              " data = open(sys.argv[1] + '/' + line.rstrip(), 'rb').read()\n"
+              " print(hashlib.sha256(data).hexdigest())\n")
+    result = check(["/usr/bin/python3", "-c", script, mount.path], user=True,
+                   input="".join(f"{name}\n" for name in names))
+    return result.stdout.split()
 
 
-def test_the_warmer_ends_within_a_huge_directory(work, crowd_image):
-    """Names that it listed are known to the kernel, the others are asked for."""
-    mount = work.mount(crowd_image)
-    program = work.programs / "squenv"
-    wait_for(lambda: not [pid for pid in processes_of(program)
-                          if status(pid).get("Name") == "squenv-warmer"], "the end of the warmer")
-    step = 100
-    check(["/usr/bin/python3", "-c", STAT_SOME, mount.path, str(ENTRIES), str(step)], user=True)
-    known = ENTRIES - mount.stats()["requests_by_kind"]["lookup"] * step
+def digests_of(tree, names):
+    script = ["sha256sum", *(tree / name for name in names)]
+    return [line.split()[0] for line in check(script).stdout.splitlines()]
+
+
+def wait_until_swept(mount):
+    """Until nothing more is stored."""
+    def is_quiet():
+        before = mount.stats()["bytes_stored_ahead"]
+        time.sleep(0.1)
+        return before != 0 and mount.stats()["bytes_stored_ahead"] == before
+    wait_for(is_quiet, "the end of storing")
+
+
+def test_hot_files_need_no_requests(work, tree, hot_files, hot_image):
+    mount = work.mount(hot_image)
+    wait_until_swept(mount)
+    before = mount.stats()["requests_by_kind"]
+    assert read_all(mount, hot_files) == digests_of(tree, hot_files)
+    after = mount.stats()["requests_by_kind"]
+    assert after["read"] - before["read"] <= 3
+    assert after["lookup"] - before["lookup"] <= 3
     mount.umount()
-    # The rest of a buffer comes on top.
-    assert known < BUDGET * 1.1
+
+
+def test_what_was_missing_is_known(work, hot_image):
+    mount = work.mount(hot_image)
+    wait_until_swept(mount)
+    before = mount.stats()["requests_by_kind"]["lookup"]
+    assert run(["cat", mount.path / "package-1" / "nothing.so"], user=True).returncode == 1
+    assert mount.stats()["requests_by_kind"]["lookup"] == before
+    mount.umount()
+
+
+def test_everything_is_right_in_any_order(work, tree, hot_files, hot_image):
+    names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file())
+    for seed in range(3):
+        random.Random(seed).shuffle(names)
+        mount = work.mount(hot_image)
+        assert read_all(mount, names) == digests_of(tree, names)
+        mount.umount()
+
+
+def test_many_readers_at_once(work, tree, hot_files, hot_image):
+    for _ in range(3):
+        mount = work.mount(hot_image)
+        readers = [work.start(AS_USER + ["sh", "-c", f"cd {mount.path} && cat {' '.join(order)}"
+                                         " | sha256sum"]) for order in
+                   (hot_files, hot_files, hot_files[::-1], sorted(hot_files))]
+        answers = [reader.communicate(timeout=60)[0] for reader in readers]
+        assert all(reader.returncode == 0 for reader in readers)
+        assert answers[0] == answers[1]
+        mount.umount()
+
+
+def test_off(work, tree, hot_files, hot_image):
+    mount = work.mount(hot_image, options="prefetch=off")
+    assert read_all(mount, hot_files) == digests_of(tree, hot_files)
+    assert mount.stats()["bytes_stored_ahead"] == 0
+    mount.umount()
+
+
+def test_unmounted_in_the_middle(work, hot_image):
+    for _ in range(10):
+        work.mount(hot_image).umount()
+
+
+def test_a_subdirectory(work, tree, hot_image):
+    mount = work.mount(hot_image, options="subdir=package-3")
+    names = sorted(os.listdir(tree / "package-3"))
+    assert read_all(mount, names) == digests_of(tree / "package-3", names)
+    mount.umount()
+
+
+def test_a_damaged_list_does_no_harm(work, tree, hot_files, hot_image):
+    content = bytearray(hot_image.read_bytes())
+    begin = content.index(b"SQENVAPX")
+    manifest, hot = struct.unpack_from("<QQ", content, begin + 16)
+    rng = random.Random(2)
+    for _ in range(hot // 10):
+        content[begin + 80 + manifest + rng.randrange(hot)] ^= 1 << rng.randrange(8)
+    image = work.path / "damaged"
+    image.write_bytes(content)
+    mount = work.mount(image)
+    assert read_all(mount, hot_files) == digests_of(tree, hot_files)
+    mount.umount()
+
+
+@pytest.fixture
+def slow(work, binary, hot_image):
+    """slow(milliseconds): the image on storage that takes as long for every read."""
+    program = binary.parents[2] / "tests" / "support" / "slow_file"
+    if not program.exists():
+        pytest.skip("slow_file is not built")
+    copy = work.path / "slow_file"
+    copy.write_bytes(program.read_bytes())
+    copy.chmod(0o755)
+    started = []
+
+    def start(milliseconds):
+        path = work.directory(f"slow-{milliseconds}")
+        process = work.start(AS_USER + [copy, hot_image, path, str(milliseconds)])
+        wait_for(lambda: mounts_below(path), "the slow storage")
+        started.append((process, path))
+        return path / "image"
+
+    yield start
+    for process, path in started:
+        check(["umount", path])
+        wait_for(lambda process=process: process.poll() is not None or
+                 not is_running(process.pid), "the end of the slow storage")
+
+
+@pytest.mark.parametrize("milliseconds", [1, 5, 20])
+def test_slow_storage_is_asked_little(work, tree, hot_files, slow, milliseconds):
+    mount = work.mount(slow(milliseconds))
+    assert read_all(mount, hot_files) == digests_of(tree, hot_files)
+    statistics = mount.stats()
+    mount.umount()
+    assert statistics["image_reads"] <= 60, statistics
+    assert statistics["image_read_seconds"] >= statistics["image_reads"] * milliseconds / 1000
+
+
+def test_staging(work, tree, hot_files, slow):
+    directory = work.directory("local")
+    mount = work.mount(slow(1), options=f"stage={directory}")
+    assert os.listdir(directory) == []
+    wait_for(lambda: mount.stats()["image_is_staged"], "the copy")
+    before = mount.stats()
+    names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file())
+    assert read_all(mount, names) == digests_of(tree, names)
+    after = mount.stats()
+    reads = after["image_reads"] - before["image_reads"]
+    seconds = after["image_read_seconds"] - before["image_read_seconds"]
+    assert reads == 0 or seconds < reads * 0.001
+    mount.umount()
+    assert os.listdir(directory) == []
+
+
+def test_staging_needs_space(work, hot_image):
+    small = work.directory("small")
+    check(["mount", "-t", "tmpfs", "-o", "size=1M,mode=777", "none", small])
+    try:
+        mnt = work.directory("mnt")
+        result = work.squenv("mount", "-o", f"stage={small}", hot_image, mnt)
+        assert result.returncode == 1 and "free" in result.stderr
+        assert not mounts_below(mnt)
+    finally:
+        check(["umount", small])
+
+
+def test_staging_ends_with_the_mount(work, hot_image, slow):
+    directory = work.directory("local")
+    mount = work.mount(slow(20), options=f"stage={directory}")
+    mount.umount()
+    assert os.listdir(directory) == []

@@ -185,6 +185,17 @@ def test_timeout_ends_the_command(work, venv_image, venv_source):
 
 
 @pytest.mark.parametrize("via", ["fusermount", "userns"])
+def test_recorded_run(via, work, venv_image, venv_source):
+    trace = work.directory("traces") / "trace"
+    expect_import(squenv_run(work, venv_image, IMPORT, "--via", via, "--record", trace),
+                  venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+    text = trace.read_text()
+    assert "probe" in text and "pyvenv.cfg" in text
+    assert work.squenv("trace", "report", trace).returncode == 0
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns"])
 def test_background_child_keeps_the_mount(via, work, venv_image, venv_source):
     script = (f"(sleep 1.5; python -c 'import probe; print(probe.VALUE)' > {work.path}/late) "
               "> /dev/null 2>&1 &")

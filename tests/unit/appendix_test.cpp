@@ -21,7 +21,10 @@ Appendix example() {
     appendix.manifest.python_version = "3.11.2";
     appendix.manifest.python_home = "/usr/bin";
     appendix.manifest.is_relocatable = true;
-    appendix.hot_paths = {"lib/a.pyc", "lib/b.so"};
+    using Kind = HotItem::Kind;
+    appendix.hot = {{Kind::directory, ".", 0, 0, 0},
+                    {Kind::range, {}, 0x12345678, 1 << 20, 131072},
+                    {Kind::missing, "lib/none", 0, 0, 0}};
     appendix.digests = {{0, 100, digest_of(as_bytes("a"))},
                         {100, 70000, digest_of(as_bytes("b"))},
                         {std::uint64_t{1} << 40, 1, digest_of(as_bytes("c"))}};

@@ -31,6 +31,12 @@ TEST(MountOptions, EveryValue) {
     EXPECT_EQ(request.subtype, "squashfuse");
 }
 
+TEST(MountOptions, RecordingAndStaging) {
+    const auto request = applied("record=/tmp/a\\,b,stage=/scratch");
+    EXPECT_EQ(request.record_path, "/tmp/a,b");
+    EXPECT_EQ(request.stage_directory, "/scratch");
+}
+
 TEST(MountOptions, Flags) {
     const auto request = applied("allow_other,default_permissions,debug");
     EXPECT_TRUE(request.allow_other);

@@ -58,7 +58,7 @@ Tree tree_of(const std::vector<std::string>& files) {
 
 std::vector<std::string> ordered(const Tree& tree) {
     std::vector<std::string> paths;
-    for (const NodeId id : order_files(tree)) paths.push_back(tree.path_of(id));
+    for (const NodeId id : order_files(tree, {})) paths.push_back(tree.path_of(id));
     return paths;
 }
 
@@ -97,9 +97,9 @@ TEST(Order, TheFirstNameOfAnInodeStandsForIt) {
     }
     Tree tree = builder.build();
     resolve_hard_links(tree);
-    ASSERT_EQ(order_files(tree).size(), 1U);
+    ASSERT_EQ(order_files(tree, {}).size(), 1U);
     Tree copy = std::move(tree);
-    EXPECT_EQ(copy.path_of(order_files(copy)[0]), "m");
+    EXPECT_EQ(copy.path_of(order_files(copy, {})[0]), "m");
     EXPECT_EQ(number_inodes(copy), 4U);  // root, a, z and the file
 }
 

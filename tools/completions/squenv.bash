@@ -15,19 +15,19 @@ _squenv_files() {
 _squenv_pack_value() {
     local previous=$1 word=$2
     case $previous in
-        -o | --output | --tar | --from-image | --exclude-from) _squenv_files -f "$word" ;;
+        -o | --output | --tar | --from-image | --exclude-from | --hot) _squenv_files -f "$word" ;;
         --codec) mapfile -t COMPREPLY < <(compgen -W "zstd gzip xz lz4 lzo none" -- "$word") ;;
         -b | --block-size)
             mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K 128K 256K 512K 1M" -- "$word") ;;
         --owner) mapfile -t COMPREPLY < <(compgen -W "keep root" -- "$word") ;;
         --mount-point) _squenv_files -d "$word" ;;
-        --level | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
+        --level | --warm | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
         *) return 1 ;;
     esac
 }
 
 _squenv_pack_options="--output --tar --from-image --force --codec --level --block-size
-    --no-fragments --no-duplicates --no-appendix --mount-point --owner --mtime --exclude
+    --no-fragments --no-duplicates --no-appendix --mount-point --hot --warm --owner --mtime --exclude
     --exclude-from --one-file-system --ignore-unreadable --strict --jobs --readers --memory
     --compile --verify --json"
 
@@ -37,7 +37,7 @@ _squenv_mount_options() {
     [[ $word == *,* ]] && done=${word%,*},
     compopt -o nospace 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
-        threads= prefetch= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
+        threads= prefetch= record= stage= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
         debug ro nosuid nodev" -- "${word##*,}")
     # What stands in front of the last "=" is not replaced.
     [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&
@@ -90,22 +90,22 @@ _squenv() {
     [[ ${words[0]##*/} == squenv-pack ]] && command=pack
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         case ${words[i]} in
-            -o | --via | --env | --log | --offset | --path | -j | --jobs) ((i++)) ;;
+            -o | --via | --env | --record | --log | --offset | --path | -j | --jobs) ((i++)) ;;
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
-                --mount-point | --owner | --mtime | -x | --exclude | --exclude-from | \
-                --readers | --memory) ((i++)) ;;
+                --mount-point | --hot | --warm | --owner | --mtime | -x | --exclude | --exclude-from | \
+                --readers | --memory | --rounds | --html) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;
         esac
     done
     if [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
-            verify doctor cache --help --version" -- "$word")
+            verify doctor cache trace bench --help --version" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
     case $previous in
-        -o) [[ $command =~ ^(mount|run|shell)$ ]] && _squenv_mount_options "$word" && return ;;
+        -o) [[ $command =~ ^(mount|run|shell|bench)$ ]] && _squenv_mount_options "$word" && return ;;
         --via)
             options="auto direct fusermount"
             [[ $command != mount ]] && options+=" userns extract"
@@ -116,14 +116,16 @@ _squenv() {
             mapfile -t COMPREPLY < <(compgen -W "stderr syslog" -- "$word"; compgen -f -- "$word")
             return ;;
         --offset) mapfile -t COMPREPLY < <(compgen -W auto -- "$word"); return ;;
-        --path | -j | --jobs) return ;;
+        --mount-point) _squenv_files -d "$word"; return ;;
+        --html) _squenv_files -f "$word"; return ;;
+        --path | -j | --jobs | --rounds) return ;;
     esac
     if [[ $word == -* ]]; then
         options="--help --verbose --quiet"
         case $command in
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
-            run | shell) options+=" --via --env -o --force" ;;
+            run | shell) options+=" --via --env -o --record --force" ;;
             umount) options+=" --lazy" ;;
             list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
@@ -131,6 +133,8 @@ _squenv() {
             cat) options+=" --offset" ;;
             extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
+            trace) options+=" --output --json" ;;
+            bench) options+=" --mount-point -o --rounds --json --html" ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         return
@@ -138,6 +142,8 @@ _squenv() {
     case $command:$operands in
         run:* | shell:*) _squenv_images "$word" ;;
         cache:0) mapfile -t COMPREPLY < <(compgen -W "list clean" -- "$word") ;;
+        trace:0) mapfile -t COMPREPLY < <(compgen -W "merge report" -- "$word") ;;
+        trace:*) _squenv_files -f "$word" ;;
         umount:0 | stats:0)
             compopt -o filenames 2>/dev/null
             local mountpoint
@@ -145,7 +151,7 @@ _squenv() {
                 [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
             done < <(_squenv_mountpoints) ;;
         pack:0 | mount:1 | extract:1 | doctor:1) _squenv_files -d "$word" ;;
-        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0) _squenv_files -f "$word" ;;
+        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0 | bench:0) _squenv_files -f "$word" ;;
     esac
 }
 complete -F _squenv squenv squenv-pack

@@ -7,7 +7,7 @@ end
 
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
-    for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= allow_other allow_root \
+    for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= record= stage= allow_other allow_root \
             default_permissions log= notify_pipe= fsname= subtype= debug ro nosuid nodev
         echo "$done$option"
     end
@@ -33,7 +33,7 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache
+set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache trace bench
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
 complete -c squenv -s h -l help -d 'Print help'
@@ -51,11 +51,14 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a ls -d 'List
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cat -d 'Print files of an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a extract -d 'Unpack an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Report damage'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a trace -d 'Merge or show recordings'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a bench -d 'Time a command'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s v -l verbose -d 'Say more'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s q -l quiet -d 'Say errors only'
 complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat extract verify doctor' -F
 complete -c squenv -n __squenv_before_command -a '(__squenv_images)'
 complete -c squenv -n __squenv_before_command -l via -x -a 'auto direct fusermount userns extract' -d 'Way to mount'
+complete -c squenv -n __squenv_before_command -l record -r -d 'Write what was touched'
 complete -c squenv -n __squenv_before_command -l env -x -d 'Set a variable, NAME=VALUE'
 complete -c squenv -n __squenv_before_command -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
 complete -c squenv -n __squenv_before_command -l force -d 'At another path than it was made for'
@@ -78,6 +81,8 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-fragments -d 'Blo
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-duplicates -d 'Store files again that are the same'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l no-appendix -d 'Record no path and no digests'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l mount-point -x -a '(__fish_complete_directories)' -d 'The path to record'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l hot -r -F -d 'A trace of what to store first'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l warm -x -d 'A command to record'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l owner -x -a 'keep root' -d 'keep, root or UID:GID'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l mtime -x -d 'Time of every file, in seconds since 1970'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -s x -l exclude -x -d 'Leave out, as in .gitignore'
@@ -95,6 +100,15 @@ complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Deta
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
 complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify doctor cache' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -F
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l mount-point -x -a '(__fish_complete_directories)' -d 'Where to mount'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l rounds -x -d 'How often'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l html -r -F -d 'Write a page'
+complete -c squenv -n '__fish_seen_subcommand_from bench' -l json -d 'Print JSON'
+complete -c squenv -n '__fish_seen_subcommand_from trace' -a 'merge report' -F
+complete -c squenv -n '__fish_seen_subcommand_from trace' -s o -l output -r -F -d 'The merged trace'
+complete -c squenv -n '__fish_seen_subcommand_from trace' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s l -l long -d 'Mode, owner, size and time'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'What is below'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only what is below'

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/unique_fd.h"
+#include "cli/bench_report.h"
+#include "cli/command.h"
+#include "cli/manifest.h"
+#include "cli/mounted_run.h"
+#include "cli/stop_signal.h"
+#include "cli/trace_report.h"
+#include "mount/mount_table.h"
+#include "trace/trace.h"
+
+namespace squenv::cli {
+
+namespace {
+
+constexpr unsigned kMaxRounds = 1000;
+constexpr std::size_t kReadSize = 1 << 20;
+
+/// Reads the image, so that it is in the page cache; or asks the kernel to forget it.
+Status settle_image(const std::string& path, bool is_cached) {
+    SQUENV_TRY_ASSIGN(const UniqueFd fd, open_file(path, O_RDONLY));
+    if (!is_cached) {
+        ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+        return {};
+    }
+    const std::unique_ptr<char[]> buffer(new char[kReadSize]);
+    while (::read(fd.get(), buffer.get(), kReadSize) > 0) {
+    }
+    return {};
+}
+
+bool has_entries(const std::string& path) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+    if (!directory) return false;
+    while (const dirent* entry = ::readdir(directory.get()))
+        if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
+            return true;
+    return false;
+}
+
+class BenchCommand final : public Command {
+  public:
+    const char* name() const override { return "bench"; }
+    const char* summary() const override { return "Time a command without and with the image"; }
+    void declare(CLI::App& app) override {
+        app.add_option("IMAGE", image_, "The image file")->required();
+        app.footer("Then -- and the command with its arguments.");
+        app.add_option("--mount-point", mountpoint_, "Where; default: the recorded path")
+            ->type_name("PATH");
+        app.add_option("-o", options_, "Mount options, see squenv-mount(1)")->type_name("OPT,...");
+        app.add_option("--rounds", rounds_, "How often everything is timed (5)")
+            ->type_name("N")
+            ->check(CLI::Range(1U, kMaxRounds));
+        app.add_flag("--json", is_json_, "Print a JSON object");
+        app.add_option("--html", page_, "Write a page with plots")->type_name("FILE");
+    }
+    std::vector<std::string>* remainder() override { return &command_; }
+    Status run(Io& io) override;
+
+  private:
+    Status prepare();
+    Status count_operations();
+    Status add_round(bool has_directory);
+    /// Seconds of one run. Errors: invalid_argument when the command fails.
+    Result<double> time();
+    Status time_mounted(bool is_cached, BenchRow& cold, BenchRow* warm);
+
+    std::string image_;
+    std::vector<std::string> command_;
+    std::string mountpoint_;
+    std::string options_;
+    std::string page_;
+    unsigned rounds_ = 5;
+    bool is_json_ = false;
+    Program program_{};
+    BenchReport report_{};
+};
+
+Result<double> BenchCommand::time() {
+    const auto start = std::chrono::steady_clock::now();
+    SQUENV_TRY_ASSIGN(const int status, run_to_end(program_));
+    const double passed =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (StopSignal::flag()) return fail(Errc::cancelled, "stopped on request");
+    if (status != 0)
+        return fail(Errc::invalid_argument,
+                    fmt::format("'{}' ended with status {}", report_.command, status),
+                    "give a command that works");
+    return passed;
+}
+
+Status BenchCommand::time_mounted(bool is_cached, BenchRow& cold, BenchRow* warm) {
+    SQUENV_TRY(settle_image(image_, is_cached));
+    SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options_));
+    std::map<std::string, std::uint64_t> before;
+    for (BenchRow* row : {&cold, warm}) {
+        if (row == nullptr) continue;
+        SQUENV_TRY_ASSIGN(const double seconds, time());
+        row->seconds.push_back(seconds);
+        SQUENV_TRY_ASSIGN(const std::string text, mounted.statistics());
+        const auto json = nlohmann::json::parse(text, nullptr, false);
+        if (json.is_discarded() || !json.contains("requests_by_kind"))
+            return fail(Errc::internal, "the daemon's answer is not JSON");
+        const auto now = json.at("requests_by_kind").get<decltype(before)>();
+        row->requests.clear();
+        for (const auto& [kind, count] : now)
+            if (count != before[kind]) row->requests[kind] = count - before[kind];
+        before = now;
+    }
+    return mounted.unmount();
+}
+
+/// The same run on a mount that does nothing ahead tells what the command asks for.
+Status BenchCommand::count_operations() {
+    const char* temporary = ::getenv("TMPDIR");
+    const TemporaryFile file(fmt::format("{}/squenv-bench.{}",
+                                         temporary != nullptr ? temporary : "/tmp", ::getpid()));
+    std::string options = "record=" + escaped_option(file.path());
+    if (!options_.empty()) options += ',' + options_;
+    SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options));
+    SQUENV_TRY(time());
+    SQUENV_TRY(mounted.unmount());
+    SQUENV_TRY_ASSIGN(const auto trace, trace::load(file.path()));
+    report_.metadata_operations = metadata_count(trace.requests);
+    const TraceReport touched = count(trace);
+    report_.files_read = touched.files_read;
+    report_.bytes_read = touched.bytes_read;
+    return {};
+}
+
+Status BenchCommand::prepare() {
+    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
+    auto manifest = read_manifest(*image);
+    if (mountpoint_.empty() && manifest && *manifest) {
+        SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
+    }
+    if (mountpoint_.empty())
+        return fail(Errc::invalid_argument, image_ + ": records no mount point",
+                    "name one with --mount-point");
+    SQUENV_TRY_ASSIGN(mountpoint_, mount::canonical_mountpoint(mountpoint_));
+    SQUENV_TRY_ASSIGN(const auto there, mount::find_mount(mountpoint_));
+    if (there && there->is_squenv())
+        return fail(Errc::exists, mountpoint_ + ": an image is mounted here",
+                    "unmount it first with 'squenv umount " + mountpoint_ + "'");
+    program_.words = command_;
+    program_.is_silent = true;
+    if (manifest && *manifest && !(*manifest)->python_version.empty())
+        program_.environment = mountpoint_;
+    report_.image = image_;
+    report_.mountpoint = mountpoint_;
+    report_.command = fmt::format("{}", fmt::join(command_, " "));
+    report_.image_bytes = image->source().size_bytes();
+    return {};
+}
+
+Status BenchCommand::add_round(bool has_directory) {
+    auto row = report_.rows.begin();
+    if (has_directory) {
+        SQUENV_TRY_ASSIGN(const double seconds, time());
+        (row++)->seconds.push_back(seconds);
+    }
+    SQUENV_TRY(time_mounted(false, row[0], nullptr));
+    return time_mounted(true, row[1], &row[2]);
+}
+
+Status BenchCommand::run(Io& io) {
+    if (command_.empty())
+        return fail(Errc::invalid_argument, "no command to time",
+                    "write squenv bench IMAGE -- COMMAND");
+    SQUENV_TRY(prepare());
+    const StopSignal stop;
+    const bool has_directory = has_entries(mountpoint_);
+    if (has_directory)
+        report_.rows.push_back({"directory", "the tree itself, as the caches have it"});
+    report_.rows.push_back({"image from storage",
+                            "a fresh mount; the kernel was asked to forget the image file"});
+    report_.rows.push_back({"image, fresh mount", "a fresh mount; the image file is in memory"});
+    report_.rows.push_back({"image, again", "the same mount a second time"});
+    SQUENV_TRY(count_operations());
+    for (unsigned round = 0; round < rounds_; ++round) SQUENV_TRY(add_round(has_directory));
+    if (!page_.empty()) SQUENV_TRY(write_text_file(page_, as_page(report_)));
+    if (is_json_)
+        io.out << as_json(report_) << '\n';
+    else
+        io.out << as_table(report_);
+    return {};
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_bench_command() {
+    return std::make_unique<BenchCommand>();
+}
+
+}  // namespace squenv::cli

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Running programs over an image that is mounted for them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace squenv::cli {
+
+/// A file that is removed with its owner.
+class TemporaryFile {
+  public:
+    explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+    ~TemporaryFile();
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+struct Program {
+    std::vector<std::string> words;  ///< the first one is looked for in PATH
+    /// In front of PATH stands `environment`/bin, as activating that would do; "" is none.
+    std::string environment{};
+    bool is_silent = false;  ///< its standard output is thrown away
+};
+
+/// Runs to the end. The exit status, 128+N for a signal. Errors: not_found and others of starting.
+[[nodiscard]] Result<int> run_to_end(const Program& program);
+
+/// Runs and returns what it printed. Errors: as above; environment when it fails.
+[[nodiscard]] Result<std::string> output_of(const Program& program);
+
+/// The program `squenv`, which lies beside this one. Errors: not_found, denied.
+[[nodiscard]] Result<std::string> squenv_program();
+
+/// A mount made by `squenv mount`, which ends with this, however.
+class Mounted {
+  public:
+    /// `options` as behind -o, or "". Errors: environment; squenv has said why by then.
+    [[nodiscard]] static Result<Mounted> mount(const std::string& image,
+                                               const std::string& mountpoint,
+                                               const std::string& options);
+    Mounted(Mounted&& other) noexcept;
+    Mounted& operator=(Mounted&&) = delete;
+    ~Mounted();
+    /// A process that is left in it keeps it until that ends. Errors: busy.
+    [[nodiscard]] Status unmount();
+    /// What `squenv stats --json` says.
+    [[nodiscard]] Result<std::string> statistics() const;
+
+  private:
+    Mounted(std::string program, std::string mountpoint)
+        : program_(std::move(program)), mountpoint_(std::move(mountpoint)) {}
+    std::string program_;
+    std::string mountpoint_;
+    bool is_mounted_ = true;
+};
+
+/// Makes or replaces the file. Errors: denied, limit (disk full), io.
+[[nodiscard]] Status write_text_file(const std::string& path, const std::string& text);
+
+/// `text` as a value of -o.
+[[nodiscard]] std::string escaped_option(const std::string& text);
+
+}  // namespace squenv::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#include "cli/warm_recording.h"
+
+#include <fmt/format.h>
+
+#include "cli/mounted_run.h"
+#include "cli/stop_signal.h"
+
+namespace squenv::cli {
+
+Result<trace::Trace> record_command(const std::string& image, const std::string& mountpoint,
+                                    const WarmCommand& command) {
+    const TemporaryFile file(image + ".trace");
+    const StopSignal stop;
+    auto mounted = Mounted::mount(image, mountpoint, "record=" + escaped_option(file.path()));
+    if (!mounted) {
+        Error error = mounted.error();
+        error.hint = "pack without --warm, or record where it can be mounted and use --hot";
+        return tl::unexpected(std::move(error));
+    }
+    Program program{{"/bin/sh", "-c", command.command}};
+    if (command.is_environment) program.environment = mountpoint;
+    SQUENV_TRY_ASSIGN(const int status, run_to_end(program));
+    SQUENV_TRY(mounted->unmount());
+    if (StopSignal::flag()) return fail(Errc::cancelled, "stopped on request; no image was written");
+    if (status != 0)
+        return fail(Errc::invalid_argument,
+                    fmt::format("'{}' ended with status {}", command.command, status),
+                    "nothing was packed; --warm needs a command that works");
+    return trace::load(file.path());
+}
+
+}  // namespace squenv::cli

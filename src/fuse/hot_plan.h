@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Which blocks of the image a recorded start needs, and where their bytes belong.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "appendix/appendix.h"
+#include "fuse/file_system.h"
+
+namespace squenv::fuse {
+
+/// A part of a decoded block that belongs into the page cache of a file.
+struct HotPart {
+    NodeId node = 0;
+    std::uint64_t file_offset = 0;  ///< a multiple of the page size
+    std::uint32_t block_offset = 0;
+    std::uint32_t size_bytes = 0;  ///< whole pages, or up to the end of the file
+};
+
+/// A stored block and what it is needed for.
+struct HotBlock {
+    image::BlockPlace place;
+    std::size_t length = 0;          ///< as BlockCache::get wants it
+    std::uint64_t bytes_before = 0;  ///< in the parts of all blocks in front of this one
+    std::vector<HotPart> parts;
+};
+
+/// Immutable once made, thread-safe.
+class HotPlan {
+  public:
+    /// In the order of `items`; ranges that the image has not got are left out, and everything
+    /// behind `most_bytes` of ranges. A list made to take long is left after a second, and any when
+    /// `is_ending` becomes true.
+    HotPlan(const FileSystem& file_system, const std::vector<appendix::HotItem>& items,
+            std::uint64_t most_bytes, const std::atomic<bool>& is_ending);
+
+    [[nodiscard]] const std::vector<HotBlock>& blocks() const { return blocks_; }
+    [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
+    /// The index of the block that has the byte of `node` at `offset`, or the next one of this
+    /// file behind it.
+    [[nodiscard]] std::optional<std::size_t> find(NodeId node, std::uint64_t offset) const;
+
+  private:
+    void add(const FileSystem& file_system, const appendix::HotItem& item,
+             std::uint64_t most_bytes);
+    void add(NodeId node, const image::StoredPart& part);
+
+    struct Start {
+        std::uint64_t file_offset = 0;
+        std::size_t block = 0;
+    };
+    std::vector<HotBlock> blocks_;
+    std::uint64_t size_bytes_ = 0;
+    std::uint64_t asked_bytes_ = 0;  ///< with holes, and what was asked twice
+    std::unordered_map<std::uint64_t, std::size_t> by_position_;
+    std::unordered_map<NodeId, std::vector<Start>> by_node_;  ///< sorted by offset
+};
+
+}  // namespace squenv::fuse

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Ahead of a program whose start was recorded: its blocks are read in few large pieces, decoded,
+// and put into the page cache before it asks for them.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "fuse/hot_plan.h"
+
+namespace squenv::fuse {
+
+/// One thread reads the image in the order of the list, others decode and store. They go so far
+/// ahead as the requests show that somebody follows: a window at first, and twice as far as the
+/// last block of the list that a program asked for. Who is ahead of the sweep makes it jump.
+///
+/// A program that reads as fast as it can is as fast as decoding, and would ask for every piece in
+/// front of the sweep: a round trip each, while the processors could decode. When it has come to
+/// the front again and again, its request is therefore answered later, once some megabytes behind
+/// it are stored, or after some milliseconds at the latest.
+///
+/// Storing may wait for a page that a request has locked. What a deferred request is about is
+/// never stored; the answer brings it. Nothing is locked while a thread stores.
+/// Thread-safe.
+class HotSweep {
+  public:
+    /// Puts bytes into the page cache at an offset of a node; false when the kernel does not know
+    /// the node.
+    using Store = std::function<bool(NodeId, std::uint64_t offset, ByteView)>;
+
+    HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, Store store);
+    ~HotSweep();
+
+    /// Makes the threads; returns when all of them run. Threads may be made here only.
+    void start(unsigned decoders);
+    /// A request for the content of `node`. When the index of a block is returned, the request may
+    /// be deferred.
+    [[nodiscard]] std::optional<std::size_t> note_read(NodeId node, std::uint64_t offset);
+    /// Runs `answer` soon, on a thread of the sweep. False when it is too late for that.
+    using Answer = std::function<void()>;
+    [[nodiscard]] bool defer(std::size_t block, NodeId node, std::uint64_t offset,
+                             std::uint64_t size, Answer answer);
+    /// Users only list directories, or do something else than what was recorded: nothing more is
+    /// done until somebody reads what is in the list.
+    void hold();
+    /// The kernel was told of more nodes.
+    void note_listing();
+    /// Nobody will tell the kernel of nodes any more but the programs themselves.
+    void end_listing();
+    /// Ends the threads; what is under way is finished.
+    void stop();
+    /// Called once everything is stored that will be, unless requests show that more is wanted.
+    /// Before start().
+    void on_quiet(std::function<void()> call) { on_quiet_ = std::move(call); }
+    /// Waits until everything is stored that will be, unless requests show that more is wanted.
+    void wait_until_done();
+
+    [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
+
+  private:
+    /// Stored bytes of several blocks of the plan, which are decoded one after the other.
+    struct Chunk {
+        struct Piece {
+            std::size_t block = 0;
+            std::size_t begin = 0;  ///< in the bytes
+        };
+        std::vector<std::byte> bytes;
+        std::vector<Piece> pieces;  ///< in the order of the plan
+        std::size_t next = 0;       ///< the first one nobody has taken
+    };
+
+    void read_ahead();
+    void decode();
+    [[nodiscard]] std::unique_ptr<Chunk> next_chunk(std::size_t stored_bytes);
+    void fill(Chunk& chunk);
+    void process(std::size_t index, ByteView stored);
+    [[nodiscard]] bool put(std::size_t block, const HotPart& part, ByteView bytes);
+    void answer_due();
+    /// Called with mutex_ held.
+    [[nodiscard]] bool is_idle() const;
+    [[nodiscard]] bool has_more() const;
+    template <class Condition>
+    void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+              Condition&& is_met);
+
+    using Clock = std::chrono::steady_clock;
+    struct Deferred {
+        std::size_t block = 0;
+        NodeId node = 0;
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;
+        Clock::time_point since;
+        Answer answer;
+    };
+
+    const FileSystem& file_system_;
+    std::vector<appendix::HotItem> items_;
+    Store store_;
+    std::function<void()> on_quiet_;
+    std::unique_ptr<const HotPlan> plan_owner_;
+    std::atomic<const HotPlan*> plan_{nullptr};  ///< set once
+
+    std::mutex mutex_;  ///< protects everything below
+    std::condition_variable has_room_;   ///< for the reader
+    std::condition_variable has_chunk_;  ///< for the decoders
+    std::condition_variable has_nodes_;
+    std::deque<std::shared_ptr<Chunk>> chunks_;
+    std::size_t cursor_ = 0;  ///< the next block to read
+    std::size_t claimed_ = 0;  ///< behind the last block that a decoder took
+    std::size_t passed_ = 0;   ///< a program is here; what is before is not worth storing
+    std::vector<Deferred> deferred_;
+    Clock::time_point last_contact_{};
+    unsigned contacts_ = 0;  ///< shortly after each other
+    unsigned long deferrals_ = 0;
+    unsigned long jumps_ = 0;
+    unsigned followers_ = 0;  ///< requests for what is in the list
+    unsigned strangers_ = 0;  ///< and for what is not
+    std::uint64_t window_end_ = 0;  ///< in bytes of the plan
+    bool is_read_ = false;    ///< nothing is left to read
+    bool is_reading_ = false;
+    unsigned decoding_ = 0;  ///< threads that do
+    std::condition_variable done_;
+    void note_idle();
+    std::atomic<bool> is_ending_{false};  ///< set with mutex_ held
+    bool is_listing_ = true;
+    std::uint64_t listings_ = 0;
+
+    std::atomic<std::uint64_t> stored_bytes_{0};
+    std::vector<std::jthread> threads_;
+};
+
+}  // namespace squenv::fuse

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "mount/hot_names.h"
+
+#include "base/log.h"
+
+namespace squenv::mount {
+
+std::vector<appendix::HotItem> load_hot_list(const image::Image& image) {
+    const auto& source = image.source();
+    auto list = appendix::load_hot_list(image.superblock().bytes_used, source.size_bytes(),
+                                        [&source](std::uint64_t position, MutableBytes out) {
+                                            return source.read_exact(position, out);
+                                        });
+    if (!list) log::debug("no hot list: {}", list.error().message());
+    return list ? std::move(*list) : std::vector<appendix::HotItem>();
+}
+
+std::vector<WarmName> hot_names(const std::vector<appendix::HotItem>& hot,
+                                const fuse::ViewOptions& view) {
+    using Kind = appendix::HotItem::Kind;
+    std::string prefix = view.subdirectory;
+    while (prefix.starts_with('/')) prefix.erase(0, 1);
+    while (prefix.ends_with('/')) prefix.pop_back();
+    std::vector<WarmName> names;
+    for (const auto& item : hot) {
+        if (item.kind == Kind::range) continue;
+        const bool is_directory = item.kind == Kind::directory;
+        if (prefix.empty())
+            names.push_back({item.path, is_directory});
+        else if (item.path.starts_with(prefix + '/'))
+            names.push_back({item.path.substr(prefix.size() + 1), is_directory});
+    }
+    return names;
+}
+
+}  // namespace squenv::mount

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// What an image says that a program needs first.
+#pragma once
+
+#include <vector>
+
+#include "appendix/appendix.h"
+#include "fuse/file_system.h"
+#include "image/image.h"
+#include "mount/warmer.h"
+
+namespace squenv::mount {
+
+/// What the packer recorded; a list that cannot be read is none.
+[[nodiscard]] std::vector<appendix::HotItem> load_hot_list(const image::Image& image);
+
+/// The names in `hot` as they are seen in the mount, in order.
+[[nodiscard]] std::vector<WarmName> hot_names(const std::vector<appendix::HotItem>& hot,
+                                              const fuse::ViewOptions& view);
+
+}  // namespace squenv::mount

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""`squenv bench`: what it prints, and that it leaves nothing."""
+
+import html.parser
+import json
+import os
+
+import pytest
+from support.processes import AS_USER, check, mounts_below, run
+
+ROWS = ["directory", "image from storage", "image, fresh mount", "image, again"]
+
+
+@pytest.fixture
+def packed(work):
+    """A tree of the user and its image, which records where the tree is."""
+    tree = work.directory("tree")
+    for index in range(30):
+        path = tree / "lib" / f"module-{index}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"# {index}\n" * 500)
+    check(["chown", "-R", "1000:1000", tree])
+    image = work.path / "tree.squashfs"
+    check(work.command("pack", "-q", tree, "-o", image))
+    return tree, image
+
+
+def bench(work, image, *options, command=("sh", "-c", "cat lib/*.py")):
+    return run([*AS_USER, work.programs / "squenv", "bench", "--rounds", "2", *options, image,
+                "--", *command], cwd=work.path / "tree")
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("href", "src", "xlink:href")]
+
+
+def cat_all(tree):
+    return ["sh", "-c", f"cat {tree}/lib/*.py"]
+
+
+def test_table(work, packed):
+    tree, image = packed
+    result = bench(work, image, command=cat_all(tree))
+    assert result.returncode == 0, result.stderr
+    for row in ROWS:
+        assert row in result.stdout
+    assert "metadata operations" in result.stdout and "30 files" in result.stdout
+    assert "module" not in result.stdout  # what the command prints is thrown away
+    assert not mounts_below(work.path) and os.listdir(tree) == ["lib"]
+
+
+def test_json_and_page(work, packed):
+    tree, image = packed
+    page = work.path / "page.html"
+    result = bench(work, image, "--json", "--html", page, command=cat_all(tree))
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert [row["name"] for row in facts["rows"]] == ROWS
+    assert all(len(row["seconds"]) == 2 and row["median_seconds"] > 0 for row in facts["rows"])
+    assert facts["files_read"] == 30 and facts["metadata_operations"] >= 2
+    by_name = {row["name"]: row["requests_by_kind"] for row in facts["rows"]}
+    assert by_name["directory"] == {}
+    assert by_name["image, again"].get("read", 0) == 0
+    parsed = Page(page.read_text(encoding="utf-8"))
+    assert parsed.tags.count("svg") == 2 and "table" in parsed.tags
+    assert not parsed.links and "script" not in parsed.tags
+
+
+def test_without_the_directory(work, packed):
+    tree, image = packed
+    elsewhere = work.directory("elsewhere")
+    result = bench(work, image, "--json", "--mount-point", elsewhere, command=cat_all(elsewhere))
+    assert result.returncode == 0, result.stderr
+    assert [row["name"] for row in json.loads(result.stdout)["rows"]] == ROWS[1:]
+    assert tree.exists()
+
+
+def test_a_command_that_fails(work, packed):
+    _, image = packed
+    result = bench(work, image, command=("false",))
+    assert result.returncode == 2 and "status 1" in result.stderr
+    assert not mounts_below(work.path)
+
+
+def test_an_image_that_records_no_path(work, packed, plain_image):
+    result = bench(work, plain_image, command=("true",))
+    assert result.returncode == 2 and "--mount-point" in result.stderr

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "fuse/hot_sweep.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "support/reading.h"
+
+namespace squenv::test {
+namespace {
+
+constexpr std::size_t kBlock = 4096;
+constexpr int kFiles = 40;
+
+std::string name_of(int index) {
+    return "file" + std::to_string(100 + index);
+}
+
+/// Takes what is stored; stands in for the page cache.
+class Pages {
+  public:
+    fuse::HotSweep::Store store() {
+        return [this](fuse::NodeId node, std::uint64_t offset, ByteView bytes) {
+            const std::lock_guard lock(mutex_);
+            ++calls_;
+            changed_.notify_all();
+            if (unknown_.contains(node)) return false;
+            for (std::size_t i = 0; i < bytes.size(); ++i)
+                bytes_[node][offset + i] = static_cast<char>(bytes[i]);
+            return true;
+        };
+    }
+    /// What is there of a node, or "" when something is missing before `size`.
+    std::string content(fuse::NodeId node, std::size_t size) {
+        const std::lock_guard lock(mutex_);
+        std::string text;
+        for (const auto& [offset, byte] : bytes_[node]) {
+            if (offset != text.size()) return "";
+            text += byte;
+        }
+        return text.size() == size ? text : "";
+    }
+    bool has(fuse::NodeId node, std::uint64_t offset) {
+        const std::lock_guard lock(mutex_);
+        return bytes_[node].contains(offset);
+    }
+    void set_unknown(fuse::NodeId node, bool is_unknown) {
+        const std::lock_guard lock(mutex_);
+        if (is_unknown)
+            unknown_.insert(node);
+        else
+            unknown_.erase(node);
+    }
+    void wait_for_calls(unsigned calls) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return calls_ >= calls; });
+    }
+
+  private:
+    std::mutex mutex_;  ///< protects the rest
+    std::condition_variable changed_;
+    std::map<fuse::NodeId, std::map<std::uint64_t, char>> bytes_;
+    std::set<fuse::NodeId> unknown_;
+    unsigned calls_ = 0;
+};
+
+class HotSweepTest : public testing::Test {
+  protected:
+    HotSweepTest() {
+        ImageBuilder builder;
+        for (int i = 0; i < kFiles; ++i)
+            builder.file(name_of(i),
+                         pattern(i % 3 == 0 ? 100 : 5 * kBlock + 10, static_cast<unsigned>(i + 1)));
+        built_ = builder.build();
+        image_ = std::move(open_image(built_).value());
+        files_.emplace(fuse::FileSystem::create(*image_, {}).value());
+        for (int i = 0; i < kFiles; ++i) {
+            const auto node = files_->lookup(fuse::kRootNode, name_of(i)).value().value();
+            nodes_.push_back(node.id);
+            appendix::HotItem item;
+            item.reference = node.id;
+            item.size_bytes = static_cast<std::uint64_t>(node.attributes.st_size);
+            items_.push_back(item);
+        }
+    }
+    const std::string& content_of(int index) { return built_.files.at(name_of(index)); }
+
+    BuiltImage built_;
+    std::unique_ptr<image::Image> image_;
+    std::optional<fuse::FileSystem> files_;
+    std::vector<fuse::NodeId> nodes_;
+    std::vector<appendix::HotItem> items_;
+    Pages pages_;
+    const std::atomic<bool> never_{false};
+};
+
+TEST_F(HotSweepTest, PlansEveryByteOnce) {
+    items_.push_back(items_.front());
+    const fuse::HotPlan plan(*files_, items_, ~std::uint64_t{0}, never_);
+    std::uint64_t before = 0;
+    for (const auto& block : plan.blocks()) {
+        EXPECT_EQ(block.bytes_before, before);
+        for (const auto& part : block.parts) before += part.size_bytes;
+    }
+    EXPECT_EQ(plan.find(nodes_[1], 0), plan.find(nodes_[1], 10));
+    EXPECT_LT(*plan.find(nodes_[1], 0), *plan.find(nodes_[1], 2 * kBlock));
+    EXPECT_FALSE(plan.find(12345678, 0));
+}
+
+TEST_F(HotSweepTest, RangesAreRoundedToPagesAndCutAtTheEnd) {
+    appendix::HotItem item = items_[1];
+    item.offset = kBlock + 100;
+    item.size_bytes = 10;
+    appendix::HotItem behind = items_[2];
+    behind.offset = 1 << 20;
+    appendix::HotItem wrong = items_[1];
+    wrong.reference = (std::uint64_t{1} << 40) + 77;
+    const fuse::HotPlan plan(*files_, {item, behind, wrong}, ~std::uint64_t{0}, never_);
+    ASSERT_EQ(plan.blocks().size(), 1U);
+    ASSERT_EQ(plan.blocks()[0].parts.size(), 1U);
+    EXPECT_EQ(plan.blocks()[0].parts[0].file_offset, kBlock);
+    EXPECT_EQ(plan.blocks()[0].parts[0].size_bytes, kBlock);
+}
+
+TEST_F(HotSweepTest, NoMoreThanAllowedIsPlanned) {
+    const fuse::HotPlan plan(*files_, items_, 3 * kBlock, never_);
+    EXPECT_LE(plan.size_bytes(), 3 * kBlock);
+}
+
+TEST_F(HotSweepTest, AListThatGoesOnForEverIsLeft) {
+    std::vector<appendix::HotItem> items(1 << 20, items_[1]);
+    const std::atomic<bool> now{true};
+    EXPECT_TRUE(fuse::HotPlan(*files_, items, ~std::uint64_t{0}, now).blocks().empty());
+    EXPECT_LE(fuse::HotPlan(*files_, items, 1 << 20, never_).blocks().size(), 6U);
+}
+
+TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
+    for (const unsigned decoders : {1U, 3U}) {
+        Pages pages;
+        pages.set_unknown(nodes_[4], true);
+        fuse::HotSweep sweep(*files_, items_, pages.store());
+        sweep.end_listing();
+        sweep.start(decoders);
+        sweep.wait_until_done();
+        for (int i = 0; i < kFiles; ++i)
+            EXPECT_EQ(pages.content(nodes_[static_cast<std::size_t>(i)], content_of(i).size()),
+                      i == 4 ? "" : content_of(i))
+                << i;
+    }
+}
+
+TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
+    pages_.set_unknown(nodes_[0], true);
+    fuse::HotSweep sweep(*files_, {items_[0]}, pages_.store());
+    sweep.start(1);
+    pages_.wait_for_calls(1);
+    pages_.set_unknown(nodes_[0], false);
+    sweep.note_listing();
+    sweep.wait_until_done();
+    // Unless the machine was busy for longer than the sweep is patient.
+    if (sweep.stored_bytes() != 0) {
+        EXPECT_EQ(pages_.content(nodes_[0], 100), content_of(0));
+    }
+}
+
+TEST_F(HotSweepTest, DeferredRequestsAreAnswered) {
+    for (int round = 0; round < 20; ++round) {
+        Pages pages;
+        fuse::HotSweep sweep(*files_, items_, pages.store());
+        std::atomic<int> asked{0};
+        std::atomic<int> answered{0};
+        sweep.start(2);
+        for (int i = 1; i < kFiles; i += 3) {
+            const auto node = nodes_[static_cast<std::size_t>(i)];
+            const auto block = sweep.note_read(node, 0);
+            if (block && sweep.defer(*block, node, 0, kBlock, [&] { ++answered; })) ++asked;
+        }
+        if (round % 2 == 0) sweep.wait_until_done();
+        sweep.stop();
+        EXPECT_EQ(asked, answered);
+    }
+}
+
+TEST_F(HotSweepTest, CanBeStoppedAtAnyTime) {
+    for (int round = 0; round < 50; ++round) {
+        fuse::HotSweep sweep(*files_, items_, pages_.store());
+        sweep.start(2);
+        if (round % 5 == 0) pages_.wait_for_calls(1);
+    }
+}
+
+}  // namespace
+}  // namespace squenv::test
