@@ -2,11 +2,18 @@
 #include "base/work_queue.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace squenv {
 
 WorkQueue::WorkQueue(unsigned threads, std::size_t capacity) : capacity_(capacity) {
-    for (unsigned i = 0; i < std::max(threads, 1U); ++i) threads_.emplace_back([this] { work(); });
+    try {
+        for (unsigned i = 0; i < std::max(threads, 1U); ++i)
+            threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+        // A limit of the user's. With one thread everything is done, if later.
+        if (threads_.empty()) throw;
+    }
 }
 
 void WorkQueue::submit(std::function<void()> job) {

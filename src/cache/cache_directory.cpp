@@ -19,9 +19,7 @@ namespace {
 constexpr std::uint64_t kDefaultLimit = 20ULL << 30;
 constexpr const char* kNextStep = "name another directory in SQUENV_CACHE";
 
-}  // namespace
-
-std::string cache_path() {
+std::string chosen_path() {
     const auto variable = [](const char* name) -> std::string {
         const char* value = std::getenv(name);
         return value != nullptr && value[0] == '/' ? value : "";
@@ -30,6 +28,18 @@ std::string cache_path() {
     if (auto path = variable("XDG_CACHE_HOME"); !path.empty()) return path + "/squenv";
     const auto temporary = variable("TMPDIR");
     return fmt::format("{}/squenv-{}", temporary.empty() ? "/tmp" : temporary, ::geteuid());
+}
+
+}  // namespace
+
+std::string cache_path() {
+    std::string chosen = std::filesystem::path(chosen_path()).lexically_normal().string();
+    while (chosen.ends_with('/') && chosen.size() > 1) chosen.pop_back();
+    // Not the last part: a symlink there may be somebody else's, and is refused later.
+    std::error_code error;
+    const std::filesystem::path path(chosen);
+    const auto parent = std::filesystem::weakly_canonical(path.parent_path(), error);
+    return error ? chosen : (parent / path.filename()).string();
 }
 
 Result<std::string> cache_directory() {

@@ -231,6 +231,7 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
 }
 
 Result<std::vector<CacheEntry>> list_trees() {
+    if (!exists(cache_path())) return std::vector<CacheEntry>();
     SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
     auto entries = entries_in(directory);
     for (auto& entry : entries)
@@ -239,6 +240,7 @@ Result<std::vector<CacheEntry>> list_trees() {
 }
 
 Result<std::vector<CacheEntry>> remove_unused_trees() {
+    if (!exists(cache_path())) return std::vector<CacheEntry>();
     SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
     std::vector<CacheEntry> removed;
     for (const auto& entry : entries_in(directory))
@@ -247,8 +249,6 @@ Result<std::vector<CacheEntry>> remove_unused_trees() {
     for (const auto& file : fs::directory_iterator(directory, error))
         if (file.path().filename().string().find(".digest") != std::string::npos)
             fs::remove(file.path(), error);
-    // Gone with its last tree, so that nothing is left behind; it fails while there is one.
-    ::rmdir(directory.c_str());
     return removed;
 }
 

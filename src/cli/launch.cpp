@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/launch.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -28,6 +29,15 @@ constexpr const char* kMountsVariable = "SQUENV_MOUNTS";
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
     return value != nullptr ? value : "";
+}
+
+/// PATH, or what exec searches where there is none.
+std::string search_path() {
+    if (std::getenv("PATH") != nullptr) return variable("PATH");
+    std::string path(::confstr(_CS_PATH, nullptr, 0), '\0');
+    ::confstr(_CS_PATH, path.data(), path.size());
+    while (path.ends_with('\0')) path.pop_back();
+    return path;
 }
 
 Status check_variables(const std::vector<std::string>& assignments) {
@@ -78,7 +88,7 @@ void activate(const std::vector<ListedRequest>& images,
         const std::string& root = placements[i].mountpoint;
         mounts = listed(placements[i].image, root) + (mounts.empty() ? "" : ',' + mounts);
         if (!images[i].is_python) continue;
-        for (const auto& change : venv::activation(root, variable("PATH"))) {
+        for (const auto& change : venv::activation(root, search_path())) {
             if (change.is_removed)
                 ::unsetenv(change.name.c_str());
             else
@@ -91,8 +101,9 @@ void activate(const std::vector<ListedRequest>& images,
 /// A directory of PATH that may not be searched makes execvp(3) say "denied" for a program that is
 /// nowhere.
 bool is_in_path(const std::string& program) {
+    if (program.empty()) return false;
     if (program.find('/') != std::string::npos) return ::access(program.c_str(), F_OK) == 0;
-    std::istringstream directories(variable("PATH"));
+    std::istringstream directories(search_path());
     for (std::string directory; std::getline(directories, directory, ':');)
         if (::access((directory + '/' + program).c_str(), F_OK) == 0) return true;
     return false;
@@ -128,6 +139,9 @@ void LaunchOptions::declare(CLI::App& app) {
 
 Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     Launch launch;
+    for (int fd = 0; fd <= 2; ++fd)
+        if (::fcntl(fd, F_GETFD) < 0) launch.closed.push_back(fd);
+    guard_standard_fds();
     launch.foreign = inherited_descriptors();
     launch.variables = options.variables;
     SQUENV_TRY(check_variables(options.variables));
@@ -151,8 +165,12 @@ bool is_active_already(const Launch& launch) {
     return std::all_of(launch.images.begin(), launch.images.end(), [&](const auto& image) {
         const auto& request = image.wanted.request;
         const auto path = mount::canonical_mountpoint(request.mountpoint);
-        return active.find(',' + listed(request.image_path, path.value_or("")) + ',') !=
-               std::string::npos;
+        if (active.find(',' + listed(request.image_path, path.value_or("")) + ',') ==
+            std::string::npos)
+            return false;
+        // A batch system passes the variable on to other nodes, where nothing is mounted.
+        const auto entry = mount::find_mount(path.value_or(""));
+        return entry && *entry && (*entry)->source == request.image_path;
     });
 }
 
@@ -167,7 +185,8 @@ Result<mount::Provision> provide_images(const Launch& launch, Io& io) {
     return provision;
 }
 
-Status become(const std::vector<std::string>& command) {
+Status become(const Launch& launch, const std::vector<std::string>& command) {
+    for (const int fd : launch.closed) ::close(fd);
     std::vector<char*> words;
     for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);

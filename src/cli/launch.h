@@ -30,6 +30,7 @@ struct Launch {
     mount::Method via = mount::Method::automatic;
     std::vector<std::string> variables{};  ///< NAME=VALUE
     std::vector<int> foreign{};  ///< descriptors that this process was started with
+    std::vector<int> closed{};   ///< of the standard ones, which were not open
 };
 /// Errors: what is wrong with the options or an image.
 [[nodiscard]] Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io);
@@ -44,7 +45,7 @@ struct Launch {
 
 /// The process becomes `command`. Returns only when that fails: not_found when there is no such
 /// program, denied when it cannot be executed.
-[[nodiscard]] Status become(const std::vector<std::string>& command);
+[[nodiscard]] Status become(const Launch& launch, const std::vector<std::string>& command);
 
 /// The exit status of a failure, as env(1) has them: 127 no such program, 126 it cannot be
 /// executed, 125 everything that failed before.

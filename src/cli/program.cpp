@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <ostream>
 
 #include "cli/command.h"
@@ -74,6 +75,15 @@ void split_remainder(std::vector<std::string>& words,
     }
 }
 
+int run_command(Io& io, Command& command) {
+    const std::string who = std::string("squenv ") + command.name();
+    try {
+        return report(io, who, command.run(io), &command);
+    } catch (const std::exception& exception) {
+        return report(io, who, fail(Errc::internal, exception.what()), &command);
+    }
+}
+
 int unknown_word(Io& io, const std::string& word) {
     io.err << "squenv: unknown " << (word.starts_with('-') ? "option '" : "command '")
            << printable(word) << "'; see 'squenv --help'\n";
@@ -87,7 +97,12 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     app.get_formatter()->column_width(kHelpColumn);
     app.require_subcommand(1);
     app.footer("Run 'squenv COMMAND --help' for the options of a command.");
+    std::vector<std::string> words(arguments.begin() + 1, arguments.end());
     auto commands = make_commands();
+    // Declaring options takes time, which a rank that starts with a thousand others feels.
+    const auto is_called = [&](const auto& command) { return command->name() == words.front(); };
+    if (!words.empty() && std::any_of(commands.begin(), commands.end(), is_called))
+        std::erase_if(commands, std::not_fn(is_called));
     std::vector<CLI::App*> declared;
     for (const auto& command : commands) {
         CLI::App* sub = app.add_subcommand(command->name(), command->summary());
@@ -97,7 +112,6 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         command->declare(*sub);
         declared.push_back(sub);
     }
-    std::vector<std::string> words(arguments.begin() + 1, arguments.end());
     split_remainder(words, commands);
     std::vector<std::string> reversed(words.rbegin(), words.rend());
     try {
@@ -115,8 +129,7 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     }
     for (std::size_t i = 0; i < commands.size(); ++i)
         if (declared[i]->parsed())
-            return report(io, std::string("squenv ") + commands[i]->name(), commands[i]->run(io),
-                          commands[i].get());
+            return run_command(io, *commands[i]);
     return kUsage;
 }
 

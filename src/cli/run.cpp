@@ -24,7 +24,7 @@ class RunCommand final : public Command {
         SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
         SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
         has_provided_ = true;
-        return become(command_);
+        return become(launch, command_);
     }
 
   private:

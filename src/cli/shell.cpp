@@ -32,7 +32,7 @@ class ShellCommand final : public Command {
         has_provided_ = true;
         SQUENV_TRY_ASSIGN(const auto command,
                           shell_command(user_shell(), prompt_mark(provision.placements)));
-        return become(command);
+        return become(launch, command);
     }
 
   private:

@@ -92,6 +92,9 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
         ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
     }
     const bool is_private = static_cast<bool>(service.home);
+    if (service.users && !is_private)
+        if (const auto entry = find_mount(opened.mountpoint); entry && *entry)
+            service.users->set_device_minor((*entry)->device_minor);
     service.home = {};
     fuse::SessionOptions options;
     options.warming_processor = processor;

@@ -18,6 +18,7 @@
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/private_mounts.h"
+#include "mount/signal_block.h"
 #include "mount/subprocess.h"
 #include "mount/unmount.h"
 
@@ -65,6 +66,7 @@ Status try_helper() {
 /// Mounts an empty connection, which no daemon ever answers, and takes it away.
 template <class Mount>
 Status try_mount(const Mount& mount) {
+    const SignalBlock block;
     const ScratchDirectory scratch;
     if (scratch.path().empty()) return fail_errno(errno, "a directory below TMPDIR");
     KernelMount request;
@@ -82,6 +84,7 @@ Status try_namespaces() {
 }
 
 Status try_private_mount() {
+    const SignalBlock block;
     const ScratchDirectory scratch;
     if (scratch.path().empty()) return fail_errno(errno, "a directory below TMPDIR");
     PrivateMount mount;
@@ -92,11 +95,13 @@ Status try_private_mount() {
 }
 
 Probe probe_cache() {
+    struct stat info {};
+    const bool is_there = ::lstat(cache::cache_path().c_str(), &info) == 0;
     const auto directory = cache::cache_directory();
     if (!directory) return judge("unpacking", tl::unexpected(directory.error()), {});
     struct statvfs disk {};
     ::statvfs(directory->c_str(), &disk);
-    ::rmdir(directory->c_str());  // asking leaves nothing behind; it fails when there are trees
+    if (!is_there) ::rmdir(directory->c_str());  // asking leaves nothing behind
     return {"unpacking", true,
             fmt::format("into {}, {} free", *directory,
                         format_size(static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize)),
@@ -130,7 +135,8 @@ Probe probe_place(const std::string& mountpoint, const std::string& image, Place
     const auto mounted = find_mount(*path);
     Status status;
     struct stat info {};
-    if (mounted && *mounted && (*mounted)->is_squenv() && (*mounted)->source == image)
+    if (mounted && *mounted && (*mounted)->is_squenv() && (*mounted)->source == image &&
+        (*mounted)->user_id == ::geteuid())
         return {"mount point", true, *path + ": this image is mounted there, 'run' joins it", {}};
     if (::stat(path->c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) {
         status = fail(Errc::invalid_argument, *path + ": not a directory",

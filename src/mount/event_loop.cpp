@@ -20,6 +20,8 @@ namespace {
 
 /// How long a mount that is idle but busy (open files) is left alone before it is tried again.
 constexpr std::chrono::seconds kBusyRetry{1};
+/// How often unmounting may fail for another reason before the connection is closed instead.
+constexpr unsigned kMaxFailedUnmounts = 5;
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
@@ -142,7 +144,18 @@ void EventLoop::leave(Served& served) {
         log::stop();
         std::_Exit(1);
     }
-    is_unmounting_ = status || status.error().sys_errno != EBUSY;
+    // Detached already: served until it is closed everywhere, but nobody new finds it.
+    const bool is_detached = !status && status.error().sys_errno == ENOENT;
+    if (is_detached) served.users->close();
+    is_unmounting_ = status || is_detached;
+    if (is_unmounting_) return;
+    if (status.error().sys_errno == EBUSY) return;
+    // The path may have been renamed or covered: looked at again, but not for ever.
+    log::debug("cannot unmount yet: {}", status.error().message());
+    if (++failed_unmounts_ < kMaxFailedUnmounts) return;
+    log::error("cannot unmount: {}; the mount is dead now", status.error().message());
+    log::stop();
+    std::_Exit(1);
 }
 
 int EventLoop::wait_ms(const Served& served) const {

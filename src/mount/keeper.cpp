@@ -62,10 +62,13 @@ std::uint32_t device_minor_at(const std::string& mountpoint) {
     return entry && *entry ? (*entry)->device_minor : 0;
 }
 
-/// The daemon is gone. Detaches the mount unless somebody mounted anew over it meanwhile.
-void clean_up(const std::string& mountpoint, std::uint32_t device_minor) {
-    if (!mountpoint.empty() && device_minor_at(mountpoint) == device_minor)
-        (void)unmount(mountpoint, UnmountMode::lazy);
+/// Unmounts wherever the mount is now: a directory above it may have been renamed.
+Status unmount_device(const std::string& mountpoint, std::uint32_t device_minor,
+                      UnmountMode mode) {
+    if (device_minor == 0) return unmount(mountpoint, mode);
+    const auto place = mountpoint_of_device(device_minor);
+    if (!place) return fail_errno(ENOENT, mountpoint + ": not mounted any more");
+    return unmount(*place, mode);
 }
 
 /// Detaches a mount that nobody serves, if one turns up.
@@ -106,15 +109,15 @@ void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
             case Command::mounted: device_minor = device_minor_at(mountpoint); break;
             case Command::dismiss: finish(duties);
             case Command::unmount:
-                send_byte(3, to_byte(unmount(mountpoint, UnmountMode::normal)));
+                send_byte(3, to_byte(unmount_device(mountpoint, device_minor, UnmountMode::normal)));
                 break;
             case Command::lazy:
-                send_byte(3, to_byte(unmount(mountpoint, UnmountMode::lazy)));
+                send_byte(3, to_byte(unmount_device(mountpoint, device_minor, UnmountMode::lazy)));
                 break;
         }
     }
     if (device_minor != 0)
-        clean_up(mountpoint, device_minor);
+        (void)unmount_device(mountpoint, device_minor, UnmountMode::lazy);
     else
         clean_up_stray(mountpoint, before);
     finish(duties);

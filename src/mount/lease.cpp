@@ -17,24 +17,39 @@ using Clock = std::chrono::steady_clock;
 
 /// How long others may take to mount or to unmount; on a loaded machine that is seconds.
 constexpr std::chrono::seconds kPatience{60};
+/// Somebody has the name and does not let us in. A daemon listens at once, and takes a queue of
+/// thousands in milliseconds; anybody on the machine may bind a name and do nothing.
+constexpr std::chrono::seconds kSquatterPatience{5};
 /// Between looking again whether a daemon that is about to end has done so.
 constexpr timespec kPause{0, 1'000'000};
 
 }  // namespace
 
 Result<Lease> join_or_lead(const std::string& name, const Lead& lead) {
-    const auto end = Clock::now() + kPatience;
-    while (Clock::now() < end) {
+    const auto start = Clock::now();
+    auto shut_out_since = start;
+    while (Clock::now() < start + kPatience) {
         auto connection = visit_meeting_point(name);
-        if (!connection && connection.error().code == Errc::denied) return lead({});
+        // Whoever is there, it is nobody who serves us: then without others.
+        const bool is_squatted = Clock::now() > shut_out_since + kSquatterPatience;
+        if (!connection && (connection.error().code == Errc::denied ||
+                            (connection.error().code == Errc::busy && is_squatted)))
+            return lead({});
+        if (!connection && connection.error().code == Errc::busy) {
+            ::nanosleep(&kPause, nullptr);
+            continue;
+        }
         if (!connection) return tl::unexpected(connection.error());
         if (*connection) {
             constexpr int kPatienceMs = static_cast<int>(std::chrono::milliseconds(kPatience).count());
-            SQUENV_TRY_ASSIGN(auto home, ask_admission((*connection)->get(), kPatienceMs));
-            if (home) return Lease{std::move(**connection), std::move(*home), false};
+            SQUENV_TRY_ASSIGN(auto admission, ask_admission((*connection)->get(), kPatienceMs));
+            if (admission)
+                return Lease{std::move(**connection), std::move(admission->home),
+                             admission->device_minor, false};
+            shut_out_since = Clock::now();
         } else {
             SQUENV_TRY_ASSIGN(auto listener, claim_meeting_point(name));
-            if (listener) return lead(std::move(*listener));
+            if (listener || is_squatted) return lead(listener ? std::move(*listener) : UniqueFd());
         }
         ::nanosleep(&kPause, nullptr);
     }

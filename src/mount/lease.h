@@ -16,6 +16,7 @@ namespace squenv::mount {
 struct Lease {
     UniqueFd connection{};  ///< what is used stays as long as this is open, or the process lives
     Namespaces home{};      ///< to join before a mount is seen, if it has its own
+    std::uint32_t device_minor = 0;  ///< of the mount that was joined; 0 when that does not matter
     bool is_new = false;    ///< made for us; others' are joined
 };
 

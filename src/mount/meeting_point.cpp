@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mount/meeting_point.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,8 +38,8 @@ struct Address {
     }
 };
 
-Result<UniqueFd> make_socket() {
-    UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+Result<UniqueFd> make_socket(int flags = 0) {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
     if (!socket) return fail_errno(errno, "socket");
     return socket;
 }
@@ -79,7 +80,7 @@ Result<std::optional<UniqueFd>> claim_meeting_point(const std::string& name) {
 }
 
 Result<std::optional<UniqueFd>> visit_meeting_point(const std::string& name) {
-    SQUENV_TRY_ASSIGN(auto socket, make_socket());
+    SQUENV_TRY_ASSIGN(auto socket, make_socket(SOCK_NONBLOCK));
     const Address address(name);
     int result = 0;
     do {
@@ -87,11 +88,13 @@ Result<std::optional<UniqueFd>> visit_meeting_point(const std::string& name) {
     } while (result != 0 && errno == EINTR);
     if (result != 0) {
         if (errno == ECONNREFUSED) return std::optional<UniqueFd>();
+        if (errno == EAGAIN) return fail(Errc::busy, "the queue of the daemon is full");
         return fail_errno(errno, "connect");
     }
     SQUENV_TRY_ASSIGN(const auto uid, peer_uid(socket.get()));
     if (uid != ::geteuid())
         return fail(Errc::denied, fmt::format("user {} listens where your daemon would", uid));
+    ::fcntl(socket.get(), F_SETFL, 0);  // blocking from here on
     return std::optional<UniqueFd>(std::move(socket));
 }
 

@@ -41,7 +41,7 @@ struct SharedMount {
 [[nodiscard]] Result<std::optional<UniqueFd>> claim_meeting_point(const std::string& name);
 
 /// A connection to who listens there; nothing when nobody does. Errors: denied (another user
-/// listens there), io.
+/// listens there), busy (its queue is full), io.
 [[nodiscard]] Result<std::optional<UniqueFd>> visit_meeting_point(const std::string& name);
 
 /// The uid of the process at the other end of a connection.

@@ -92,6 +92,15 @@ Result<std::optional<MountEntry>> find_mount(const std::string& path) {
     return std::nullopt;
 }
 
+std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor) {
+    const auto entries = read_mount_table();
+    if (!entries) return std::nullopt;
+    for (const auto& entry : *entries)
+        if (entry.device_minor == device_minor && entry.type.starts_with("fuse"))
+            return entry.mountpoint;
+    return std::nullopt;
+}
+
 Result<std::string> canonical_mountpoint(const std::string& path) {
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error).lexically_normal();

@@ -34,6 +34,9 @@ struct MountEntry {
 /// The visible mount at exactly `path` (absolute, without symlinks), if there is one.
 [[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
 
+/// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
+[[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
+
 /// Parses one line; nothing when it is not of the documented form.
 [[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "mount/private_mounts.h"
 
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "base/socket_message.h"
 #include "mount/companion.h"
@@ -17,6 +19,7 @@ namespace squenv::mount {
 namespace {
 
 constexpr char kDone = 'd';
+constexpr int kPatienceMs = 30'000;
 
 /// A failure as one message: code, errno, then the context and the hint, each with a NUL.
 std::string encode_error(const Error& error) {
@@ -95,6 +98,17 @@ Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mount
         return fail(Errc::limit, "more than 32 images in one namespace");
     SQUENV_TRY_ASSIGN(auto founder,
                       fork_companion([&](int socket) { found_and_report(socket, mounts); }));
+    // What it looks at may hang, as a path on a dead network does; nobody must wait for ever.
+    pollfd waiting{founder.socket.get(), POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&waiting, 1, kPatienceMs);
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0) {
+        ::kill(founder.pid, SIGKILL);
+        return fail(Errc::busy, "making a namespace takes too long",
+                    "look for a path that hangs, such as one on a network that is down");
+    }
     auto message = receive_message(founder.socket.get());
     while (::waitpid(founder.pid, nullptr, 0) < 0 && errno == EINTR) {
     }

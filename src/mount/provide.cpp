@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -161,7 +162,8 @@ Status Provider::unpack(Item& item) {
     item.is_done = lease.has_value();
     if (!lease) {
         item.refuse(Method::extract, lease.error());
-        SQUENV_TRY_ASSIGN(lease, share_tree({linked.tree, {}, linked.lock}, foreign()));
+        lease = share_tree({linked.tree, {}, linked.lock}, foreign());
+        if (!lease) return with_context(lease.error(), item.placement.image + ": unpacked");
     }
     item.placement.method = Method::extract;
     provision_.keep(std::move(*lease));
@@ -207,12 +209,18 @@ Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
         item.placement.tree = item.placement.mountpoint;
         items.push_back(std::move(item));
     }
+    // What lies inside another image is mounted after it, or it would be hidden.
+    std::vector<Item*> outer_first;
+    for (auto& item : items) outer_first.push_back(&item);
+    std::sort(outer_first.begin(), outer_first.end(), [](const Item* a, const Item* b) {
+        return a->placement.mountpoint < b->placement.mountpoint;
+    });
     const bool in_place = may_use(Method::direct) || may_use(Method::fusermount);
-    for (auto& item : items)
-        if (in_place) SQUENV_TRY(mount_in_place(item));
+    for (Item* item : outer_first)
+        if (in_place) SQUENV_TRY(mount_in_place(*item));
     std::vector<Item*> left;
-    for (auto& item : items)
-        if (!item.is_done) left.push_back(&item);
+    for (Item* item : outer_first)
+        if (!item->is_done) left.push_back(item);
     if (!left.empty() && may_use(Method::userns)) SQUENV_TRY(mount_privately(left));
     std::vector<Item*> unpacked;
     for (auto& item : items) {

@@ -33,6 +33,11 @@ Result<SharedMount> shared_mount(const MountRequest& request, const std::string&
     return SharedMount{identity, view_of(request), mountpoint};
 }
 
+bool is_visible(const std::string& mountpoint, std::uint32_t device_minor) {
+    const auto entry = find_mount(mountpoint);
+    return device_minor == 0 || (entry && *entry && (*entry)->device_minor == device_minor);
+}
+
 Status make_mountpoint(Opened& opened) {
     SQUENV_TRY(clear_mountpoint(opened.mountpoint));
     SQUENV_TRY_ASSIGN(opened.hold, hold_mountpoint(opened.mountpoint));
@@ -57,7 +62,7 @@ Result<Lease> serve_in_place(const MountRequest& request, Opened opened, UniqueF
                       Users::create(std::move(listener), std::move(first.user), {}));
     // A daemon that fails leaves the mount to its keeper.
     SQUENV_TRY(start_daemon(request, std::move(opened), std::move(service), foreign, [] {}));
-    return Lease{std::move(first.ours), {}, true};
+    return Lease{std::move(first.ours), {}, 0, true};
 }
 
 Result<Lease> lead_in_place(const MountRequest& request, const std::string& mountpoint,
@@ -134,11 +139,24 @@ Result<Lease> found_and_serve(const std::vector<PlacedRequest>& placed, std::vec
     foreign.push_back(first.ours.get());
     SQUENV_TRY(serve_privately(placed, std::move(all), mounts, std::move(listener),
                                std::move(first.user), foreign));
-    return Lease{std::move(first.ours), std::move(mounts.namespaces), true};
+    return Lease{std::move(first.ours), std::move(mounts.namespaces), 0, true};
+}
+
+/// Nothing can be mounted in an image whose daemon does not run yet.
+Status check_nesting(const std::vector<PlacedRequest>& placed) {
+    for (const auto& outer : placed)
+        for (const auto& inner : placed)
+            if (inner.mountpoint.starts_with(outer.mountpoint + '/'))
+                return fail(Errc::environment,
+                            inner.mountpoint + ": lies in " + outer.mountpoint +
+                                ", and both cannot be mounted in a namespace",
+                            "name a path for one of them that is not inside the other");
+    return {};
 }
 
 Result<Lease> lead_privately(const std::vector<PlacedRequest>& placed, UniqueFd listener,
                              const std::vector<int>& foreign) {
+    SQUENV_TRY(check_nesting(placed));
     SQUENV_TRY_ASSIGN(auto all, open_all(placed));
     std::vector<PrivateMount> wanted;
     for (std::size_t i = 0; i < all.size(); ++i)
@@ -167,10 +185,14 @@ Result<std::string> meeting_name_of(const MountRequest& request, const std::stri
 Result<Lease> share_mount(const MountRequest& request, const std::string& mountpoint,
                           const std::vector<int>& foreign) {
     SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, mountpoint));
-    return join_or_lead(name, [&](UniqueFd listener) {
+    const auto lead = [&](UniqueFd listener) {
         const SignalBlock block;
         return lead_in_place(request, mountpoint, std::move(listener), foreign);
-    });
+    };
+    SQUENV_TRY_ASSIGN(auto lease, join_or_lead(name, lead));
+    if (lease.is_new || is_visible(mountpoint, lease.device_minor)) return lease;
+    // It was detached, moved or covered, and is served for those who have it open.
+    return lead({});
 }
 
 Result<Lease> share_private_mounts(const std::vector<PlacedRequest>& placed,

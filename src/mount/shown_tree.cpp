@@ -34,12 +34,18 @@ std::string parent_of(const std::string& path) {
 
 /// Nothing else is touched: an empty directory at `path` is somebody's mount point.
 Status make_link(const std::string& tree, const std::string& path) {
-    if (::symlink(tree.c_str(), path.c_str()) == 0 || target_of(path) == tree) return {};
-    if (errno == EEXIST)
+    if (::symlink(tree.c_str(), path.c_str()) == 0) return {};
+    const int code = errno;
+    if (target_of(path) == tree) return {};
+    if (code == EEXIST)
         return fail(Errc::exists, path + ": something is there already, and nothing can be mounted "
                                          "over it here",
                     "move it away, so that a link to the unpacked image can take its place");
-    return fail_errno(errno, path + ": symlink");
+    return fail_errno(code, path + ": symlink");
+}
+
+void hide(const ShownTree& shown) {
+    if (!shown.path.empty() && target_of(shown.path) == shown.tree) ::unlink(shown.path.c_str());
 }
 
 [[noreturn]] void keep_tree(const ShownTree& shown, Users users,
@@ -52,7 +58,7 @@ Status make_link(const std::string& tree, const std::string& path) {
         if (::poll(&waiting, 1, -1) < 0 && errno != EINTR) break;
         users.serve();
     }
-    if (!shown.path.empty() && target_of(shown.path) == shown.tree) ::unlink(shown.path.c_str());
+    hide(shown);
     users.close();
     ::close(shown.lock);
     remove_mountpoint(created);
@@ -70,10 +76,9 @@ Result<MountpointHold> show(const ShownTree& shown) {
     return tl::unexpected(status.error());
 }
 
-Result<Lease> lead_tree(const ShownTree& shown, UniqueFd listener,
-                        const std::vector<int>& foreign) {
-    const SignalBlock block;
-    SQUENV_TRY_ASSIGN(const auto hold, show(shown));
+/// Starts the process that keeps the tree for its users.
+Result<Lease> start_keeping(const ShownTree& shown, const std::vector<std::string>& created,
+                            UniqueFd listener, const std::vector<int>& foreign) {
     SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
     SQUENV_TRY_ASSIGN(auto users, Users::create(std::move(listener), std::move(first.user), {}));
     SQUENV_TRY_ASSIGN(auto background, Background::start());
@@ -81,10 +86,22 @@ Result<Lease> lead_tree(const ShownTree& shown, UniqueFd listener,
         first.ours.reset();
         for (const int fd : foreign)
             if (fd != shown.lock) ::close(fd);
-        keep_tree(shown, std::move(users), hold.created, background);
+        keep_tree(shown, std::move(users), created, background);
     }
     SQUENV_TRY(background.wait_until_ready());
-    return Lease{std::move(first.ours), {}, true};
+    return Lease{std::move(first.ours), {}, 0, true};
+}
+
+Result<Lease> lead_tree(const ShownTree& shown, UniqueFd listener,
+                        const std::vector<int>& foreign) {
+    const SignalBlock block;
+    SQUENV_TRY_ASSIGN(const auto hold, show(shown));
+    auto lease = start_keeping(shown, hold.created, std::move(listener), foreign);
+    if (!lease) {
+        hide(shown);
+        remove_mountpoint(hold.created);
+    }
+    return lease;
 }
 
 }  // namespace

@@ -38,6 +38,22 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
     ::_exit(127);
 }
 
+/// Where SIGCHLD is ignored, and a caller may have left it so, no exit status can be had.
+class ChildSignalDefault {
+  public:
+    ChildSignalDefault() {
+        struct sigaction plain {};
+        plain.sa_handler = SIG_DFL;
+        ::sigaction(SIGCHLD, &plain, &before_);
+    }
+    ChildSignalDefault(const ChildSignalDefault&) = delete;
+    ChildSignalDefault& operator=(const ChildSignalDefault&) = delete;
+    ~ChildSignalDefault() { ::sigaction(SIGCHLD, &before_, nullptr); }
+
+  private:
+    struct sigaction before_ {};
+};
+
 std::string read_all(int fd) {
     std::string text;
     std::array<char, 512> part;
@@ -64,6 +80,7 @@ Result<SubprocessResult> run_subprocess(const std::vector<std::string>& argument
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
     UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
+    const ChildSignalDefault waits_for_children;
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
     if (child == 0)
@@ -71,8 +88,8 @@ Result<SubprocessResult> run_subprocess(const std::vector<std::string>& argument
     writer.reset();
     SubprocessResult result;
     result.errors = read_all(reader.get());
-    while (::waitpid(child, &result.exit_status, 0) < 0 && errno == EINTR) {
-    }
+    while (::waitpid(child, &result.exit_status, 0) < 0)
+        if (errno != EINTR) return fail_errno(errno, arguments[0] + ": its exit status");
     if (WIFEXITED(result.exit_status) && WEXITSTATUS(result.exit_status) == 127 &&
         result.errors.empty())
         return fail(Errc::environment, arguments[0] + ": cannot be started");

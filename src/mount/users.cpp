@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <vector>
 
 #include "base/log.h"
@@ -34,11 +35,11 @@ UniqueFd own_pidfd() {
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
 }
 
-Result<std::optional<Namespaces>> ask_admission(int connection, int patience_ms) {
+Result<std::optional<Admission>> ask_admission(int connection, int patience_ms) {
     const UniqueFd process = own_pidfd();
     const int fd = process.get();
     const auto asked = send_message(connection, {&kAsk, 1}, {&fd, process ? 1U : 0U});
-    if (!asked) return std::optional<Namespaces>();
+    if (!asked) return std::optional<Admission>();
     pollfd waiting{connection, POLLIN, 0};
     int ready = 0;
     do {
@@ -47,13 +48,15 @@ Result<std::optional<Namespaces>> ask_admission(int connection, int patience_ms)
     if (ready == 0) return fail(Errc::busy, "the daemon of this mount does not answer",
                                 "end it: 'squenv list' shows its process");
     SQUENV_TRY_ASSIGN(auto answer, receive_message(connection));
-    if (answer.bytes.empty() || answer.bytes[0] != kAdmitted) return std::optional<Namespaces>();
-    Namespaces namespaces;
+    if (answer.bytes.empty() || answer.bytes[0] != kAdmitted) return std::optional<Admission>();
+    Admission admission;
+    std::from_chars(answer.bytes.data() + 1, answer.bytes.data() + answer.bytes.size(),
+                    admission.device_minor);
     if (answer.descriptors.size() == 2) {
-        namespaces.user = std::move(answer.descriptors[0]);
-        namespaces.mount = std::move(answer.descriptors[1]);
+        admission.home.user = std::move(answer.descriptors[0]);
+        admission.home.mount = std::move(answer.descriptors[1]);
     }
-    return std::optional<Namespaces>(std::move(namespaces));
+    return std::optional<Admission>(std::move(admission));
 }
 
 Result<Users> Users::create(UniqueFd listener, User first, Namespaces namespaces) {
@@ -110,8 +113,9 @@ void Users::accept_all() {
 
 void Users::admit(User& user) {
     const std::array<int, 2> given{namespaces_.user.get(), namespaces_.mount.get()};
+    const std::string word = kAdmitted + std::to_string(device_minor_);
     user.is_admitted =
-        send_message(user.connection.get(), {&kAdmitted, 1}, {given.data(), namespaces_ ? 2U : 0U})
+        send_message(user.connection.get(), word, {given.data(), namespaces_ ? 2U : 0U})
             .has_value();
 }
 

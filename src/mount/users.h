@@ -22,10 +22,15 @@ struct User {
     bool is_admitted = false;
 };
 
+/// What a user is told when it is admitted.
+struct Admission {
+    Namespaces home{};               ///< what the mount lives in, if it has its own
+    std::uint32_t device_minor = 0;  ///< of its FUSE connection; 0 when that does not matter
+};
+
 /// The user's side: asks for admission over `connection` and waits for it, `patience_ms` at most.
-/// Returns the namespaces that the mount lives in, if it has its own; nothing when the daemon went
-/// away meanwhile. Errors: busy (no answer in time).
-[[nodiscard]] Result<std::optional<Namespaces>> ask_admission(int connection, int patience_ms);
+/// Nothing when the daemon went away meanwhile. Errors: busy (no answer in time).
+[[nodiscard]] Result<std::optional<Admission>> ask_admission(int connection, int patience_ms);
 
 /// The daemon's side. Used by the main thread only. Nobody is admitted before serve() is called.
 class Users {
@@ -44,6 +49,8 @@ class Users {
     [[nodiscard]] bool is_empty() const { return users_.empty(); }
     /// Turns away who comes from now on, and lets go of the namespaces.
     void close();
+    /// What everybody is told who is admitted from now on.
+    void set_device_minor(std::uint32_t minor) { device_minor_ = minor; }
     [[nodiscard]] int listener() const { return listener_.get(); }
 
   private:
@@ -65,6 +72,7 @@ class Users {
     Namespaces namespaces_;
     std::map<std::uint64_t, User> users_{};
     std::uint64_t next_key_ = 1;
+    std::uint32_t device_minor_ = 0;
     bool is_full_ = false;  ///< the listener is not watched: no descriptor is left
 };
 

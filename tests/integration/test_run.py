@@ -129,6 +129,11 @@ def test_command_that_does_not_exist(work, venv_image, venv_source):
     wait_until_nothing_is_left(work, venv_source)
 
 
+def test_no_path(work, venv_image):
+    result = work.squenv("run", venv_image, "--", "ls", "/", env={})
+    assert result.returncode == 0, result
+
+
 def test_command_that_cannot_be_executed(work, venv_image):
     result = squenv_run(work, venv_image, ["/etc/passwd"])
     assert result.returncode == 126 and "/etc/passwd" in result.stderr

@@ -89,6 +89,19 @@ def test_not_relocatable(work, venv_image, venv_source):
     assert squenv_run(work, f"{venv_image}:{place}", ["true"], "--force").returncode == 0
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_image_inside_another(order, work, plain_image, venv_image, venv_source):
+    """Whichever is named first, both are there; in one namespace they cannot be."""
+    inner = next(venv_source.parent.glob("venv")) / "lib"
+    images = [f"{venv_image}", f"{plain_image}:{inner}"]
+    script = f"ls {venv_source}/pyvenv.cfg && ls {inner} | wc -l"
+    result = squenv_run(work, ",".join(images[::order]), ["sh", "-c", script], "-v")
+    assert result.returncode == 0 and int(result.stdout.split()[-1]) > 3, result
+    refused = squenv_run(work, ",".join(images), ["true"], "--via", "userns", timeout=20)
+    assert refused.returncode == OWN_FAILURE and "lies in" in refused.stderr
+    wait_until_nothing_is_left(work, venv_source)
+
+
 def test_names_with_commas_and_colons(work, plain_image):
     image = work.path / "a,b:c.squashfs"
     shutil.copy(plain_image, image)

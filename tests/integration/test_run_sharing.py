@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -14,10 +15,11 @@ from run_support import (
     daemon_name,
     expect_import,
     kill_all,
+    quoted,
     squenv_run,
     wait_until_nothing_is_left,
 )
-from support.processes import mounts_below, run, wait_for
+from support.processes import AS_USER, mounts_below, processes_of, run, wait_for
 
 STRESS = os.environ.get("SQUENV_STRESS") == "1"
 
@@ -73,6 +75,74 @@ def test_killed_daemon(via, work, venv_image, venv_source):
         expect_import(squenv_run(work, venv_image, IMPORT, "--via", via), venv_source)
         answer = user.communicate(timeout=20)[0].decode().strip()
         assert answer in ("107", "2", "fine", "103"), answer
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_directory_above_is_renamed(work, plain_image):
+    """The mount goes with it, is found there and taken away; the next run is not kept waiting."""
+    parent = work.directory("parent")
+    place = parent / "venv"
+    place.mkdir()
+    os.chown(place, 1000, 1000)
+    user = work.start(work.command("run", f"{plain_image}:{place}", "--", "sleep", "1"))
+    wait_for(lambda: mounts_below(place), "the mount")
+    os.rename(parent, work.path / "renamed")
+    assert user.wait(20) == 0
+    wait_until_nothing_is_left(work, work.path)
+
+
+def test_detached_mount_is_not_joined(work, venv_image, venv_source):
+    user = work.start(work.command("run", venv_image, "--", "sh", "-c",
+                                   f"cd {venv_source}; echo; exec sleep 1000"))
+    assert user.stdout.readline() == b"\n"
+    assert work.squenv("umount", "--lazy", venv_source).returncode == 0
+    result = squenv_run(work, venv_image, IMPORT, "-v")
+    expect_import(result, venv_source)
+    assert "joined" not in result.stderr
+    user.kill()
+    wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("via", ["fusermount", "userns", "extract"])
+def test_closed_standard_descriptors(via, work, cache, venv_image, venv_source):
+    words = quoted(work.command("run", "--via", via, venv_image, "--", "sh", "-c",
+                                f"ls /proc/self/fd > {work.directory('out')}/list"))
+    assert run(["sh", "-c", f"{words} <&- >&- 2>&-"]).returncode == 0
+    # ls lists its own descriptor too, which is the first free one: 0. Number 2 is still closed.
+    assert (work.path / "out" / "list").read_text().split()[:2] == ["0", "1"]
+    assert "2" not in (work.path / "out" / "list").read_text().split()
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_ignored_child_signal(work, venv_image, venv_source):
+    code = ("import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+            "os.execv(sys.argv[1], sys.argv[1:])")
+    result = run([*AS_USER, "/usr/bin/python3", "-c", code, work.programs / "squenv", "run",
+                  venv_image, "--", *IMPORT])
+    expect_import(result, venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_name_that_another_user_has(listens, work, venv_image, venv_source):
+    """Whoever binds it first cannot keep others from running, nor be taken for the daemon."""
+    first = work.start(work.command("run", venv_image, "--", "sleep", "1000"))
+    wait_for(lambda: mounts_below(venv_source), "the mount")
+    owners = processes_of(work.programs / "squenv")
+    inodes = {os.readlink(f"/proc/{pid}/fd/{fd}")[8:-1] for pid in owners
+              for fd in os.listdir(f"/proc/{pid}/fd")
+              if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")}
+    with open("/proc/net/unix", encoding="ascii") as file:
+        names = {line.split()[-1] for line in file
+                 if "@squenv/1000/" in line and line.split()[6] in inodes}
+    first.kill()
+    wait_until_nothing_is_left(work, venv_source)
+    assert len(names) == 1
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as squatter:
+        squatter.bind("\0" + names.pop()[1:])
+        if listens:
+            squatter.listen(0)
+        expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
     wait_until_nothing_is_left(work, venv_source)
 
 

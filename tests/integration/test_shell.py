@@ -142,6 +142,13 @@ def test_nested_use_is_recognised(terminal, venv_image, plain_image, work):
     assert one.wait() == 0
 
 
+def test_variable_from_another_node_is_not_believed(terminal, venv_image, venv_source):
+    one = terminal("shell", venv_image, SQUENV_MOUNTS=f"{venv_image}:{venv_source}")
+    one.expect(r"own> ")
+    one.type("exit 3\n")
+    assert one.wait() == 3
+
+
 @pytest.mark.parametrize("via", ["fusermount", "userns"])
 def test_job_control(via, terminal, venv_image):
     one = terminal("shell", "--via", via, venv_image)
