@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "appendix/digest.h"
 
+#define OPENSSL_API_COMPAT 0x10100000L  // SHA256_Update: SHA256() would link all of libcrypto
 #include <openssl/sha.h>
 
 namespace squenv::appendix {
 
 Digest digest_of(ByteView bytes) {
     Digest digest;
-    // The one-shot form of libcrypto cannot fail: it allocates nothing.
-    SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(digest.data()));
+    // These cannot fail: they allocate nothing.
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, bytes.data(), bytes.size());
+    SHA256_Final(reinterpret_cast<unsigned char*>(digest.data()), &context);
     return digest;
 }
 
