@@ -3,14 +3,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#define OPENSSL_API_COMPAT 0x10100000L  // SHA256_Update: EVP would link all of libcrypto
-#include <openssl/sha.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
-#include <vector>
 
+#include "appendix/digest.h"
 #include "base/unique_fd.h"
 
 namespace squenv::cache {
@@ -18,20 +16,19 @@ namespace squenv::cache {
 Result<std::string> file_digest(const std::string& path) {
     constexpr std::size_t kPiece = 1 << 20;
     SQUENV_TRY_ASSIGN(const auto fd, open_file(path, O_RDONLY));
-    SHA256_CTX context;
-    SHA256_Init(&context);
-    std::vector<unsigned char> piece(kPiece);
-    for (;;) {
-        const ssize_t got = ::read(fd.get(), piece.data(), piece.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail_errno(errno, path);
-        if (got == 0) break;
-        SHA256_Update(&context, piece.data(), static_cast<std::size_t>(got));
-    }
-    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-    SHA256_Final(digest.data(), &context);
+    ByteVector piece(kPiece);
+    int code = 0;
+    const appendix::Digest digest = appendix::digest_of([&] {
+        ssize_t got = 0;
+        do {
+            got = ::read(fd.get(), piece.data(), piece.size());
+        } while (got < 0 && errno == EINTR);
+        if (got < 0) code = errno;
+        return ByteView(piece).first(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    });
+    if (code != 0) return fail_errno(code, path);
     std::string text;
-    for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+    for (const std::byte byte : digest) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
     return text;
 }
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/escape.h"
 #include "base/unique_fd.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
@@ -128,7 +129,7 @@ Status BenchCommand::count_operations() {
     const char* temporary = ::getenv("TMPDIR");
     const TemporaryFile file(fmt::format("{}/squenv-bench.{}",
                                          temporary != nullptr ? temporary : "/tmp", ::getpid()));
-    std::string options = "record=" + escaped_option(file.path());
+    std::string options = "record=" + escaped(file.path(), ",");
     if (!options_.empty()) options += ',' + options_;
     SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options));
     SQUENV_TRY(time());

@@ -4,12 +4,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 
+#include "base/paths.h"
 #include "cli/image_argument.h"
 #include "cli/manifest.h"
-#include "mount/mount_table.h"
 
 namespace squenv::cli {
 
@@ -53,18 +51,6 @@ ListedImage split_at_colon(const std::string& text) {
     return {without_backslashes(text)};
 }
 
-std::string absolute(const std::string& path) {
-    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                           &std::free);
-    return real ? real.get() : path;
-}
-
-bool is_same_path(const std::string& one, const std::string& other) {
-    const auto first = mount::canonical_mountpoint(one);
-    const auto second = mount::canonical_mountpoint(other);
-    return first && second ? *first == *second : one == other;
-}
-
 bool looks_like_environment(const image::Image& image, const std::string& subdirectory) {
     return image.resolve(subdirectory + "/pyvenv.cfg").has_value();
 }
@@ -76,7 +62,7 @@ Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountReque
     request = base;
     request.image_path = listed.image;
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(listed.image, base.image));
-    request.image_path = absolute(listed.image);
+    request.image_path = real_path(listed.image);
     auto manifest = read_manifest(*image);
     if (!manifest && listed.path.empty()) return with_context(manifest.error(), listed.image);
     const bool has_manifest = manifest && *manifest;
@@ -93,7 +79,7 @@ Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountReque
         return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
                     "name one: " + listed.image + ":PATH");
     const bool is_bound = has_manifest && resolved.is_python && !resolved.wanted.is_relocatable;
-    if (is_bound && !force && !recorded.empty() && !is_same_path(request.mountpoint, recorded))
+    if (is_bound && !force && !recorded.empty() && !is_same_place(request.mountpoint, recorded))
         return fail(Errc::invalid_argument,
                     listed.image + ": was packed at " + printable(recorded) +
                         " and is not relocatable: its programs would not find it at " +
@@ -124,7 +110,7 @@ Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>
         SQUENV_TRY_ASSIGN(auto resolved, resolve(listed, base, force));
         const auto& path = resolved.wanted.request.mountpoint;
         const bool is_taken = std::any_of(all.begin(), all.end(), [&](const auto& other) {
-            return is_same_path(path, other.wanted.request.mountpoint);
+            return is_same_place(path, other.wanted.request.mountpoint);
         });
         if (is_taken)
             return fail(Errc::invalid_argument, path + ": named for two images",

@@ -12,6 +12,8 @@
 #include <ostream>
 #include <sstream>
 
+#include "base/environment.h"
+#include "base/escape.h"
 #include "base/inherited_fds.h"
 #include "base/unique_fd.h"
 #include "cli/image_argument.h"
@@ -26,14 +28,9 @@ namespace {
 /// What is mounted for this process, in the form that the command line takes.
 constexpr const char* kMountsVariable = "SQUENV_MOUNTS";
 
-std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
-
 /// PATH, or what exec searches where there is none.
 std::string search_path() {
-    if (std::getenv("PATH") != nullptr) return variable("PATH");
+    if (std::getenv("PATH") != nullptr) return environment_variable("PATH");
     std::string path(::confstr(_CS_PATH, nullptr, 0), '\0');
     ::confstr(_CS_PATH, path.data(), path.size());
     while (path.ends_with('\0')) path.pop_back();
@@ -57,15 +54,7 @@ void set_variables(const std::vector<std::string>& assignments) {
 
 /// IMAGE:PATH as the command line takes it.
 std::string listed(const std::string& image, const std::string& path) {
-    const auto escaped = [](const std::string& text) {
-        std::string result;
-        for (const char c : text) {
-            if (c == ',' || c == ':' || c == '\\') result += '\\';
-            result += c;
-        }
-        return result;
-    };
-    return escaped(image) + ':' + escaped(path);
+    return escaped(image, ",:") + ':' + escaped(path, ",:");
 }
 
 /// What only makes sense for a mount that stays.
@@ -83,7 +72,7 @@ Status check_mount_options(const mount::MountRequest& request) {
 /// The first image is activated last, so that its programs come first.
 void activate(const std::vector<ListedRequest>& images,
               const std::vector<mount::Placement>& placements) {
-    std::string mounts = variable(kMountsVariable);
+    std::string mounts = environment_variable(kMountsVariable);
     for (std::size_t i = images.size(); i-- > 0;) {
         const std::string& root = placements[i].mountpoint;
         mounts = listed(placements[i].image, root) + (mounts.empty() ? "" : ',' + mounts);
@@ -161,7 +150,7 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
 }
 
 bool is_active_already(const Launch& launch) {
-    const std::string active = ',' + variable(kMountsVariable) + ',';
+    const std::string active = ',' + environment_variable(kMountsVariable) + ',';
     return std::all_of(launch.images.begin(), launch.images.end(), [&](const auto& image) {
         const auto& request = image.wanted.request;
         const auto path = mount::canonical_mountpoint(request.mountpoint);

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "mount/mount_table.h"
+
 namespace squenv::cli {
 
 Result<std::optional<appendix::Manifest>> read_manifest(const image::Image& image) {
@@ -22,6 +24,11 @@ Result<std::string> recorded_mountpoint(const appendix::Manifest& manifest,
     if (subdir.find_first_not_of('/') == std::string::npos) return recorded;
     return (std::filesystem::path(recorded) / std::filesystem::path(subdir).relative_path())
         .string();
+}
+
+bool is_same_place(const std::string& one, const std::string& other) {
+    return mount::canonical_mountpoint(one).value_or(one) ==
+           mount::canonical_mountpoint(other).value_or(other);
 }
 
 }  // namespace squenv::cli

@@ -18,4 +18,7 @@ namespace squenv::cli {
 [[nodiscard]] Result<std::string> recorded_mountpoint(const appendix::Manifest& manifest,
                                                       const std::string& subdir);
 
+/// Whether two mount points are one, however they are written.
+[[nodiscard]] bool is_same_place(const std::string& one, const std::string& other);
+
 }  // namespace squenv::cli

@@ -61,13 +61,6 @@ class MountCommand final : public Command {
     bool is_empty_ = false;
 };
 
-bool is_same_place(const std::string& given, const std::string& recorded) {
-    if (given == recorded) return true;
-    const auto one = mount::canonical_mountpoint(given);
-    const auto other = mount::canonical_mountpoint(recorded);
-    return one && *one == (other ? *other : recorded);
-}
-
 /// Fills in the mount point that was left out, or says that the given one is not what the image
 /// was made for. An appendix that cannot be read matters only when something is needed from it.
 Status MountCommand::consult_manifest(Io& io) {

@@ -144,15 +144,6 @@ Status write_text_file(const std::string& path, const std::string& text) {
     return {};
 }
 
-std::string escaped_option(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == ',' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out;
-}
-
 Result<Mounted> Mounted::mount(const std::string& image, const std::string& mountpoint,
                                const std::string& options) {
     SQUENV_TRY_ASSIGN(const std::string program, squenv_program());

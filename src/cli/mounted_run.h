@@ -64,7 +64,4 @@ class Mounted {
 /// Makes or replaces the file. Errors: denied, limit (disk full), io.
 [[nodiscard]] Status write_text_file(const std::string& path, const std::string& text);
 
-/// `text` as a value of -o.
-[[nodiscard]] std::string escaped_option(const std::string& text);
-
 }  // namespace squenv::cli

@@ -11,14 +11,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/environment.h"
+
 namespace squenv::cli {
 
 namespace {
-
-std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
 
 /// As one word of any shell.
 std::string quoted(const std::string& text) {
@@ -40,18 +37,18 @@ Result<std::vector<std::string>> start_bash(const std::string& shell, const std:
                       anonymous_file(fmt::format("if [ -f ~/.bashrc ]; then . ~/.bashrc; fi\n"
                                                  "export PATH={}\n"
                                                  "PS1={}\"$PS1\"\n",
-                                                 quoted(variable("PATH")), quoted(mark))));
+                                                 quoted(environment_variable("PATH")), quoted(mark))));
     return std::vector<std::string>{shell, "--rcfile", file, "-i"};
 }
 
 /// zsh has no option for it: its start-up files are looked for in a directory of ours, which sends
 /// it back to the user's.
 Result<std::vector<std::string>> start_zsh(const std::string& shell, const std::string& mark) {
-    const std::string temporary = variable("TMPDIR");
+    const std::string temporary = environment_variable("TMPDIR");
     std::string directory = (temporary.empty() ? "/tmp" : temporary) + "/squenv-zsh-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr) return fail_errno(errno, directory);
-    const std::string own = variable("ZDOTDIR");
-    const std::string home = own.empty() ? variable("HOME") : own;
+    const std::string own = environment_variable("ZDOTDIR");
+    const std::string home = own.empty() ? environment_variable("HOME") : own;
     // The user's .zshenv may choose yet another directory for the rest.
     std::ofstream(directory + "/.zshenv")
         << "ZDOTDIR=" << quoted(home) << '\n'
@@ -62,7 +59,7 @@ Result<std::vector<std::string>> start_zsh(const std::string& shell, const std::
         << "ZDOTDIR=$_squenv_home; unset _squenv_home\n"
         << "if [ -f $ZDOTDIR/.zshrc ]; then . $ZDOTDIR/.zshrc; fi\n"
         << (own.empty() ? "[ \"$ZDOTDIR\" = \"$HOME\" ] && unset ZDOTDIR\n" : "")
-        << "export PATH=" << quoted(variable("PATH")) << '\n'
+        << "export PATH=" << quoted(environment_variable("PATH")) << '\n'
         << "PROMPT=" << quoted(mark) << "\"$PROMPT\"\n";
     ::setenv("ZDOTDIR", directory.c_str(), 1);
     return std::vector<std::string>{shell, "-i"};
@@ -73,17 +70,17 @@ std::vector<std::string> start_fish(const std::string& shell, const std::string&
             fmt::format("set -gx PATH (string split : -- {})\n"
                         "functions -q _squenv_prompt; or functions -c fish_prompt _squenv_prompt\n"
                         "function fish_prompt; echo -n {}; _squenv_prompt; end",
-                        quoted(variable("PATH")), quoted(mark))};
+                        quoted(environment_variable("PATH")), quoted(mark))};
 }
 
 Result<std::vector<std::string>> start_posix(const std::string& shell, const std::string& mark) {
-    const std::string own = variable("ENV");
+    const std::string own = environment_variable("ENV");
     SQUENV_TRY_ASSIGN(const auto file,
                       anonymous_file((own.empty() ? "unset ENV\n"
                                                   : fmt::format("ENV={}\n. {}\n", quoted(own),
                                                                 quoted(own))) +
                                      fmt::format("export PATH={}\nPS1={}\"$PS1\"\n",
-                                                 quoted(variable("PATH")), quoted(mark))));
+                                                 quoted(environment_variable("PATH")), quoted(mark))));
     ::setenv("ENV", file.c_str(), 1);
     return std::vector<std::string>{shell, "-i"};
 }
@@ -91,7 +88,7 @@ Result<std::vector<std::string>> start_posix(const std::string& shell, const std
 }  // namespace
 
 std::string user_shell() {
-    if (auto shell = variable("SHELL"); !shell.empty() && ::access(shell.c_str(), X_OK) == 0)
+    if (auto shell = environment_variable("SHELL"); !shell.empty() && ::access(shell.c_str(), X_OK) == 0)
         return shell;
     if (const passwd* account = ::getpwuid(::getuid()); account != nullptr)
         if (account->pw_shell != nullptr && ::access(account->pw_shell, X_OK) == 0 &&

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/escape.h"
 #include "cli/mounted_run.h"
 #include "cli/stop_signal.h"
 
@@ -12,7 +13,7 @@ Result<trace::Trace> record_command(const std::string& image, const std::string&
                                     const WarmCommand& command) {
     const TemporaryFile file(image + ".trace");
     const StopSignal stop;
-    auto mounted = Mounted::mount(image, mountpoint, "record=" + escaped_option(file.path()));
+    auto mounted = Mounted::mount(image, mountpoint, "record=" + escaped(file.path(), ","));
     if (!mounted) {
         Error error = mounted.error();
         error.hint = "pack without --warm, or record where it can be mounted and use --hot";

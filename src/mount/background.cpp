@@ -2,11 +2,12 @@
 #include "mount/background.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+
+#include "mount/companion.h"
 
 namespace squenv::mount {
 
@@ -32,8 +33,7 @@ Result<Background> Background::start() {
     if (child < 0) return fail_errno(errno, "fork");
     if (child != 0) {
         // Twice, so that the daemon is no child of a program that this process may become.
-        while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-        }
+        reap(child);
         return Background(false, std::move(reader), {});
     }
     reader.reset();

@@ -18,6 +18,7 @@ Result<Companion> fork_companion(const std::function<void(int socket)>& run) {
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
     if (child == 0) {
+        ours.reset();  // or the end of the other side would not be seen
         run(theirs.get());
         ::_exit(0);
     }
@@ -28,9 +29,13 @@ Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run) {
     SQUENV_TRY_ASSIGN(auto intermediate, fork_companion([&run](int socket) {
                           if (::fork() == 0) run(socket);
                       }));
-    while (::waitpid(intermediate.pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    reap(intermediate.pid);
     return std::move(intermediate.socket);
+}
+
+void reap(pid_t child) {
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
 }
 
 }  // namespace squenv::mount

@@ -24,4 +24,7 @@ struct Companion {
 /// The same without it being a child of the caller, which may become another program.
 [[nodiscard]] Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run);
 
+/// Waits for a child that is about to end, or has been killed. Its status does not matter.
+void reap(pid_t child);
+
 }  // namespace squenv::mount

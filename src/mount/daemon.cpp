@@ -4,12 +4,12 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <climits>
 #include <csignal>
 #include <cstdlib>
 
 #include "base/descriptor_limit.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "fuse/session.h"
 #include "mount/event_loop.h"
 #include "mount/hot_names.h"
@@ -21,12 +21,6 @@
 namespace squenv::mount {
 
 namespace {
-
-std::string absolute_path(const std::string& path) {
-    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
-                                                           &std::free);
-    return real ? std::string(real.get()) : path;
-}
 
 /// Threads of the same size class must not each keep their own arena of freed block buffers.
 void limit_allocator() {
@@ -44,7 +38,7 @@ Result<Opened> open_request(const MountRequest& request) {
     auto file_system = fuse::FileSystem::create(*opened.image, request.view);
     if (!file_system) return with_context(file_system.error(), request.image_path);
     opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
-    opened.image_name = absolute_path(request.image_path);
+    opened.image_name = real_path(request.image_path);
     if (!request.stage_directory.empty()) {
         SQUENV_TRY_ASSIGN(auto stage, Stage::open(request.stage_directory, *opened.image));
         opened.stage = std::make_unique<Stage>(std::move(stage));
@@ -63,6 +57,19 @@ KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened) {
     kernel.allow_other = request.allow_other || request.allow_root;
     kernel.default_permissions = request.default_permissions || kernel.allow_other;
     return kernel;
+}
+
+Result<Keeper> mount_in_place(const MountRequest& request, Opened& opened, int held_fd) {
+    SQUENV_TRY_ASSIGN(auto keeper,
+                      Keeper::start({opened.mountpoint, opened.hold.created, held_fd}));
+    auto mounted = mount_kernel(kernel_mount_of(request, opened), request.method);
+    if (!mounted) {
+        keeper.dismiss();
+        return tl::unexpected(mounted.error());
+    }
+    keeper.mounted();
+    opened.device = std::move(mounted->device);
+    return keeper;
 }
 
 Status start_log(const MountRequest& request) {

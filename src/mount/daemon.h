@@ -38,10 +38,15 @@ struct Opened {
 };
 
 /// The image and what is in it; nothing is mounted yet. Errors: those of Image::open(), and
-/// not_found or invalid_argument for the subdirectory or the mount point's parent.
+/// not_found or invalid_argument for the subdirectory.
 [[nodiscard]] Result<Opened> open_request(const MountRequest& request);
 /// What the kernel is asked for it.
 [[nodiscard]] KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened);
+
+/// Mounts it in place by the method of `request`. The keeper that is returned was there before, and
+/// holds `held_fd`, if that is not -1. Errors: those of mount_kernel(); limit.
+[[nodiscard]] Result<Keeper> mount_in_place(const MountRequest& request, Opened& opened,
+                                            int held_fd);
 
 /// Who the daemon serves beside the kernel.
 struct Service {

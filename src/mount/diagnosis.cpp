@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 
+#include "base/paths.h"
 #include "base/units.h"
 #include "cache/cache_directory.h"
 #include "image/image.h"
@@ -114,12 +114,6 @@ Probe probe_image(const std::string& path) {
     return {"image", true, path + " can be read", {}};
 }
 
-std::string absolute_path(const std::string& path) {
-    std::error_code error;
-    const auto absolute = std::filesystem::canonical(path, error);
-    return error ? path : absolute.string();
-}
-
 /// Where the ways differ in what they ask of the mount point.
 struct Place {
     bool is_ours = true;   ///< can be mounted on in place
@@ -207,7 +201,7 @@ Diagnosis diagnose(const DiagnosisSubject& subject) {
     Probe image{{}, true, {}, {}};
     if (!subject.image.empty()) diagnosis.probes.push_back(image = probe_image(subject.image));
     if (!subject.mountpoint.empty())
-        diagnosis.probes.push_back(probe_place(subject.mountpoint, absolute_path(subject.image), place));
+        diagnosis.probes.push_back(probe_place(subject.mountpoint, real_path(subject.image), place));
     diagnosis.verdicts = {
         verdict(Method::direct, {&image, &device, &direct}, place, true),
         verdict(Method::fusermount, {&image, &device, &helper_mount}, place, true),

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/escape.h"
 #include "base/socket_message.h"
 #include "mount/fuse_device.h"
 #include "mount/kernel_mount.h"
@@ -17,16 +18,6 @@
 namespace squenv::mount {
 
 namespace {
-
-/// fusermount3 splits its options at commas and takes a backslash as an escape.
-std::string escape(const std::string& value) {
-    std::string escaped;
-    for (const char c : value) {
-        if (c == ',' || c == '\\') escaped += '\\';
-        escaped += c;
-    }
-    return escaped;
-}
 
 Result<UniqueFd> receive_descriptor(int socket) {
     auto message = receive_message(socket);
@@ -70,8 +61,9 @@ Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
         return fail_errno(errno, "socketpair");
     const UniqueFd ours(ends[0]);
     UniqueFd theirs(ends[1]);
+    // fusermount3 splits its options at commas and takes a backslash as an escape.
     std::string options = fmt::format("ro,nosuid,nodev,fsname={},subtype={}",
-                                      escape(request.source), escape(request.subtype));
+                                      escaped(request.source, ","), escaped(request.subtype, ","));
     if (request.allow_other) options += ",allow_other";
     if (request.default_permissions) options += ",default_permissions";
     SQUENV_TRY_ASSIGN(

@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,6 +14,7 @@
 
 #include "base/unique_fd.h"
 #include "fuse/session.h"
+#include "mount/companion.h"
 
 namespace squenv::mount {
 
@@ -78,8 +78,7 @@ Result<std::string> query_statistics(const std::string& mountpoint,
     const bool is_answered = read_answer(reader.get(), answer, timeout);
     if (!is_answered) ::kill(child, SIGKILL);
     // A child that waits for a daemon can be killed; it is reaped when it is gone.
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    reap(child);
     if (!is_answered)
         return fail(Errc::busy, mountpoint + ": the daemon does not answer",
                     "remove the mount with 'squenv umount --lazy " + mountpoint + "'");

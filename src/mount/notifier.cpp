@@ -2,10 +2,11 @@
 #include "mount/notifier.h"
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "mount/companion.h"
 
 namespace squenv::mount {
 
@@ -32,20 +33,9 @@ constexpr unsigned kNotifyPatience = 60;
 
 Result<Notifier> Notifier::start(const std::string& path) {
     if (path.empty()) return Notifier({});
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    const UniqueFd reader(ends[0]);
-    UniqueFd writer(ends[1]);
-    const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
-    if (child == 0) {
-        writer.reset();
-        if (::fork() != 0) ::_exit(0);
-        deliver_notice(reader.get(), path.c_str());
-    }
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    return Notifier(std::move(writer));
+    SQUENV_TRY_ASSIGN(auto socket,
+                      fork_detached([&path](int theirs) { deliver_notice(theirs, path.c_str()); }));
+    return Notifier(std::move(socket));
 }
 
 void Notifier::tell(bool is_mounted) {

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -110,8 +109,7 @@ Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mount
                     "look for a path that hangs, such as one on a network that is down");
     }
     auto message = receive_message(founder.socket.get());
-    while (::waitpid(founder.pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    reap(founder.pid);
     if (!message) return tl::unexpected(message.error());
     if (message->bytes != std::string(1, kDone) || message->descriptors.size() < 2)
         return tl::unexpected(decode_error(message->bytes));

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/environment.h"
+
 namespace squenv::mount {
 
 namespace {
@@ -13,11 +15,6 @@ namespace {
 /// Job and step, as the batch systems name them in the environment of every task.
 constexpr const char* kJobVariables[] = {"SLURM_JOB_ID", "SLURM_STEP_ID", "PBS_JOBID",
                                          "LSB_JOBID", "FLUX_JOB_ID"};
-
-std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
 
 /// Slurm kills a step ("step_0"), whatever is below it. Of a login, nothing is killed when one of
 /// its sessions ends, so all that is below the user's slice is one.
@@ -55,16 +52,16 @@ std::string lifetime_scope() {
     std::string scope = scope_of_cgroups(text);
     for (const char* name : kJobVariables) {
         scope += '\n';
-        scope += variable(name);
+        scope += environment_variable(name);
     }
     return scope;
 }
 
 std::string killing_job() {
-    if (const auto step = variable("SLURM_STEP_ID"); !step.empty())
-        return "Slurm step " + variable("SLURM_JOB_ID") + "." + step;
+    if (const auto step = environment_variable("SLURM_STEP_ID"); !step.empty())
+        return "Slurm step " + environment_variable("SLURM_JOB_ID") + "." + step;
     for (const char* name : {"GITHUB_ACTIONS", "GITLAB_CI", "CI"})
-        if (const auto value = variable(name); value == "true" || value == "1") return "CI job";
+        if (const auto value = environment_variable(name); value == "true" || value == "1") return "CI job";
     return {};
 }
 

@@ -36,15 +36,8 @@ Result<Mounted> open_and_mount(const MountRequest& request) {
     SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
     SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto users, welcome_users(request, opened.mountpoint));
-    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({opened.mountpoint, {},
-                                                  users ? users->listener() : -1}));
-    auto mounted = mount_kernel(kernel_mount_of(request, opened), request.method);
-    if (!mounted) {
-        keeper.dismiss();
-        return tl::unexpected(mounted.error());
-    }
-    keeper.mounted();
-    opened.device = std::move(mounted->device);
+    SQUENV_TRY_ASSIGN(auto keeper,
+                      mount_in_place(request, opened, users ? users->listener() : -1));
     return Mounted{std::move(opened),
                    Service{std::move(keeper), Lifetime::until_unmounted, std::move(users), {}}};
 }

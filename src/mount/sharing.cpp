@@ -46,15 +46,7 @@ Status make_mountpoint(Opened& opened) {
 
 Result<Lease> serve_in_place(const MountRequest& request, Opened opened, UniqueFd listener,
                              std::vector<int> foreign) {
-    SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({opened.mountpoint, opened.hold.created,
-                                                  listener.get()}));
-    auto mounted = mount_kernel(kernel_mount_of(request, opened), request.method);
-    if (!mounted) {
-        keeper.dismiss();
-        return tl::unexpected(mounted.error());
-    }
-    keeper.mounted();
-    opened.device = std::move(mounted->device);
+    SQUENV_TRY_ASSIGN(auto keeper, mount_in_place(request, opened, listener.get()));
     SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
     foreign.push_back(first.ours.get());
     Service service{std::move(keeper), Lifetime::while_used, {}, {}};

@@ -2,10 +2,9 @@
 """What the tests of `run` and `shell` have in common."""
 
 import os
-import signal
 import subprocess
 
-from support.processes import AS_USER, mounts_below, processes_of, run, wait_for
+from support.processes import mounts_below, processes_of, run, wait_for
 
 IMPORT = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
 
@@ -19,14 +18,6 @@ def wait_until_nothing_is_left(work, path):
     """No mount at `path`, and no process of the program: with it goes its meeting point."""
     wait_for(lambda: not mounts_below(path), f"the end of the mount at {path}")
     wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of all processes")
-
-
-def kill_all(pids):
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 OWN_FAILURE = 125
@@ -78,7 +69,5 @@ NO_HELPER = "mount --bind /dev/null $(readlink -f $(command -v fusermount3))"
 
 def machine(work, script, image, path, *options):
     """Runs the import on a machine that `script` takes something from, in a mount namespace."""
-    words = [os.fspath(word) for word in
-             [*AS_USER, work.programs / "squenv", "run", *options, image, "--", *IMPORT]]
-    command = " ".join(f"'{word}'" for word in words)
+    command = quoted(work.command("run", *options, image, "--", *IMPORT))
     return run(["unshare", "-m", "--propagation", "private", "sh", "-c", f"{script}\n{command}"])

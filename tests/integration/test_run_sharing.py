@@ -14,12 +14,11 @@ from run_support import (
     background,
     daemon_name,
     expect_import,
-    kill_all,
     quoted,
     squenv_run,
     wait_until_nothing_is_left,
 )
-from support.processes import AS_USER, mounts_below, processes_of, run, wait_for
+from support.processes import AS_USER, kill_all, mounts_below, processes_of, run, wait_for
 
 STRESS = os.environ.get("SQUENV_STRESS") == "1"
 

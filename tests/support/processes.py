@@ -97,11 +97,15 @@ def mounts_below(path):
     return found
 
 
-def end_processes(pids):
+def kill_all(pids):
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+
+def end_processes(pids):
+    kill_all(pids)
     for pid in pids:
         wait_for(lambda pid=pid: not is_running(pid), f"the end of {pid}")

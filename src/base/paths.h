@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+namespace squenv {
+
+/// `path` made absolute with every symlink resolved, or as it is when that cannot be done.
+[[nodiscard]] std::string real_path(const std::string& path);
+
+}  // namespace squenv
