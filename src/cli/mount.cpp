@@ -44,12 +44,12 @@ class MountCommand final : public Command {
         if (io.is_verbose) request_.log_level = log::Level::debug;
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
-        if (const auto job = mount::killing_job(); !job.empty() && !request_.is_foreground &&
-                                                   !request_.trace &&
-                                                   !io.is_quiet)
+        SQUENV_TRY(mount::serve(request_));
+        const bool stays = !request_.is_foreground && !request_.trace;
+        if (const auto job = mount::killing_job(); stays && !job.empty() && !io.is_quiet)
             io.err << "squenv mount: this is a " << job << ", whose end kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
-        return mount::serve(request_);
+        return {};
     }
 
   private:

@@ -212,6 +212,8 @@ def test_warning_of_mount_in_a_step_or_job(work, venv_image, venv_source, monkey
             assert result.returncode == 0 and word in result.stderr
             assert "squenv run" in result.stderr
             assert work.squenv("umount", venv_source).returncode == 0
+            result = work.squenv("mount", work.path / "none", venv_source)
+            assert result.returncode != 0 and word not in result.stderr  # nothing to be killed
     wait_until_nothing_is_left(work, venv_source)
 
 
