@@ -28,11 +28,16 @@ double cgroup_quota() {
 
 }  // namespace
 
-unsigned available_cpus() {
-    unsigned cpus = 1;
+cpu_set_t allowed_processors() {
     cpu_set_t set;
-    if (::sched_getaffinity(0, sizeof set, &set) == 0)
-        cpus = static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+    CPU_ZERO(&set);
+    ::sched_getaffinity(0, sizeof set, &set);
+    return set;
+}
+
+unsigned available_cpus() {
+    const cpu_set_t set = allowed_processors();
+    auto cpus = static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
     const double quota = cgroup_quota();
     if (quota > 0) cpus = std::min(cpus, static_cast<unsigned>(std::max(1.0, std::ceil(quota))));
     return cpus;

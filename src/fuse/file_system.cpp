@@ -92,6 +92,13 @@ Result<std::vector<image::DataSlice>> FileSystem::read(NodeId node, std::uint64_
     return image_->data().read(found, offset, size, fresh_fragment);
 }
 
+Status FileSystem::visit_stored(
+    NodeId node, std::uint64_t offset, std::uint64_t size,
+    const std::function<void(const image::StoredPart&)>& visit) const {
+    SQUENV_TRY_ASSIGN(const auto found, inode(node));
+    return image_->data().visit_stored(found, offset, size, visit);
+}
+
 std::optional<NodeId> FileSystem::visit_siblings(
     NodeId node, ByteView fragment, std::size_t limit,
     const std::function<bool(NodeId, ByteView)>& visit) const {

@@ -50,6 +50,10 @@ class FileSystem {
     [[nodiscard]] Result<std::vector<image::DataSlice>> read(
         NodeId node, std::uint64_t offset, std::uint64_t size,
         image::BlockPointer* fresh_fragment = nullptr) const;
+    /// The stored blocks behind a range inside the file; see image::FileData::visit_stored.
+    [[nodiscard]] Status visit_stored(
+        NodeId node, std::uint64_t offset, std::uint64_t size,
+        const std::function<void(const image::StoredPart&)>& visit) const;
     /// The files stored behind `node` whose whole content lies in `fragment`, the decoded fragment
     /// block of `node`; at most `limit` inodes are looked at. `visit` returns false to stop.
     /// Returns the first small file behind them that lies in another fragment.

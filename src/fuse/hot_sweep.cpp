@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "fuse/hot_sweep.h"
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <numeric>
 
+#include "base/background_threads.h"
 #include "base/log.h"
 
 namespace squenv::fuse {
@@ -28,11 +27,12 @@ constexpr std::uint64_t kFirstWindow = 32 << 20;
 constexpr std::uint64_t kMemoryShare = 4;
 /// How long a block waits for the kernel to hear of its files.
 constexpr std::chrono::milliseconds kPatience{50};
-constexpr int kNiceness = 5;
 /// Requests for what is not in the list after which it is another program that runs, and how many
 /// more for each that is in the list.
 constexpr unsigned kMostStrangers = 32;
 constexpr unsigned kStrangersPerFollower = 4;
+/// Requests for what is in the list that the beginning of a stream is good for.
+constexpr unsigned kMostBeforeStream = 16;
 /// Requests at the front that follow each other within this, so many times, are a program that
 /// waits for nothing else.
 constexpr std::chrono::milliseconds kContactGap{3};
@@ -60,23 +60,9 @@ HotSweep::~HotSweep() {
     stop();
 }
 
-void HotSweep::start(unsigned decoders) {
-    std::latch is_running(decoders + 1);
-    const auto begin = [&is_running] {
-        // Of this thread alone: requests that wait go first.
-        ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
-        is_running.count_down();
-    };
-    threads_.emplace_back([this, begin] {
-        begin();
-        read_ahead();
-    });
-    for (unsigned i = 0; i < decoders; ++i)
-        threads_.emplace_back([this, begin] {
-            begin();
-            decode();
-        });
-    is_running.wait();
+void HotSweep::start(unsigned decoders, const cpu_set_t& processors) {
+    start_background_threads(threads_, 1, processors, [this] { read_ahead(); });
+    start_background_threads(threads_, decoders, processors, [this] { decode(); });
 }
 
 void HotSweep::stop() {
@@ -149,6 +135,14 @@ std::optional<std::size_t> HotSweep::note_read(NodeId node, std::uint64_t offset
     has_nodes_.notify_all();
     if (!may_defer) return std::nullopt;
     return index;
+}
+
+void HotSweep::note_stream() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (followers_ > kMostBeforeStream) return;
+    }
+    hold();
 }
 
 void HotSweep::hold() {

@@ -3,13 +3,14 @@
 // and put into the page cache before it asks for them.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <latch>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,7 +43,7 @@ class HotSweep {
     ~HotSweep();
 
     /// Makes the threads; returns when all of them run. Threads may be made here only.
-    void start(unsigned decoders);
+    void start(unsigned decoders, const cpu_set_t& processors);
     /// A request for the content of `node`. When the index of a block is returned, the request may
     /// be deferred.
     [[nodiscard]] std::optional<std::size_t> note_read(NodeId node, std::uint64_t offset);
@@ -50,6 +51,9 @@ class HotSweep {
     using Answer = std::function<void()>;
     [[nodiscard]] bool defer(std::size_t block, NodeId node, std::uint64_t offset,
                              std::uint64_t size, Answer answer);
+    /// A request of a program that reads a large file from one end to the other. When that is what
+    /// it begins with, it is not the one that was recorded.
+    void note_stream();
     /// Users only list directories, or do something else than what was recorded: nothing more is
     /// done until somebody reads what is in the list.
     void hold();

@@ -50,6 +50,8 @@ void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t nod
                             Answer&& answer) {
     auto& session = self(request);
     session.counters_.count(kind);
+    if (auto* worker = Worker::current(); worker != nullptr)
+        worker->note_request(kind != RequestKind::ioctl);
     const auto start = Clock::now();
     session.last_request_.store(start.time_since_epoch().count(), std::memory_order_relaxed);
     try {
@@ -181,12 +183,15 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
     has_other_users_ = true;
-    if (sweep_) {
+    const auto answer_later = [this, request, node, size, start] {
+        handle_later(request, node, [&] { reply_read(request, node, size, start, false); });
+    };
+    if (streams_ && streams_->note_read(node, start, size)) {
+        if (sweep_) sweep_->note_stream();
+        if (streams_->defer(node, start, size, answer_later)) return;
+    } else if (sweep_) {
         const auto block = sweep_->note_read(node, start);
-        if (block && sweep_->defer(*block, node, start, size, [this, request, node, size, start] {
-                handle_later(request, node, [&] { reply_read(request, node, size, start, false); });
-            }))
-            return;
+        if (block && sweep_->defer(*block, node, start, size, answer_later)) return;
     }
     reply_read(request, node, size, start, pages_.has_value());
 }
@@ -280,6 +285,10 @@ void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, s
     if (warming_.is_under_way) {
         const bool is_warmer = fuse_req_ctx(request)->pid == warming_.pid;
         if (is_warmer) {
+            if (streams_ && streams_->defer_until_quiet([this, request, node, size, offset] {
+                    list(request, RequestKind::readdirplus, node, size, offset, Detail::everything);
+                }))
+                return;
             deferred_.run_due();
             if (listings_ != 0 && !has_other_users_) detail = Detail::directories;
         } else if (offset == 0 && !has_other_users_) {

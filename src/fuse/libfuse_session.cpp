@@ -18,11 +18,8 @@ namespace {
 constexpr unsigned kLogBurst = 20;
 /// Tables of 24,000 inodes have 600 KiB.
 constexpr std::size_t kMaxKeptTables = 8 << 20;
-/// Decoders of hot blocks: more of them than this would be in each other's way.
-constexpr unsigned kMaxSweepDecoders = 4;
-unsigned sweep_decoders() {
-    return std::clamp(available_cpus(), 1U, kMaxSweepDecoders);
-}
+/// Threads that decode ahead: more of them than this would be in each other's way.
+constexpr unsigned kMaxDecoders = 4;
 /// One waits for requests, one decodes. With two more, a cold replay on two processors takes 4 %
 /// longer, and reading everything 16 %.
 constexpr unsigned kMinThreads = 2;
@@ -34,8 +31,8 @@ LibfuseSession::LibfuseSession(const FileSystem& file_system, const SessionOptio
       options_(options),
       log_limit_(kLogBurst, std::chrono::seconds(60)),
       threads_(options.threads != 0 ? options.threads
-                                    : std::clamp(available_cpus(), kMinThreads, kMaxThreads)) {
-    ::sched_getaffinity(0, sizeof all_processors_, &all_processors_);
+                                    : std::clamp(available_cpus(), kMinThreads, kMaxThreads)),
+      decoders_(std::clamp(available_cpus(), 1U, kMaxDecoders)) {
     can_spin_ = CPU_COUNT(&all_processors_) > 1;
     warming_.processor = options.warming_processor;
     warming_.pid = options.warmer_pid;
@@ -73,15 +70,16 @@ Status LibfuseSession::open(UniqueFd device) {
     ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     device_ = fd;
     (void)device.release();  // closed by fuse_session_destroy
+    const auto store = [this](NodeId node, std::uint64_t offset, ByteView content) {
+        return store_pages(node, offset, content);
+    };
     // Storing may wait for a page that another thread must fill first.
     if (options_.prefetch && threads_ != 1)
         pages_.emplace(file_system_, *turn_,
                        [this](NodeId node, ByteView content) { return store_pages(node, 0, content); });
+    if (options_.prefetch) streams_.emplace(file_system_, store);
     if (options_.prefetch && !options_.hot.empty()) {
-        sweep_.emplace(file_system_, options_.hot,
-                       [this](NodeId node, std::uint64_t offset, ByteView content) {
-                           return store_pages(node, offset, content);
-                       });
+        sweep_.emplace(file_system_, options_.hot, store);
         if (!warming_.is_under_way) sweep_->end_listing();
         if (options_.on_quiet) sweep_->on_quiet(options_.on_quiet);
     }
@@ -106,11 +104,13 @@ void LibfuseSession::work_first() {
         turn_->start_relief();
         if (options_.prefetch)
             others.emplace_back([this] { file_system_.image().keep_tables(kMaxKeptTables); });
-        if (sweep_) sweep_->start(sweep_decoders());
+        if (sweep_) sweep_->start(decoders_, all_processors_);
+        if (streams_) streams_->start(decoders_, all_processors_);
         on_ready_();  // after the last thread: what follows may forbid making any
     });
     others.clear();
     if (sweep_) sweep_->stop();
+    if (streams_) streams_->stop();
     on_end_();
 }
 
@@ -121,7 +121,8 @@ void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     fuse_buf buffer{};
     while (fuse_session_exited(session_) == 0) {
         worker.prepare();
-        wait.wait(threads_ > 1 && can_spin_ && !warming_.is_under_way);
+        wait.wait(threads_ > 1 && can_spin_ && !warming_.is_under_way &&
+                  worker.may_be_followed());
         const int size = fuse_session_receive_buf(session_, &buffer);
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;
@@ -151,7 +152,8 @@ void LibfuseSession::end_warming() {
 }
 
 std::uint64_t LibfuseSession::stored_bytes() const {
-    return (pages_ ? pages_->stored_bytes() : 0) + (sweep_ ? sweep_->stored_bytes() : 0);
+    return (pages_ ? pages_->stored_bytes() : 0) + (sweep_ ? sweep_->stored_bytes() : 0) +
+           (streams_ ? streams_->stored_bytes() : 0);
 }
 
 double LibfuseSession::idle_seconds() const {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/cpus.h"
 #include "base/log.h"
 #include "fuse/deferred_listings.h"
 #include "fuse/device_channel.h"
@@ -17,6 +18,7 @@
 #include "fuse/page_store.h"
 #include "fuse/reader_turn.h"
 #include "fuse/session.h"
+#include "fuse/stream_ahead.h"
 #include "fuse/worker.h"
 
 namespace squenv::fuse {
@@ -106,9 +108,11 @@ class LibfuseSession final : public Session {
     std::unique_ptr<ReaderTurn> turn_;
     std::optional<PageStore> pages_;
     std::optional<HotSweep> sweep_;
+    std::optional<StreamAhead> streams_;
     Warming warming_;
-    cpu_set_t all_processors_{};
+    const cpu_set_t all_processors_ = allowed_processors();
     const unsigned threads_;
+    const unsigned decoders_;  ///< threads that decode ahead, for each purpose
     bool can_spin_ = false;  ///< there is a processor besides that of the program
     int device_ = -1;        ///< owned by session_
     DeferredListings deferred_;

@@ -35,6 +35,11 @@ class Worker final : public SlowWorkObserver {
     /// Lets another thread read requests, because this one has work that nobody waits for.
     void give_turn();
 
+    /// The request that is being answered: whether others may follow at once. Python's question
+    /// whether a file is a terminal is followed by work on what the page cache has.
+    void note_request(bool may_be_followed) { may_be_followed_ = may_be_followed; }
+    [[nodiscard]] bool may_be_followed() const { return may_be_followed_; }
+
     [[nodiscard]] bool has_turn() const { return number_ != ReaderTurn::kNone; }
     [[nodiscard]] ReaderTurn::Number turn_number() const { return number_; }
     /// The worker of this thread, or null on other threads.
@@ -47,6 +52,7 @@ class Worker final : public SlowWorkObserver {
     const Warming& warming_;
     ReaderTurn::Number number_ = ReaderTurn::kNone;
     bool was_slow_ = false;
+    bool may_be_followed_ = true;
     const cpu_set_t& all_processors_;
     /// Threads inherit the processors of the one that made them: nothing is known at first.
     static constexpr int kUnknown = -2;

@@ -68,6 +68,12 @@ class FileData {
         return blocks_.get_from(place, length, stored);
     }
 
+    /// The decoded block of a part. `is_kept`: it will be asked for again soon. Errors: corrupt, io.
+    [[nodiscard]] Result<BlockPointer> block(const BlockPlace& place, std::size_t length,
+                                             bool is_kept) const {
+        return is_kept ? blocks_.get(place, length) : blocks_.get_once(place, length);
+    }
+
   private:
     [[nodiscard]] Result<BlockPlace> fragment_place(const Inode& file) const;
     [[nodiscard]] Status read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,

@@ -3,11 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <map>
-#include <mutex>
-#include <set>
-
+#include "base/cpus.h"
+#include "support/page_cache.h"
 #include "support/reading.h"
 
 namespace squenv::test {
@@ -19,54 +16,6 @@ constexpr int kFiles = 40;
 std::string name_of(int index) {
     return "file" + std::to_string(100 + index);
 }
-
-/// Takes what is stored; stands in for the page cache.
-class Pages {
-  public:
-    fuse::HotSweep::Store store() {
-        return [this](fuse::NodeId node, std::uint64_t offset, ByteView bytes) {
-            const std::lock_guard lock(mutex_);
-            ++calls_;
-            changed_.notify_all();
-            if (unknown_.contains(node)) return false;
-            for (std::size_t i = 0; i < bytes.size(); ++i)
-                bytes_[node][offset + i] = static_cast<char>(bytes[i]);
-            return true;
-        };
-    }
-    /// What is there of a node, or "" when something is missing before `size`.
-    std::string content(fuse::NodeId node, std::size_t size) {
-        const std::lock_guard lock(mutex_);
-        std::string text;
-        for (const auto& [offset, byte] : bytes_[node]) {
-            if (offset != text.size()) return "";
-            text += byte;
-        }
-        return text.size() == size ? text : "";
-    }
-    bool has(fuse::NodeId node, std::uint64_t offset) {
-        const std::lock_guard lock(mutex_);
-        return bytes_[node].contains(offset);
-    }
-    void set_unknown(fuse::NodeId node, bool is_unknown) {
-        const std::lock_guard lock(mutex_);
-        if (is_unknown)
-            unknown_.insert(node);
-        else
-            unknown_.erase(node);
-    }
-    void wait_for_calls(unsigned calls) {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return calls_ >= calls; });
-    }
-
-  private:
-    std::mutex mutex_;  ///< protects the rest
-    std::condition_variable changed_;
-    std::map<fuse::NodeId, std::map<std::uint64_t, char>> bytes_;
-    std::set<fuse::NodeId> unknown_;
-    unsigned calls_ = 0;
-};
 
 class HotSweepTest : public testing::Test {
   protected:
@@ -94,7 +43,7 @@ class HotSweepTest : public testing::Test {
     std::optional<fuse::FileSystem> files_;
     std::vector<fuse::NodeId> nodes_;
     std::vector<appendix::HotItem> items_;
-    Pages pages_;
+    PageCache pages_;
     const std::atomic<bool> never_{false};
 };
 
@@ -140,11 +89,11 @@ TEST_F(HotSweepTest, AListThatGoesOnForEverIsLeft) {
 
 TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
     for (const unsigned decoders : {1U, 3U}) {
-        Pages pages;
+        PageCache pages;
         pages.set_unknown(nodes_[4], true);
         fuse::HotSweep sweep(*files_, items_, pages.store());
         sweep.end_listing();
-        sweep.start(decoders);
+        sweep.start(decoders, allowed_processors());
         sweep.wait_until_done();
         for (int i = 0; i < kFiles; ++i)
             EXPECT_EQ(pages.content(nodes_[static_cast<std::size_t>(i)], content_of(i).size()),
@@ -156,7 +105,7 @@ TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
 TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
     pages_.set_unknown(nodes_[0], true);
     fuse::HotSweep sweep(*files_, {items_[0]}, pages_.store());
-    sweep.start(1);
+    sweep.start(1, allowed_processors());
     pages_.wait_for_calls(1);
     pages_.set_unknown(nodes_[0], false);
     sweep.note_listing();
@@ -169,11 +118,11 @@ TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
 
 TEST_F(HotSweepTest, DeferredRequestsAreAnswered) {
     for (int round = 0; round < 20; ++round) {
-        Pages pages;
+        PageCache pages;
         fuse::HotSweep sweep(*files_, items_, pages.store());
         std::atomic<int> asked{0};
         std::atomic<int> answered{0};
-        sweep.start(2);
+        sweep.start(2, allowed_processors());
         for (int i = 1; i < kFiles; i += 3) {
             const auto node = nodes_[static_cast<std::size_t>(i)];
             const auto block = sweep.note_read(node, 0);
@@ -188,7 +137,7 @@ TEST_F(HotSweepTest, DeferredRequestsAreAnswered) {
 TEST_F(HotSweepTest, CanBeStoppedAtAnyTime) {
     for (int round = 0; round < 50; ++round) {
         fuse::HotSweep sweep(*files_, items_, pages_.store());
-        sweep.start(2);
+        sweep.start(2, allowed_processors());
         if (round % 5 == 0) pages_.wait_for_calls(1);
     }
 }

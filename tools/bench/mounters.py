@@ -95,6 +95,14 @@ def available(arguments, context):
             lambda image, at: [context.squenv, "mount", image, at] + options,
         ),
     ]
+    if context.beside:
+        found.append(
+            Mounter(
+                "beside",
+                context.image,
+                lambda image, at: [context.beside, "mount", image, at] + options,
+            )
+        )
     squashfuse = os.environ.get("BENCH_SQUASHFUSE_LL") or shutil.which("squashfuse_ll")
     if squashfuse:
         found.append(
@@ -105,4 +113,4 @@ def available(arguments, context):
     image = erofs_image(context) if erofsfuse and "erofsfuse" in wanted else None
     if image:
         found.append(Mounter("erofsfuse", image, lambda image, at: [erofsfuse, image, at]))
-    return [system for system in found if system.name in wanted]
+    return [system for system in found if system.name in [*wanted, "beside"]]

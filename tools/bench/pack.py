@@ -56,8 +56,11 @@ def main():
     with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as directory:
         read_all(tree)
         runs = {name: [] for name in commands(tree, directory)}
-        for _ in range(rounds):
-            for name, (command, image) in commands(tree, directory).items():
+        for number in range(rounds):
+            # Whoever comes next finds the memory that the one before has freed.
+            first = number % len(runs)
+            programs = list(commands(tree, directory).items())
+            for name, (command, image) in programs[first:] + programs[:first]:
                 # Dropping an old image from the page cache takes as long as writing a part of it.
                 if os.path.exists(image):
                     os.unlink(image)

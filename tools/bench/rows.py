@@ -99,9 +99,15 @@ def warm_image(path):
             pass
 
 
+def evict_image(path):
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def measure(row, system, context):
     """One cold and one warm run of `row` on a fresh mount of `system`."""
-    warm_image(system.image)
+    (evict_image if context.is_evicted else warm_image)(system.image)
     mount_seconds = system.mount(context.mountpoint)
     try:
         yield "cold", row.run(context)

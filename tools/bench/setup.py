@@ -24,6 +24,8 @@ class Context:
     environment: str
     image: str
     squenv: str
+    beside: str | None  # another build of it
+    is_evicted: bool  # the image is out of the page cache before each mount
     workload: str
     replay_list: str
     file_list: str
@@ -120,6 +122,8 @@ def prepare(arguments):
         environment=os.path.abspath(environment),
         image=os.path.abspath(image),
         squenv=os.path.join(work, "squenv"),
+        beside=os.path.join(work, "squenv-beside") if arguments.beside else None,
+        is_evicted=arguments.evict,
         workload=os.path.join(work, "workload"),
         replay_list=os.path.join(work, "replay.list"),
         file_list=os.path.join(work, "files.list"),
@@ -128,6 +132,8 @@ def prepare(arguments):
     )
     # The user must be able to run the binary, wherever it was built.
     subprocess.run(["install", "-m", "755", arguments.squenv, context.squenv], check=True)
+    if arguments.beside:
+        subprocess.run(["install", "-m", "755", arguments.beside, context.beside], check=True)
     source = os.path.join(HERE, "workload.c")
     subprocess.run(["cc", "-O2", "-o", context.workload, source], check=True)
     for directory in (context.mountpoint, context.home):

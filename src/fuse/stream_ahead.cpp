@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+#include "fuse/stream_ahead.h"
+
+#include <algorithm>
+
+#include "base/background_threads.h"
+#include "base/checked.h"
+
+namespace squenv::fuse {
+
+namespace {
+
+/// Requested without a gap before it counts as a stream.
+constexpr std::uint64_t kStreamSign = 1 << 20;
+constexpr std::uint64_t kFirstWindow = 4 << 20;
+/// The processors of a small machine have 10 ms of work in it.
+constexpr std::uint64_t kMaxWindow = 16 << 20;
+/// What the kernel reads ahead by itself: its requests for that may be under way already.
+constexpr std::uint64_t kKernelAhead = 256 << 10;
+/// Content that is stored behind a deferred request before it is answered.
+constexpr std::uint64_t kAhead = 4 << 20;
+constexpr std::chrono::milliseconds kPatience{8};
+/// Without a request for this long, a stream is no more.
+constexpr std::chrono::milliseconds kQuiet{20};
+constexpr std::uint64_t kPage = 4096;
+
+}  // namespace
+
+StreamAhead::StreamAhead(const FileSystem& file_system, Store store)
+    : file_system_(file_system),
+      block_size_(file_system.image().superblock().block_size),
+      store_(std::move(store)) {}
+
+StreamAhead::~StreamAhead() {
+    stop();
+}
+
+void StreamAhead::start(unsigned decoders, const cpu_set_t& processors) {
+    start_background_threads(threads_, decoders, processors, [this] { decode(); });
+    start_background_threads(threads_, 1, processors, [this] { answer_late(); });
+}
+
+void StreamAhead::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_ending_ = true;
+    }
+    has_work_.notify_all();
+    has_deferred_.notify_all();
+    threads_.clear();
+    answer_due();
+}
+
+/// The entry of `node`, or the one that was used longest ago, emptied.
+StreamAhead::Stream& StreamAhead::entry_of(NodeId node) {
+    auto found = std::find_if(streams_.begin(), streams_.end(),
+                              [&](const Stream& stream) { return stream.node == node; });
+    if (found == streams_.end()) {
+        found = std::min_element(
+            streams_.begin(), streams_.end(),
+            [](const Stream& a, const Stream& b) { return a.last_use < b.last_use; });
+        *found = {};
+        found->node = node;
+    }
+    found->last_use = ++uses_;
+    return *found;
+}
+
+StreamAhead::Stream* StreamAhead::stream_of(NodeId node) {
+    for (Stream& stream : streams_)
+        if (stream.node == node && stream.window != 0) return &stream;
+    return nullptr;
+}
+
+bool StreamAhead::note_read(NodeId node, std::uint64_t offset, std::uint64_t size) {
+    const std::lock_guard lock(mutex_);
+    Stream& stream = entry_of(node);
+    // The kernel's requests for one stream may overtake each other, and skip what is stored.
+    const bool goes_on = stream.window == 0
+                             ? offset == stream.position
+                             : offset + kKernelAhead >= stream.position &&
+                                   offset <= std::max(stream.position, stream.next) + kKernelAhead;
+    if (!goes_on) {
+        stream.run = 0;
+        stream.window = 0;
+        stream.position = 0;
+    }
+    stream.run += size;
+    stream.position = std::max(stream.position, offset + size);
+    if (stream.run < kStreamSign) return false;
+    last_read_ = Clock::now();
+    move_on(stream, offset);
+    return stream.window != 0;
+}
+
+/// After a request of a stream, or the one that makes it one.
+void StreamAhead::move_on(Stream& stream, std::uint64_t offset) {
+    const bool is_new = stream.window == 0;
+    if (is_new) {
+        const auto attributes = file_system_.attributes(stream.node);
+        if (!attributes) return;
+        stream.size = static_cast<std::uint64_t>(attributes->st_size);
+    }
+    const bool is_late = offset >= stream.next;
+    if (!is_new && !is_late && offset < stream.sign) return;
+    if (is_new || is_late) {
+        // Blocks of which pages are requested already are not stored.
+        stream.next = ceil_div(stream.position + kKernelAhead, block_size_) * block_size_;
+        stream.may_defer = true;
+    }
+    stream.window = std::clamp(stream.window * 2, kFirstWindow, kMaxWindow);
+    stream.end = std::min(stream.next + stream.window, stream.size);
+    stream.sign = (stream.next + stream.window / 2) / block_size_ * block_size_;
+    has_work_.notify_all();
+}
+
+bool StreamAhead::defer(NodeId node, std::uint64_t offset, std::uint64_t size, Answer answer) {
+    const std::lock_guard lock(mutex_);
+    const Stream* stream = stream_of(node);
+    if (is_ending_ || stream == nullptr || !stream->may_defer) return false;
+    Deferred request{{node, offset, offset + size}, Clock::now(), std::move(answer)};
+    if (has_come_far(request)) return false;
+    // The thread that stores them may wait for these very pages.
+    for (const Claim& claim : claims_)
+        if (claim.is_storing && claim.range.overlaps(request.range)) return false;
+    deferred_.push_back(std::move(request));
+    has_deferred_.notify_one();
+    return true;
+}
+
+bool StreamAhead::defer_until_quiet(Answer answer) {
+    const std::lock_guard lock(mutex_);
+    if (is_ending_ || last_read_ + kQuiet <= Clock::now()) return false;
+    until_quiet_.push_back(std::move(answer));
+    has_deferred_.notify_one();
+    return true;
+}
+
+/// Enough behind it is stored, or nothing will be.
+bool StreamAhead::has_come_far(const Deferred& request) {
+    const Stream* stream = stream_of(request.range.node);
+    if (stream == nullptr) return true;
+    std::uint64_t front = stream->next;
+    for (const Claim& claim : claims_)
+        if (claim.range.node == stream->node) front = std::min(front, claim.range.begin);
+    return front >= std::min(request.range.end + kAhead, stream->end);
+}
+
+/// Claims the next block of the stream that was used last.
+bool StreamAhead::take_claim(std::list<Claim>::iterator& claim) {
+    Stream* best = nullptr;
+    for (Stream& stream : streams_)
+        if (stream.window != 0 && stream.next < stream.end &&
+            (best == nullptr || stream.last_use > best->last_use))
+            best = &stream;
+    if (best == nullptr) return false;
+    const std::uint64_t begin = best->next;
+    best->next += block_size_;
+    claim = claims_.insert(claims_.end(), {{best->node, begin == best->sign ? begin + kPage : begin,
+                                            std::min(best->next, best->size)},
+                                           false});
+    return true;
+}
+
+void StreamAhead::decode() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        std::list<Claim>::iterator claim;
+        has_work_.wait(lock, [&] { return is_ending_ || take_claim(claim); });
+        if (is_ending_) return;
+        lock.unlock();
+        const bool is_stored = store(claim);
+        lock.lock();
+        if (Stream* stream = stream_of(claim->range.node); !is_stored && stream != nullptr)
+            *stream = {};
+        claims_.erase(claim);
+        if (deferred_.empty()) continue;
+        lock.unlock();
+        answer_due();
+        lock.lock();
+    }
+}
+
+/// False when there is no use in going on with this file: what cannot be read is an error for
+/// whoever asks for it.
+bool StreamAhead::store(std::list<Claim>::iterator claim) {
+    const auto node = claim->range.node;
+    // Requests that wait will be answered from blocks that are kept.
+    bool is_awaited = false;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const Deferred& request : deferred_)
+            is_awaited = is_awaited || request.range.overlaps(claim->range);
+    }
+    std::vector<image::StoredPart> parts;
+    if (!file_system_.visit_stored(node, claim->range.begin, claim->range.end - claim->range.begin,
+                                   [&](const image::StoredPart& part) { parts.push_back(part); }))
+        return false;
+    for (const image::StoredPart& part : parts) {
+        const auto block = file_system_.image().data().block(part.place, part.length, is_awaited);
+        if (!block || !fits(part.block_offset, part.size_bytes, (*block)->bytes().size()))
+            return false;
+        std::vector<Range> pieces;
+        {
+            const std::lock_guard lock(mutex_);
+            if (is_ending_) return false;
+            claim->is_storing = true;
+            pieces = without_deferred({node, part.file_offset, part.file_offset + part.size_bytes});
+        }
+        for (const Range& piece : pieces) {
+            const auto size = static_cast<std::size_t>(piece.end - piece.begin);
+            const auto from = static_cast<std::size_t>(piece.begin - part.file_offset);
+            if (!store_(node, piece.begin,
+                        (*block)->bytes().subspan(part.block_offset + from, size)))
+                return false;
+            stored_bytes_.fetch_add(size, std::memory_order_relaxed);
+        }
+    }
+    return true;
+}
+
+/// What is left of `range`; what deferred requests are about is in the answers to them.
+std::vector<StreamAhead::Range> StreamAhead::without_deferred(const Range& range) const {
+    std::vector<Range> pieces{range};
+    for (const Deferred& request : deferred_) {
+        std::vector<Range> left;
+        for (const Range& piece : pieces) {
+            if (!piece.overlaps(request.range)) {
+                left.push_back(piece);
+                continue;
+            }
+            if (piece.begin < request.range.begin)
+                left.push_back({piece.node, piece.begin, request.range.begin});
+            if (request.range.end < piece.end)
+                left.push_back({piece.node, request.range.end, piece.end});
+        }
+        pieces = std::move(left);
+    }
+    return pieces;
+}
+
+/// Answers what has waited for long enough, whatever the other threads are waiting for.
+void StreamAhead::answer_late() {
+    std::unique_lock lock(mutex_);
+    while (!is_ending_) {
+        if (deferred_.empty() && until_quiet_.empty()) {
+            has_deferred_.wait(lock);
+            continue;
+        }
+        const auto time = deferred_.empty() ? last_read_ + kQuiet
+                                            : deferred_.front().since + kPatience;
+        has_deferred_.wait_until(lock, time);
+        lock.unlock();
+        answer_due();
+        lock.lock();
+    }
+}
+
+void StreamAhead::answer_due() {
+    std::vector<Answer> due;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto now = Clock::now();
+        std::erase_if(deferred_, [&](Deferred& request) {
+            const bool is_late = request.since + kPatience <= now;
+            if (!is_ending_ && !is_late && !has_come_far(request)) return false;
+            if (Stream* stream = stream_of(request.range.node); is_late && stream != nullptr)
+                stream->may_defer = false;
+            due.push_back(std::move(request.answer));
+            return true;
+        });
+        if (is_ending_ || last_read_ + kQuiet <= now) {
+            std::move(until_quiet_.begin(), until_quiet_.end(), std::back_inserter(due));
+            until_quiet_.clear();
+        }
+    }
+    for (const Answer& answer : due) answer();
+}
+
+}  // namespace squenv::fuse
