@@ -32,14 +32,11 @@ constexpr std::chrono::milliseconds kPatience{50};
 constexpr unsigned kMostStrangers = 32;
 constexpr unsigned kStrangersPerFollower = 4;
 /// Requests for what is in the list that the beginning of a stream is good for.
-constexpr unsigned kMostBeforeStream = 16;
+constexpr unsigned kMostBeforeStream = 32;
 /// Requests at the front that follow each other within this, so many times, are a program that
 /// waits for nothing else.
 constexpr std::chrono::milliseconds kContactGap{3};
 constexpr unsigned kContactSign = 2;
-/// Content that is stored behind a deferred request before it is answered.
-constexpr std::uint64_t kAhead = 4 << 20;
-constexpr std::chrono::milliseconds kPatienceOfRequests{8};
 
 std::uint64_t most_bytes() {
     const long pages = ::sysconf(_SC_PHYS_PAGES);
@@ -100,9 +97,9 @@ void HotSweep::end_listing() {
     has_nodes_.notify_all();
 }
 
-std::optional<std::size_t> HotSweep::note_read(NodeId node, std::uint64_t offset) {
+bool HotSweep::note_read(NodeId node, std::uint64_t offset) {
     const HotPlan* plan = plan_.load(std::memory_order_acquire);
-    if (plan == nullptr) return std::nullopt;
+    if (plan == nullptr) return false;
     const auto index = plan->find(node, offset);
     if (!index) {
         bool is_followed = true;
@@ -111,17 +108,17 @@ std::optional<std::size_t> HotSweep::note_read(NodeId node, std::uint64_t offset
             is_followed = ++strangers_ < kMostStrangers + kStrangersPerFollower * followers_;
         }
         if (!is_followed) hold();
-        return std::nullopt;
+        return false;
     }
     const std::uint64_t at = plan->blocks()[*index].bytes_before;
     const std::lock_guard lock(mutex_);
     ++followers_;
-    if (is_read_ && chunks_.empty()) return std::nullopt;
+    if (is_read_ && chunks_.empty()) return false;
     window_end_ = std::max(window_end_, 2 * at + kFirstWindow);
     if (*index < claimed_) {
         // Being decoded, or decoded and not stored.
         has_room_.notify_one();
-        return std::nullopt;
+        return false;
     }
     const auto now = Clock::now();
     contacts_ = now - last_contact_ < kContactGap ? contacts_ + 1 : 0;
@@ -133,8 +130,7 @@ std::optional<std::size_t> HotSweep::note_read(NodeId node, std::uint64_t offset
     cursor_ = std::max(cursor_, passed_);
     has_room_.notify_one();
     has_nodes_.notify_all();
-    if (!may_defer) return std::nullopt;
-    return index;
+    return may_defer;
 }
 
 void HotSweep::note_stream() {
@@ -156,11 +152,10 @@ void HotSweep::hold() {
     if (on_quiet_) on_quiet_();
 }
 
-bool HotSweep::defer(std::size_t block, NodeId node, std::uint64_t offset, std::uint64_t size,
-                     Answer answer) {
+bool HotSweep::defer(NodeId node, std::uint64_t offset, std::uint64_t size, Answer answer) {
     const std::lock_guard lock(mutex_);
     if (is_ending_ || is_idle()) return false;
-    deferred_.push_back({block, node, offset, offset + size, Clock::now(), std::move(answer)});
+    deferred_.add({node, offset, offset + size}, std::move(answer));
     // Threads that wait for nothing in particular now wait for its time.
     has_room_.notify_one();
     has_chunk_.notify_all();
@@ -174,24 +169,21 @@ bool HotSweep::is_idle() const {
 
 /// Answers deferred requests that have got what they waited for, or waited long enough.
 void HotSweep::answer_due() {
-    std::vector<Deferred> due;
+    std::vector<Answer> due;
     {
         const std::lock_guard lock(mutex_);
         if (deferred_.empty()) return;
         const auto& blocks = plan_owner_->blocks();
         const std::uint64_t front =
             claimed_ < blocks.size() ? blocks[claimed_].bytes_before : ~std::uint64_t{0};
-        const auto limit = Clock::now() - kPatienceOfRequests;
-        std::erase_if(deferred_, [&](Deferred& request) {
-            if (!is_ending_ && !is_idle() && request.since > limit &&
-                front < blocks[request.block].bytes_before + kAhead)
-                return false;
-            due.push_back(std::move(request));
-            return true;
+        due = deferred_.take([&](const FileRange& request, bool is_late) {
+            const auto block = plan_owner_->find(request.node, request.begin);
+            return is_ending_ || is_idle() || is_late || !block ||
+                   front >= blocks[*block].bytes_before + DeferredReads::kAhead;
         });
         if (!due.empty()) last_contact_ = Clock::now();
     }
-    for (const Deferred& request : due) request.answer();
+    for (const Answer& answer : due) answer();
 }
 
 bool HotSweep::has_more() const {
@@ -309,7 +301,7 @@ void HotSweep::wait(std::unique_lock<std::mutex>& lock, std::condition_variable&
             changed.wait(lock);
             continue;
         }
-        if (!is_idle()) changed.wait_until(lock, deferred_.front().since + kPatienceOfRequests);
+        if (!is_idle()) changed.wait_until(lock, deferred_.due());
         lock.unlock();
         answer_due();
         lock.lock();
@@ -374,29 +366,23 @@ bool HotSweep::put(std::size_t block, const HotPart& part, ByteView bytes) {
     const auto end = Clock::now() + kPatience;
     for (;;) {
         std::uint64_t seen = 0;
-        std::uint64_t first = part.file_offset;
-        std::uint64_t last = part.file_offset + part.size_bytes;
+        std::vector<FileRange> pieces;
         {
             const std::lock_guard lock(mutex_);
             if (is_ending_ || passed_ > block) return false;
             seen = listings_;
-            // Of what overlaps with a deferred request, the longer side is stored.
-            for (const Deferred& request : deferred_) {
-                if (request.node != part.node || request.end <= first || request.begin >= last)
-                    continue;
-                if (request.begin > first && request.begin - first >= last - std::min(last, request.end))
-                    last = request.begin;
-                else
-                    first = std::min(last, request.end);
-            }
+            pieces = deferred_.without(
+                {part.node, part.file_offset, part.file_offset + part.size_bytes});
         }
-        if (first >= last) return true;
-        if (store_(part.node, first,
-                   bytes.subspan(static_cast<std::size_t>(first - part.file_offset),
-                                 static_cast<std::size_t>(last - first)))) {
-            stored_bytes_.fetch_add(last - first, std::memory_order_relaxed);
-            return true;
-        }
+        const bool is_stored =
+            std::all_of(pieces.begin(), pieces.end(), [&](const FileRange& piece) {
+                const auto from = static_cast<std::size_t>(piece.begin - part.file_offset);
+                if (!store_(part.node, piece.begin, bytes.subspan(from, piece.size())))
+                    return false;
+                stored_bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
+                return true;
+            });
+        if (is_stored) return true;
         std::unique_lock lock(mutex_);
         if (!is_listing_ || !deferred_.empty()) return true;
         if (!has_nodes_.wait_until(lock, end, [&] {

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "fuse/deferred_reads.h"
 #include "fuse/hot_plan.h"
 
 namespace squenv::fuse {
@@ -25,13 +26,10 @@ namespace squenv::fuse {
 /// ahead as the requests show that somebody follows: a window at first, and twice as far as the
 /// last block of the list that a program asked for. Who is ahead of the sweep makes it jump.
 ///
-/// A program that reads as fast as it can is as fast as decoding, and would ask for every piece in
-/// front of the sweep: a round trip each, while the processors could decode. When it has come to
-/// the front again and again, its request is therefore answered later, once some megabytes behind
-/// it are stored, or after some milliseconds at the latest.
+/// A program that has come to the front again and again is one that waits for nothing else, and
+/// its requests are deferred (DeferredReads).
 ///
-/// Storing may wait for a page that a request has locked. What a deferred request is about is
-/// never stored; the answer brings it. Nothing is locked while a thread stores.
+/// Nothing is locked while a thread stores.
 /// Thread-safe.
 class HotSweep {
   public:
@@ -44,13 +42,12 @@ class HotSweep {
 
     /// Makes the threads; returns when all of them run. Threads may be made here only.
     void start(unsigned decoders, const cpu_set_t& processors);
-    /// A request for the content of `node`. When the index of a block is returned, the request may
-    /// be deferred.
-    [[nodiscard]] std::optional<std::size_t> note_read(NodeId node, std::uint64_t offset);
+    /// A request for the content of `node`; true when it may be deferred.
+    [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset);
     /// Runs `answer` soon, on a thread of the sweep. False when it is too late for that.
-    using Answer = std::function<void()>;
-    [[nodiscard]] bool defer(std::size_t block, NodeId node, std::uint64_t offset,
-                             std::uint64_t size, Answer answer);
+    using Answer = DeferredReads::Answer;
+    [[nodiscard]] bool defer(NodeId node, std::uint64_t offset, std::uint64_t size,
+                             Answer answer);
     /// A request of a program that reads a large file from one end to the other. When that is what
     /// it begins with, it is not the one that was recorded.
     void note_stream();
@@ -97,16 +94,7 @@ class HotSweep {
     void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
               Condition&& is_met);
 
-    using Clock = std::chrono::steady_clock;
-    struct Deferred {
-        std::size_t block = 0;
-        NodeId node = 0;
-        std::uint64_t begin = 0;
-        std::uint64_t end = 0;
-        Clock::time_point since;
-        Answer answer;
-    };
-
+    using Clock = DeferredReads::Clock;
     const FileSystem& file_system_;
     std::vector<appendix::HotItem> items_;
     Store store_;
@@ -122,7 +110,7 @@ class HotSweep {
     std::size_t cursor_ = 0;  ///< the next block to read
     std::size_t claimed_ = 0;  ///< behind the last block that a decoder took
     std::size_t passed_ = 0;   ///< a program is here; what is before is not worth storing
-    std::vector<Deferred> deferred_;
+    DeferredReads deferred_;
     Clock::time_point last_contact_{};
     unsigned contacts_ = 0;  ///< shortly after each other
     unsigned long deferrals_ = 0;

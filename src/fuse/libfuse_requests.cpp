@@ -189,9 +189,9 @@ void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size,
     if (streams_ && streams_->note_read(node, start, size)) {
         if (sweep_) sweep_->note_stream();
         if (streams_->defer(node, start, size, answer_later)) return;
-    } else if (sweep_) {
-        const auto block = sweep_->note_read(node, start);
-        if (block && sweep_->defer(*block, node, start, size, answer_later)) return;
+    } else if (sweep_ && sweep_->note_read(node, start) &&
+               sweep_->defer(node, start, size, answer_later)) {
+        return;
     }
     reply_read(request, node, size, start, pages_.has_value());
 }

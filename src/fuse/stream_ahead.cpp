@@ -11,15 +11,12 @@ namespace squenv::fuse {
 namespace {
 
 /// Requested without a gap before it counts as a stream.
-constexpr std::uint64_t kStreamSign = 1 << 20;
+constexpr std::uint64_t kStreamSign = 512 << 10;
 constexpr std::uint64_t kFirstWindow = 4 << 20;
 /// The processors of a small machine have 10 ms of work in it.
 constexpr std::uint64_t kMaxWindow = 16 << 20;
 /// What the kernel reads ahead by itself: its requests for that may be under way already.
 constexpr std::uint64_t kKernelAhead = 256 << 10;
-/// Content that is stored behind a deferred request before it is answered.
-constexpr std::uint64_t kAhead = 4 << 20;
-constexpr std::chrono::milliseconds kPatience{8};
 /// Without a request for this long, a stream is no more.
 constexpr std::chrono::milliseconds kQuiet{20};
 constexpr std::uint64_t kPage = 4096;
@@ -106,6 +103,7 @@ void StreamAhead::move_on(Stream& stream, std::uint64_t offset) {
     if (is_new || is_late) {
         // Blocks of which pages are requested already are not stored.
         stream.next = ceil_div(stream.position + kKernelAhead, block_size_) * block_size_;
+    } else {
         stream.may_defer = true;
     }
     stream.window = std::clamp(stream.window * 2, kFirstWindow, kMaxWindow);
@@ -118,12 +116,12 @@ bool StreamAhead::defer(NodeId node, std::uint64_t offset, std::uint64_t size, A
     const std::lock_guard lock(mutex_);
     const Stream* stream = stream_of(node);
     if (is_ending_ || stream == nullptr || !stream->may_defer) return false;
-    Deferred request{{node, offset, offset + size}, Clock::now(), std::move(answer)};
+    const FileRange request{node, offset, offset + size};
     if (has_come_far(request)) return false;
     // The thread that stores them may wait for these very pages.
     for (const Claim& claim : claims_)
-        if (claim.is_storing && claim.range.overlaps(request.range)) return false;
-    deferred_.push_back(std::move(request));
+        if (claim.is_storing && claim.range.overlaps(request)) return false;
+    deferred_.add(request, std::move(answer));
     has_deferred_.notify_one();
     return true;
 }
@@ -137,13 +135,13 @@ bool StreamAhead::defer_until_quiet(Answer answer) {
 }
 
 /// Enough behind it is stored, or nothing will be.
-bool StreamAhead::has_come_far(const Deferred& request) {
-    const Stream* stream = stream_of(request.range.node);
+bool StreamAhead::has_come_far(const FileRange& request) {
+    const Stream* stream = stream_of(request.node);
     if (stream == nullptr) return true;
     std::uint64_t front = stream->next;
     for (const Claim& claim : claims_)
         if (claim.range.node == stream->node) front = std::min(front, claim.range.begin);
-    return front >= std::min(request.range.end + kAhead, stream->end);
+    return front >= std::min(request.end + DeferredReads::kAhead, stream->end);
 }
 
 /// Claims the next block of the stream that was used last.
@@ -189,8 +187,7 @@ bool StreamAhead::store(std::list<Claim>::iterator claim) {
     bool is_awaited = false;
     {
         const std::lock_guard lock(mutex_);
-        for (const Deferred& request : deferred_)
-            is_awaited = is_awaited || request.range.overlaps(claim->range);
+        is_awaited = deferred_.overlaps(claim->range);
     }
     std::vector<image::StoredPart> parts;
     if (!file_system_.visit_stored(node, claim->range.begin, claim->range.end - claim->range.begin,
@@ -200,43 +197,22 @@ bool StreamAhead::store(std::list<Claim>::iterator claim) {
         const auto block = file_system_.image().data().block(part.place, part.length, is_awaited);
         if (!block || !fits(part.block_offset, part.size_bytes, (*block)->bytes().size()))
             return false;
-        std::vector<Range> pieces;
+        std::vector<FileRange> pieces;
         {
             const std::lock_guard lock(mutex_);
             if (is_ending_) return false;
             claim->is_storing = true;
-            pieces = without_deferred({node, part.file_offset, part.file_offset + part.size_bytes});
+            pieces = deferred_.without({node, part.file_offset, part.file_offset + part.size_bytes});
         }
-        for (const Range& piece : pieces) {
-            const auto size = static_cast<std::size_t>(piece.end - piece.begin);
+        for (const FileRange& piece : pieces) {
             const auto from = static_cast<std::size_t>(piece.begin - part.file_offset);
             if (!store_(node, piece.begin,
-                        (*block)->bytes().subspan(part.block_offset + from, size)))
+                        (*block)->bytes().subspan(part.block_offset + from, piece.size())))
                 return false;
-            stored_bytes_.fetch_add(size, std::memory_order_relaxed);
+            stored_bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
         }
     }
     return true;
-}
-
-/// What is left of `range`; what deferred requests are about is in the answers to them.
-std::vector<StreamAhead::Range> StreamAhead::without_deferred(const Range& range) const {
-    std::vector<Range> pieces{range};
-    for (const Deferred& request : deferred_) {
-        std::vector<Range> left;
-        for (const Range& piece : pieces) {
-            if (!piece.overlaps(request.range)) {
-                left.push_back(piece);
-                continue;
-            }
-            if (piece.begin < request.range.begin)
-                left.push_back({piece.node, piece.begin, request.range.begin});
-            if (request.range.end < piece.end)
-                left.push_back({piece.node, request.range.end, piece.end});
-        }
-        pieces = std::move(left);
-    }
-    return pieces;
 }
 
 /// Answers what has waited for long enough, whatever the other threads are waiting for.
@@ -247,9 +223,7 @@ void StreamAhead::answer_late() {
             has_deferred_.wait(lock);
             continue;
         }
-        const auto time = deferred_.empty() ? last_read_ + kQuiet
-                                            : deferred_.front().since + kPatience;
-        has_deferred_.wait_until(lock, time);
+        has_deferred_.wait_until(lock, deferred_.empty() ? last_read_ + kQuiet : deferred_.due());
         lock.unlock();
         answer_due();
         lock.lock();
@@ -260,16 +234,13 @@ void StreamAhead::answer_due() {
     std::vector<Answer> due;
     {
         const std::lock_guard lock(mutex_);
-        const auto now = Clock::now();
-        std::erase_if(deferred_, [&](Deferred& request) {
-            const bool is_late = request.since + kPatience <= now;
+        due = deferred_.take([&](const FileRange& request, bool is_late) {
             if (!is_ending_ && !is_late && !has_come_far(request)) return false;
-            if (Stream* stream = stream_of(request.range.node); is_late && stream != nullptr)
+            if (Stream* stream = stream_of(request.node); is_late && stream != nullptr)
                 stream->may_defer = false;
-            due.push_back(std::move(request.answer));
             return true;
         });
-        if (is_ending_ || last_read_ + kQuiet <= now) {
+        if (is_ending_ || last_read_ + kQuiet <= Clock::now()) {
             std::move(until_quiet_.begin(), until_quiet_.end(), std::back_inserter(due));
             until_quiet_.clear();
         }

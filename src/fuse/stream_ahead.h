@@ -6,7 +6,6 @@
 #include <sched.h>
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -15,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "fuse/file_system.h"
+#include "fuse/deferred_reads.h"
 
 namespace squenv::fuse {
 
@@ -23,24 +22,22 @@ namespace squenv::fuse {
 /// most. When the requests for a file have followed each other for a while, the next blocks are
 /// decoded on all processors and put into the page cache, where they take no request at all.
 ///
-/// A reader is faster than decoding, and would ask for every piece at the front: a round trip each.
-/// His request is answered when some megabytes behind it are stored, or after some milliseconds;
-/// and at once from then on, if it took that long, because the processors have other work.
+/// A request at the front is deferred (DeferredReads); if that takes too long, because the
+/// processors have other work, those behind it are answered at once.
 ///
 /// So that a reader who is never late is still heard of, the first page of some blocks is left
 /// out: the request for it says that he has come so far, and the window moves on and grows. One
 /// who stops leaves no more than a window behind.
 ///
-/// Storing may wait for a page that a request has locked. What a deferred request is about is
-/// never stored, and the thread that answers late ones never stores. Nothing is locked while a
-/// thread stores.
+/// Storing may wait for a page that a request has locked: the thread that answers late requests
+/// never stores. Nothing is locked while a thread stores.
 /// Thread-safe.
 class StreamAhead {
   public:
     /// Puts bytes into the page cache at an offset of a node; false when the kernel does not know
     /// the node.
     using Store = std::function<bool(NodeId, std::uint64_t offset, ByteView)>;
-    using Answer = std::function<void()>;
+    using Answer = DeferredReads::Answer;
 
     StreamAhead(const FileSystem& file_system, Store store);
     ~StreamAhead();
@@ -59,7 +56,7 @@ class StreamAhead {
     [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
-    using Clock = std::chrono::steady_clock;
+    using Clock = DeferredReads::Clock;
 
     /// A file that is, or may be, read from one end to the other. All numbers are in bytes of it.
     struct Stream {
@@ -74,33 +71,17 @@ class StreamAhead {
         bool may_defer = true;
         std::uint64_t last_use = 0;
     };
-    /// A range of a file.
-    struct Range {
-        NodeId node = 0;
-        std::uint64_t begin = 0;
-        std::uint64_t end = 0;
-        [[nodiscard]] bool overlaps(const Range& other) const {
-            return node == other.node && begin < other.end && other.begin < end;
-        }
-    };
     /// A block that a thread decodes and stores.
     struct Claim {
-        Range range;
+        FileRange range;
         bool is_storing = false;
     };
-    struct Deferred {
-        Range range;
-        Clock::time_point since;
-        Answer answer;
-    };
-
     // Called with mutex_ held.
     Stream& entry_of(NodeId node);
     [[nodiscard]] Stream* stream_of(NodeId node);
     void move_on(Stream& stream, std::uint64_t offset);
     [[nodiscard]] bool take_claim(std::list<Claim>::iterator& claim);
-    [[nodiscard]] bool has_come_far(const Deferred& request);
-    [[nodiscard]] std::vector<Range> without_deferred(const Range& range) const;
+    [[nodiscard]] bool has_come_far(const FileRange& request);
 
     void decode();
     [[nodiscard]] bool store(std::list<Claim>::iterator claim);
@@ -117,7 +98,7 @@ class StreamAhead {
     std::array<Stream, kMaxStreams> streams_{};
     std::uint64_t uses_ = 0;
     std::list<Claim> claims_;
-    std::vector<Deferred> deferred_;
+    DeferredReads deferred_;
     std::vector<Answer> until_quiet_;
     Clock::time_point last_read_{};  ///< of a stream
     bool is_ending_ = false;

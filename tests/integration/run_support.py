@@ -4,7 +4,7 @@
 import os
 import subprocess
 
-from support.processes import mounts_below, processes_of, run, wait_for
+from support.processes import check, mounts_below, processes_of, run, wait_for
 
 IMPORT = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
 
@@ -71,3 +71,39 @@ def machine(work, script, image, path, *options):
     """Runs the import on a machine that `script` takes something from, in a mount namespace."""
     command = quoted(work.command("run", *options, image, "--", *IMPORT))
     return run(["unshare", "-m", "--propagation", "private", "sh", "-c", f"{script}\n{command}"])
+
+
+FILTER = r"""
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define LOAD(FIELD) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, FIELD))
+#define DENY BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define CALL(NAME) LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##NAME, 0, 1), DENY
+#define CALL_WITH(NAME, FLAG) LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##NAME, 0, 3), \
+    LOAD(args[0]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, FLAG, 0, 1), DENY
+int main(int argc, char **argv) {
+    (void)argc;
+    struct sock_filter code[] = {RULES, BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    if ((!KEEPS_SETUID && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 99;
+    execvp(argv[1], argv + 1);
+    return 98;
+}
+"""
+
+
+def build_filter(work, rules, keeps_setuid=False):
+    """A program that runs another one to which the calls of `rules` are not permitted. One that
+    keeps what setuid programs may do has to be begun by root."""
+    source = work.path / "filter.c"
+    source.write_text(FILTER, encoding="ascii")
+    check(["cc", f"-DRULES={rules}", f"-DKEEPS_SETUID={int(keeps_setuid)}", "-o",
+           work.path / "filter", source])
+    return work.path / "filter"

@@ -14,13 +14,14 @@ from run_support import (
     NO_FUSE,
     NO_HELPER,
     NO_SETUID,
+    build_filter,
     expect_import,
     machine,
     quoted,
     wait_until_nothing_is_left,
     without_namespaces,
 )
-from support.processes import AS_USER, check, mounts_below, run, wait_for
+from support.processes import AS_USER, mounts_below, run, wait_for
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -71,7 +72,7 @@ def test_machine_with_nothing(work, cache, venv_image, venv_source):
 def test_machine_with_seccomp_filter(first, work, cache, venv_image, venv_source):
     """Unshare, mount and setns are refused, as container engines do; or unshare works and what
     needs the capabilities of the namespace does not, as AppArmor does on workstations."""
-    filter_program = build_filter(work, first)
+    filter_program = build_filter(work, f"CALL({first}), CALL(mount), CALL(setns)")
     result = run([*AS_USER, filter_program, work.programs / "squenv", "run", "-v", "--via",
                   "userns", venv_image, "--", *IMPORT])
     assert result.returncode == OWN_FAILURE and "seccomp" in result.stderr
@@ -81,40 +82,6 @@ def test_machine_with_seccomp_filter(first, work, cache, venv_image, venv_source
                   "--via", "extract", image_at, "--", "ls", path])
     assert result.returncode == 0 and "pyvenv.cfg" in result.stdout, result.stderr
     wait_for(lambda: not os.path.lexists(path), "the removal of the link")
-
-
-FILTER = r"""
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    (void)argc;
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIRST, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mount, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setns, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return 99;
-    execv(argv[1], argv + 1);
-    return 98;
-}
-"""
-
-
-def build_filter(work, first):
-    source = work.path / "filter.c"
-    source.write_text(FILTER, encoding="ascii")
-    check(["cc", f"-DFIRST=SYS_{first}", "-o", work.path / "filter", source])
-    return work.path / "filter"
 
 
 def test_inside_bubblewrap(work, cache, venv_image, venv_source):

@@ -125,8 +125,8 @@ TEST_F(HotSweepTest, DeferredRequestsAreAnswered) {
         sweep.start(2, allowed_processors());
         for (int i = 1; i < kFiles; i += 3) {
             const auto node = nodes_[static_cast<std::size_t>(i)];
-            const auto block = sweep.note_read(node, 0);
-            if (block && sweep.defer(*block, node, 0, kBlock, [&] { ++answered; })) ++asked;
+            if (sweep.note_read(node, 0) && sweep.defer(node, 0, kBlock, [&] { ++answered; }))
+                ++asked;
         }
         if (round % 2 == 0) sweep.wait_until_done();
         sweep.stop();

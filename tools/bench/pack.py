@@ -8,6 +8,7 @@ Same codec (zstd), level (3) and block size (128 KiB); the tree is read once bef
 in the page cache, and no program has an old image to replace. SQUENV_PACK, MKSQUASHFS and
 GENSQUASHFS name other builds.
 """
+import itertools
 import os
 import statistics
 import subprocess
@@ -56,11 +57,10 @@ def main():
     with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as directory:
         read_all(tree)
         runs = {name: [] for name in commands(tree, directory)}
+        orders = list(itertools.permutations(commands(tree, directory).items()))
         for number in range(rounds):
             # Whoever comes next finds the memory that the one before has freed.
-            first = number % len(runs)
-            programs = list(commands(tree, directory).items())
-            for name, (command, image) in programs[first:] + programs[:first]:
+            for name, (command, image) in orders[number % len(orders)]:
                 # Dropping an old image from the page cache takes as long as writing a part of it.
                 if os.path.exists(image):
                     os.unlink(image)
