@@ -19,6 +19,8 @@ constexpr std::uint64_t kMaxWindow = 16 << 20;
 constexpr std::uint64_t kKernelAhead = 256 << 10;
 /// Without a request for this long, a stream is no more.
 constexpr std::chrono::milliseconds kQuiet{20};
+/// Whoever ends a process waits for the answer to its request.
+constexpr std::chrono::milliseconds kLongestQuiet{250};
 constexpr std::uint64_t kPage = 4096;
 
 }  // namespace
@@ -129,7 +131,7 @@ bool StreamAhead::defer(NodeId node, std::uint64_t offset, std::uint64_t size, A
 bool StreamAhead::defer_until_quiet(Answer answer) {
     const std::lock_guard lock(mutex_);
     if (is_ending_ || last_read_ + kQuiet <= Clock::now()) return false;
-    until_quiet_.push_back(std::move(answer));
+    until_quiet_.push_back({std::move(answer), Clock::now() + kLongestQuiet});
     has_deferred_.notify_one();
     return true;
 }
@@ -154,9 +156,9 @@ bool StreamAhead::take_claim(std::list<Claim>::iterator& claim) {
     if (best == nullptr) return false;
     const std::uint64_t begin = best->next;
     best->next += block_size_;
-    claim = claims_.insert(claims_.end(), {{best->node, begin == best->sign ? begin + kPage : begin,
-                                            std::min(best->next, best->size)},
-                                           false});
+    const std::uint64_t end = std::min(best->next, best->size);
+    const std::uint64_t first = begin == best->sign ? std::min(begin + kPage, end) : begin;
+    claim = claims_.insert(claims_.end(), {{best->node, first, end}, false});
     return true;
 }
 
@@ -183,6 +185,7 @@ void StreamAhead::decode() {
 /// whoever asks for it.
 bool StreamAhead::store(std::list<Claim>::iterator claim) {
     const auto node = claim->range.node;
+    if (claim->range.size() == 0) return true;
     // Requests that wait will be answered from blocks that are kept.
     bool is_awaited = false;
     {
@@ -190,7 +193,7 @@ bool StreamAhead::store(std::list<Claim>::iterator claim) {
         is_awaited = deferred_.overlaps(claim->range);
     }
     std::vector<image::StoredPart> parts;
-    if (!file_system_.visit_stored(node, claim->range.begin, claim->range.end - claim->range.begin,
+    if (!file_system_.visit_stored(node, claim->range.begin, claim->range.size(),
                                    [&](const image::StoredPart& part) { parts.push_back(part); }))
         return false;
     for (const image::StoredPart& part : parts) {
@@ -240,10 +243,12 @@ void StreamAhead::answer_due() {
                 stream->may_defer = false;
             return true;
         });
-        if (is_ending_ || last_read_ + kQuiet <= Clock::now()) {
-            std::move(until_quiet_.begin(), until_quiet_.end(), std::back_inserter(due));
-            until_quiet_.clear();
-        }
+        const auto now = Clock::now();
+        std::erase_if(until_quiet_, [&](Quiet& request) {
+            if (!is_ending_ && last_read_ + kQuiet > now && request.latest > now) return false;
+            due.push_back(std::move(request.answer));
+            return true;
+        });
     }
     for (const Answer& answer : due) answer();
 }

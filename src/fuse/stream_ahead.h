@@ -48,7 +48,8 @@ class StreamAhead {
     [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset, std::uint64_t size);
     /// Runs `answer` of that request soon, on a thread of its own. False: answer now.
     [[nodiscard]] bool defer(NodeId node, std::uint64_t offset, std::uint64_t size, Answer answer);
-    /// Runs `answer` when no stream is read any more: for what nobody waits for. False: now.
+    /// Runs `answer` when no stream is read any more, or after a quarter of a second: for what
+    /// nobody waits for. False: now.
     [[nodiscard]] bool defer_until_quiet(Answer answer);
     /// Ends the threads; what is under way is finished, what was deferred is answered.
     void stop();
@@ -99,7 +100,11 @@ class StreamAhead {
     std::uint64_t uses_ = 0;
     std::list<Claim> claims_;
     DeferredReads deferred_;
-    std::vector<Answer> until_quiet_;
+    struct Quiet {
+        Answer answer;
+        Clock::time_point latest;
+    };
+    std::vector<Quiet> until_quiet_;
     Clock::time_point last_read_{};  ///< of a stream
     bool is_ending_ = false;
 

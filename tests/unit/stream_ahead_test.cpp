@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <semaphore>
+#include <thread>
 
 #include "base/cpus.h"
 #include "support/page_cache.h"
@@ -140,6 +142,19 @@ TEST_F(StreamAheadTest, WhatWaitsForQuietIsAnsweredThen) {
     ASSERT_TRUE(stream_->defer_until_quiet([&] { is_answered.release(); }));
     is_answered.acquire();
     EXPECT_FALSE(stream_->defer_until_quiet([] {}));
+}
+
+TEST_F(StreamAheadTest, NobodyWaitsForQuietForEver) {
+    start();
+    std::atomic<bool> is_answered = false;
+    for (std::size_t at = 0; !is_answered && at < (std::size_t{1} << 40); at += kRequest) {
+        (void)stream_->note_read(large_, at, kRequest);  // behind the end, too: a reader all the same
+        if (at == (1 << 20)) {
+            ASSERT_TRUE(stream_->defer_until_quiet([&] { is_answered = true; }));
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_TRUE(is_answered);
 }
 
 TEST_F(StreamAheadTest, EverythingIsAnsweredAtTheEnd) {
