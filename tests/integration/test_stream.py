@@ -50,8 +50,9 @@ def test_a_large_file_takes_few_requests(work, tree, image):
     mount = work.mount(image)
     assert_same(mount.path / "large", tree / "large")
     stats = mount.stats()
-    assert stats["bytes_stored_ahead"] > LARGE / 2
-    assert stats["requests_by_kind"]["read"] < LARGE / REQUEST / 2
+    # Nearly all of it when the machine has nothing else to do.
+    assert stats["bytes_stored_ahead"] > LARGE / 4
+    assert stats["requests_by_kind"]["read"] < LARGE / REQUEST
     for name in ("other", "odd", "holes"):
         assert_same(mount.path / name, tree / name)
     mount.umount()
