@@ -5,6 +5,16 @@
 
 namespace squenv::fuse {
 
+bool store_pieces(const StorePages& store, const std::vector<FileRange>& pieces,
+                  std::uint64_t offset, ByteView bytes, std::atomic<std::uint64_t>& stored_bytes) {
+    for (const FileRange& piece : pieces) {
+        const auto from = static_cast<std::size_t>(piece.begin - offset);
+        if (!store(piece.node, piece.begin, bytes.subspan(from, piece.size()))) return false;
+        stored_bytes.fetch_add(piece.size(), std::memory_order_relaxed);
+    }
+    return true;
+}
+
 void DeferredReads::add(const FileRange& range, Answer answer) {
     waiting_.push_back({range, Clock::now(), std::move(answer)});
 }

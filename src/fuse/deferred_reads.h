@@ -2,6 +2,7 @@
 // Requests for content that are answered later than they could be.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -22,6 +23,16 @@ struct FileRange {
         return node == other.node && begin < other.end && other.begin < end;
     }
 };
+
+/// Puts bytes into the page cache at an offset of a node; false when the kernel does not know the
+/// node.
+using StorePages = std::function<bool(NodeId, std::uint64_t offset, ByteView)>;
+
+/// Stores `pieces` of `bytes`, which lie at `offset` of the file of all of them, and adds what was
+/// stored to `stored_bytes`. False when one is refused; the rest is not tried then.
+[[nodiscard]] bool store_pieces(const StorePages& store, const std::vector<FileRange>& pieces,
+                                std::uint64_t offset, ByteView bytes,
+                                std::atomic<std::uint64_t>& stored_bytes);
 
 /// A program that does nothing but read is faster than decoding, and would ask for every piece at
 /// the front of what is decoded ahead of it: a round trip each, while the processors could decode.

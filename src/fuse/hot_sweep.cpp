@@ -47,7 +47,7 @@ std::uint64_t most_bytes() {
 
 }  // namespace
 
-HotSweep::HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, Store store)
+HotSweep::HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, StorePages store)
     : file_system_(file_system),
       items_(std::move(items)),
       store_(std::move(store)),
@@ -374,15 +374,7 @@ bool HotSweep::put(std::size_t block, const HotPart& part, ByteView bytes) {
             pieces = deferred_.without(
                 {part.node, part.file_offset, part.file_offset + part.size_bytes});
         }
-        const bool is_stored =
-            std::all_of(pieces.begin(), pieces.end(), [&](const FileRange& piece) {
-                const auto from = static_cast<std::size_t>(piece.begin - part.file_offset);
-                if (!store_(part.node, piece.begin, bytes.subspan(from, piece.size())))
-                    return false;
-                stored_bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
-                return true;
-            });
-        if (is_stored) return true;
+        if (store_pieces(store_, pieces, part.file_offset, bytes, stored_bytes_)) return true;
         std::unique_lock lock(mutex_);
         if (!is_listing_ || !deferred_.empty()) return true;
         if (!has_nodes_.wait_until(lock, end, [&] {

@@ -33,11 +33,7 @@ namespace squenv::fuse {
 /// Thread-safe.
 class HotSweep {
   public:
-    /// Puts bytes into the page cache at an offset of a node; false when the kernel does not know
-    /// the node.
-    using Store = std::function<bool(NodeId, std::uint64_t offset, ByteView)>;
-
-    HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, Store store);
+    HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, StorePages store);
     ~HotSweep();
 
     /// Makes the threads; returns when all of them run. Threads may be made here only.
@@ -97,7 +93,7 @@ class HotSweep {
     using Clock = DeferredReads::Clock;
     const FileSystem& file_system_;
     std::vector<appendix::HotItem> items_;
-    Store store_;
+    StorePages store_;
     std::function<void()> on_quiet_;
     std::unique_ptr<const HotPlan> plan_owner_;
     std::atomic<const HotPlan*> plan_{nullptr};  ///< set once

@@ -31,8 +31,8 @@ LibfuseSession::LibfuseSession(const FileSystem& file_system, const SessionOptio
       options_(options),
       log_limit_(kLogBurst, std::chrono::seconds(60)),
       threads_(options.threads != 0 ? options.threads
-                                    : std::clamp(available_cpus(), kMinThreads, kMaxThreads)),
-      decoders_(std::clamp(available_cpus(), 1U, kMaxDecoders)) {
+                                    : std::clamp(cpus_, kMinThreads, kMaxThreads)),
+      decoders_(std::min(cpus_, kMaxDecoders)) {
     can_spin_ = CPU_COUNT(&all_processors_) > 1;
     warming_.processor = options.warming_processor;
     warming_.pid = options.warmer_pid;

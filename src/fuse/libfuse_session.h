@@ -111,6 +111,7 @@ class LibfuseSession final : public Session {
     std::optional<StreamAhead> streams_;
     Warming warming_;
     const cpu_set_t all_processors_ = allowed_processors();
+    const unsigned cpus_ = available_cpus();
     const unsigned threads_;
     const unsigned decoders_;  ///< threads that decode ahead, for each purpose
     bool can_spin_ = false;  ///< there is a processor besides that of the program

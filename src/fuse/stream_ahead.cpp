@@ -25,7 +25,7 @@ constexpr std::uint64_t kPage = 4096;
 
 }  // namespace
 
-StreamAhead::StreamAhead(const FileSystem& file_system, Store store)
+StreamAhead::StreamAhead(const FileSystem& file_system, StorePages store)
     : file_system_(file_system),
       block_size_(file_system.image().superblock().block_size),
       store_(std::move(store)) {}
@@ -207,13 +207,10 @@ bool StreamAhead::store(std::list<Claim>::iterator claim) {
             claim->is_storing = true;
             pieces = deferred_.without({node, part.file_offset, part.file_offset + part.size_bytes});
         }
-        for (const FileRange& piece : pieces) {
-            const auto from = static_cast<std::size_t>(piece.begin - part.file_offset);
-            if (!store_(node, piece.begin,
-                        (*block)->bytes().subspan(part.block_offset + from, piece.size())))
-                return false;
-            stored_bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
-        }
+        if (!store_pieces(store_, pieces, part.file_offset,
+                          (*block)->bytes().subspan(part.block_offset, part.size_bytes),
+                          stored_bytes_))
+            return false;
     }
     return true;
 }

@@ -34,12 +34,9 @@ namespace squenv::fuse {
 /// Thread-safe.
 class StreamAhead {
   public:
-    /// Puts bytes into the page cache at an offset of a node; false when the kernel does not know
-    /// the node.
-    using Store = std::function<bool(NodeId, std::uint64_t offset, ByteView)>;
     using Answer = DeferredReads::Answer;
 
-    StreamAhead(const FileSystem& file_system, Store store);
+    StreamAhead(const FileSystem& file_system, StorePages store);
     ~StreamAhead();
 
     /// Makes the threads; returns when all of them run. Threads may be made here only.
@@ -91,7 +88,7 @@ class StreamAhead {
 
     const FileSystem& file_system_;
     const std::uint64_t block_size_;
-    Store store_;
+    StorePages store_;
     std::mutex mutex_;  ///< protects everything below
     std::condition_variable has_work_;
     std::condition_variable has_deferred_;

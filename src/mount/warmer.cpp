@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/cpus.h"
 #include "mount/companion.h"
 #include "mount/kernel_mount.h"
 #include "mount/namespaces.h"
@@ -163,8 +164,7 @@ bool leave_mount_namespace(const Namespaces* home) {
 }  // namespace
 
 int other_processor() {
-    cpu_set_t allowed;
-    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return -1;
+    const cpu_set_t allowed = allowed_processors();
     const int here = ::sched_getcpu();
     for (int cpu = CPU_SETSIZE - 1; cpu >= 0; --cpu)
         if (cpu != here && CPU_ISSET(static_cast<unsigned>(cpu), &allowed)) return cpu;

@@ -59,7 +59,7 @@ def test_doctor_says_what_is_denied(runner, work, venv_image):
 
 
 def test_job_container_without_fusermount(runner, work, cache, venv_image, venv_source):
-    """Nothing can be mounted; what is at the path already cannot be covered either."""
+    """Nothing can be mounted: the unpacked tree is shown at a path that is free."""
     path = work.directory("free") / "venv"
     script = squenv(work, "run", "-v", "--force", f"{venv_image}:{path}", "--", "ls", path)
     result = runner(script, "mount --bind /dev/null $(command -v fusermount3)")

@@ -38,15 +38,18 @@ class StreamAheadTest : public testing::Test {
     /// A request as the session treats it, until it is answered; true when that was later.
     bool request(fuse::NodeId node, std::uint64_t offset, std::size_t size = kRequest) {
         ++requests_;
-        if (!stream_->note_read(node, offset, size)) return false;
+        is_stream_ = stream_->note_read(node, offset, size);
+        if (!is_stream_) return false;
         std::binary_semaphore is_answered{0};
         if (!stream_->defer(node, offset, size, [&] { is_answered.release(); })) return false;
         is_answered.acquire();
         return true;
     }
     /// Reads as the kernel does: what is not there is asked for. What was stored must be right.
+    /// This reader does nothing with it and would be ahead of any decoder: it gives them time.
     void read_through(fuse::NodeId node, const std::string& content) {
         for (std::size_t at = 0; at < content.size();) {
+            if (is_stream_) wait_for_page(node, at);
             const std::string stored = pages_.content_from(node, at, content.size() - at);
             if (stored.empty()) {
                 request(node, at, std::min(kRequest, content.size() - at));
@@ -58,6 +61,12 @@ class StreamAheadTest : public testing::Test {
         }
     }
 
+    /// Some pages are left out on purpose.
+    void wait_for_page(fuse::NodeId node, std::uint64_t at) {
+        for (int i = 0; i < 200 && !pages_.has(node, at); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+
     std::shared_ptr<Faults> faults_ = std::make_shared<Faults>();
     BuiltImage built_;
     std::unique_ptr<image::Image> image_;
@@ -67,14 +76,14 @@ class StreamAheadTest : public testing::Test {
     PageCache pages_;
     std::optional<fuse::StreamAhead> stream_;
     unsigned requests_ = 0;
+    bool is_stream_ = false;
 };
 
-TEST_F(StreamAheadTest, ALargeFileTakesFewerRequests) {
+TEST_F(StreamAheadTest, MostOfALargeFileTakesNoRequest) {
     start();
     read_through(large_, built_.files.at("large"));
-    // All but a tenth, and a tenth of the requests, on a machine with nothing else to do.
-    EXPECT_GT(stream_->stored_bytes(), 0U);
-    EXPECT_LE(requests_, kFile / kRequest + 1);
+    EXPECT_GT(stream_->stored_bytes(), kFile / 2);
+    EXPECT_LT(requests_, kFile / kRequest / 2);
 }
 
 TEST_F(StreamAheadTest, TwoFilesAtOnce) {

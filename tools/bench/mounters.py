@@ -89,20 +89,16 @@ def available(arguments, context):
             lambda image, at: ["mount", "-o", "loop,ro", "-t", "squashfs", image, at],
             is_privileged=True,
         ),
-        Mounter(
-            "squenv",
-            context.image,
-            lambda image, at: [context.squenv, "mount", image, at] + options,
-        ),
     ]
-    if context.beside:
-        found.append(
-            Mounter(
-                "beside",
-                context.image,
-                lambda image, at: [context.beside, "mount", image, at] + options,
+    for name, binary in (("squenv", context.squenv), ("beside", context.beside)):
+        if binary:
+            found.append(
+                Mounter(
+                    name,
+                    context.image,
+                    lambda image, at, binary=binary: [binary, "mount", image, at] + options,
+                )
             )
-        )
     squashfuse = os.environ.get("BENCH_SQUASHFUSE_LL") or shutil.which("squashfuse_ll")
     if squashfuse:
         found.append(

@@ -8,13 +8,16 @@ Same codec (zstd), level (3) and block size (128 KiB); the tree is read once bef
 in the page cache, and no program has an old image to replace. SQUENV_PACK, MKSQUASHFS and
 GENSQUASHFS name other builds.
 """
-import itertools
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import orders  # noqa: E402
 
 
 def commands(tree, directory):
@@ -57,10 +60,9 @@ def main():
     with tempfile.TemporaryDirectory(dir=sys.argv[3] if len(sys.argv) > 3 else None) as directory:
         read_all(tree)
         runs = {name: [] for name in commands(tree, directory)}
-        orders = list(itertools.permutations(commands(tree, directory).items()))
+        turns = orders.all_orders(commands(tree, directory).items())
         for number in range(rounds):
-            # Whoever comes next finds the memory that the one before has freed.
-            for name, (command, image) in orders[number % len(orders)]:
+            for name, (command, image) in turns[number % len(turns)]:
                 # Dropping an old image from the page cache takes as long as writing a part of it.
                 if os.path.exists(image):
                     os.unlink(image)
