@@ -154,7 +154,8 @@ def test_job_control(via, terminal, venv_image):
     one = terminal("shell", "--via", via, venv_image)
     one.expect("own> ")
     code = ("import signal, time; signal.signal(signal.SIGCONT, lambda *_: print(2 * 21));"
-            "print(3 * 7); time.sleep(100)")
+            "print(3 * 7); [time.sleep(0.1) for _ in range(1000)]")
+    # Short sleeps: a signal that comes just before one is noticed only behind it.
     one.type(f"python -u -c '{code}'\n")
     one.expect(r"21\r")
     one.type("\x1a")
