@@ -2,6 +2,7 @@
 // The compressors of squashfs behind one interface. Knows nothing of images or files.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "base/bytes.h"
@@ -20,14 +21,17 @@ class Decompressor {
                                                          MutableBytes output) const = 0;
 };
 
+/// What a block is made of, as far as a compressor can use it. A wrong one costs time or size only.
+enum class BlockKind : std::uint8_t { other, bytecode, machine_code };
+
 /// Encodes whole blocks. Thread-safe like Decompressor.
 class Compressor {
   public:
     virtual ~Compressor() = default;
     /// Encodes `input` into `output`; 0 when the result does not fit, which tells the caller to
-    /// store the block as it is. The same input always gives the same bytes.
-    [[nodiscard]] virtual Result<std::size_t> compress(ByteView input,
-                                                       MutableBytes output) const = 0;
+    /// store the block as it is. The same input of the same kind always gives the same bytes.
+    [[nodiscard]] virtual Result<std::size_t> compress(
+        ByteView input, MutableBytes output, BlockKind kind = BlockKind::other) const = 0;
 };
 
 /// What a compressor can be asked for.

@@ -46,7 +46,8 @@ class GzipCompressor final : public Compressor {
   public:
     explicit GzipCompressor(int level) : level_(level) {}
 
-    Result<std::size_t> compress(ByteView input, MutableBytes output) const override {
+    Result<std::size_t> compress(ByteView input, MutableBytes output,
+                                 BlockKind /*kind*/) const override {
         const auto context =
             contexts_.borrow([this] { return libdeflate_alloc_compressor(level_); });
         if (!context) return fail(Errc::limit, "gzip: no memory for an encoder");

@@ -31,7 +31,8 @@ class Lz4Compressor final : public Compressor {
   public:
     explicit Lz4Compressor(int level) : level_(level) {}
 
-    Result<std::size_t> compress(ByteView input, MutableBytes output) const override {
+    Result<std::size_t> compress(ByteView input, MutableBytes output,
+                                 BlockKind /*kind*/) const override {
         const auto state = states_.borrow([this] {
             return std::malloc(
                 static_cast<std::size_t>(level_ > 0 ? LZ4_sizeofStateHC() : LZ4_sizeofState()));

@@ -32,7 +32,8 @@ class LzoCompressor final : public Compressor {
   public:
     explicit LzoCompressor(int level) : level_(level) {}
 
-    Result<std::size_t> compress(ByteView input, MutableBytes output) const override {
+    Result<std::size_t> compress(ByteView input, MutableBytes output,
+                                 BlockKind /*kind*/) const override {
         const auto state = states_.borrow([] { return std::malloc(LZO1X_999_MEM_COMPRESS); });
         if (!state) return fail(Errc::limit, "lzo: no memory for an encoder");
         // LZO does not check the room it writes to: the worst case it documents.

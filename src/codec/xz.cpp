@@ -87,7 +87,8 @@ class LzmaCompressor final : public Compressor {
     LzmaCompressor(Container container, int level, std::size_t largest_block)
         : container_(container), level_(level), largest_block_(largest_block) {}
 
-    Result<std::size_t> compress(ByteView input, MutableBytes output) const override {
+    Result<std::size_t> compress(ByteView input, MutableBytes output,
+                                 BlockKind /*kind*/) const override {
         lzma_options_lzma options;
         if (lzma_lzma_preset(&options, static_cast<std::uint32_t>(level_)))
             return fail(Errc::internal, "xz: level");

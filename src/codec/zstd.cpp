@@ -36,30 +36,48 @@ class ZstdDecompressor final : public Decompressor {
     mutable ResourcePool<ZSTD_DCtx, FreeDecoder> contexts_;
 };
 
-/// What level 3 of libzstd leaves on the table for blocks of up to 128 KiB: with hash tables of
-/// 512 KiB each instead of 256 and 128 KiB the blocks of an environment compress 6 % faster and
-/// get 0.2 % smaller, and decode as fast as before. For larger blocks the level is better as it is;
-/// tiny ones, of metadata, have parameters of their own.
+/// What level 3 of libzstd leaves on the table for blocks of up to 128 KiB (measurements in
+/// tools/bench/EXPERIMENTS.md). Hash tables of 512 KiB each instead of 256 and 128 KiB make all
+/// blocks of an environment 6 % faster to compress and 0.2 % smaller. Machine code, half of the
+/// level's time, gains least from its second table: without, it takes a quarter less and is 2 %
+/// larger. Compiled modules pay for that: matched from four bytes on instead of five they are 2 %
+/// smaller for 4 % more time. Larger blocks gain too little; tiny ones, of metadata, have parameters
+/// of their own.
 struct MediumBlocks {
     static constexpr int kLevel = 3;
     static constexpr std::size_t kLargerThan = 16U << 10;
     static constexpr std::size_t kLargest = 128U << 10;
-    static constexpr int kTableLog = 17;
-    static constexpr int kMinMatch = 5;
+
+    struct Parameters {
+        ZSTD_strategy strategy;
+        int hash_log;
+        int chain_log;  ///< of the second table
+        int min_match;  ///< bytes
+    };
+    static constexpr Parameters of(BlockKind kind) {
+        switch (kind) {
+            case BlockKind::machine_code: return {ZSTD_fast, 18, 17, 5};
+            case BlockKind::bytecode: return {ZSTD_dfast, 17, 17, 4};
+            case BlockKind::other: break;
+        }
+        return {ZSTD_dfast, 17, 17, 5};
+    }
 
     static bool has(int level, std::size_t size_bytes) {
         return level == kLevel && size_bytes > kLargerThan && size_bytes <= kLargest;
     }
     /// The size of the result or a libzstd error, as of ZSTD_compressCCtx.
-    static std::size_t compress(ZSTD_CCtx* context, MutableBytes output, ByteView input) {
-        constexpr std::array<std::pair<ZSTD_cParameter, int>, 5> kParameters{
+    static std::size_t compress(ZSTD_CCtx* context, MutableBytes output, ByteView input,
+                                BlockKind kind) {
+        const Parameters chosen = of(kind);
+        const std::array<std::pair<ZSTD_cParameter, int>, 5> parameters{
             {{ZSTD_c_compressionLevel, kLevel},
-             {ZSTD_c_strategy, ZSTD_dfast},
-             {ZSTD_c_hashLog, kTableLog},
-             {ZSTD_c_chainLog, kTableLog},
-             {ZSTD_c_minMatch, kMinMatch}}};
+             {ZSTD_c_strategy, chosen.strategy},
+             {ZSTD_c_hashLog, chosen.hash_log},
+             {ZSTD_c_chainLog, chosen.chain_log},
+             {ZSTD_c_minMatch, chosen.min_match}}};
         // Every time: ZSTD_compressCCtx forgets what was set.
-        for (const auto& [parameter, value] : kParameters)
+        for (const auto& [parameter, value] : parameters)
             if (const std::size_t code = ZSTD_CCtx_setParameter(context, parameter, value);
                 ZSTD_isError(code) != 0)
                 return code;
@@ -71,12 +89,13 @@ class ZstdCompressor final : public Compressor {
   public:
     explicit ZstdCompressor(int level) : level_(level) {}
 
-    Result<std::size_t> compress(ByteView input, MutableBytes output) const override {
+    Result<std::size_t> compress(ByteView input, MutableBytes output,
+                                 BlockKind kind) const override {
         const auto context = contexts_.borrow(ZSTD_createCCtx);
         if (!context) return fail(Errc::limit, "zstd: no memory for an encoder");
         const std::size_t size =
             MediumBlocks::has(level_, input.size())
-                ? MediumBlocks::compress(context.get(), output, input)
+                ? MediumBlocks::compress(context.get(), output, input, kind)
                 : ZSTD_compressCCtx(context.get(), output.data(), output.size(), input.data(),
                                     input.size(), level_);
         if (ZSTD_isError(size) == 0) return size;

@@ -62,7 +62,8 @@ Status BlockPipeline::compress(Job& job) const {
     if (settings_.compressor != nullptr) {
         // One byte less than the input: what is not smaller is stored as it is.
         SQUENV_TRY_ASSIGN(size, settings_.compressor->compress(
-                                    job.input, {job.output.get(), job.input.size() - 1}));
+                                    job.input, {job.output.get(), job.input.size() - 1},
+                                    job.block.target.kind));
     }
     job.block.stored.is_compressed = size != 0;
     job.block.stored.size_bytes = static_cast<std::uint32_t>(size != 0 ? size : job.input.size());

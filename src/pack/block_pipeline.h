@@ -27,6 +27,7 @@ namespace squenv::pack {
 /// What a block belongs to; handed back when it is written.
 struct BlockTarget {
     bool is_fragment = false;
+    codec::BlockKind kind = codec::BlockKind::other;
     std::uint32_t content = 0;  ///< files
     std::uint64_t word = 0;     ///< files: index of the size word
 };

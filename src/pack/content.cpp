@@ -38,6 +38,7 @@ Result<Contents> make_contents(Tree& tree, const std::vector<NodeId>& files,
         Content content;
         content.node = id;
         content.size_bytes = node.size_bytes;
+        content.kind = kind_of(node.name_view());
         content.first_word = words;
         node.content = static_cast<std::uint32_t>(contents.files.size());
         words += blocks;

@@ -10,6 +10,7 @@
 
 #include "format/bounds.h"
 #include "format/tables.h"
+#include "pack/file_kind.h"
 #include "pack/tree.h"
 
 namespace squenv::pack {
@@ -23,6 +24,7 @@ struct Content {
     std::uint64_t size_bytes = 0;
     std::uint64_t start = 0;       ///< image position of the first stored block, 0 when none is
     std::uint64_t first_word = 0;  ///< index of its block words
+    FileKind kind = FileKind::other;
     bool has_failed = false;       ///< the source could not be read; the file is left out
 };
 

@@ -32,7 +32,23 @@ class DirectoryReader final : public FileReader {
 
     Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
         SQUENV_TRY(open(id));
+        const Status status = read_open(id, offset, out);
+        // What happened to the file says more than what the read made of it.
         SQUENV_TRY(check_unchanged(id));
+        return status;
+    }
+
+    Result<std::uint64_t> next_data(NodeId id, std::uint64_t offset) override {
+        const Node& node = tree_.at(id);
+        if (!node.has_holes) return offset;
+        SQUENV_TRY(open(id));
+        const off_t data = ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_DATA);
+        if (data < 0) return errno == ENXIO ? node.size_bytes : offset;
+        return std::max<std::uint64_t>(offset, static_cast<std::uint64_t>(data));
+    }
+
+  private:
+    Status read_open(NodeId id, std::uint64_t offset, MutableBytes out) const {
         std::size_t done = 0;
         while (done < out.size()) {
             const ssize_t got = ::pread(file_.get(), out.data() + done, out.size() - done,
@@ -48,19 +64,9 @@ class DirectoryReader final : public FileReader {
             if (::pread(file_.get(), &byte, 1, 0) > 0)
                 return fail(Errc::busy, "claims to be empty and is not");
         }
-        return check_unchanged(id);
+        return {};
     }
 
-    Result<std::uint64_t> next_data(NodeId id, std::uint64_t offset) override {
-        const Node& node = tree_.at(id);
-        if (!node.has_holes) return offset;
-        SQUENV_TRY(open(id));
-        const off_t data = ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_DATA);
-        if (data < 0) return errno == ENXIO ? node.size_bytes : offset;
-        return std::max<std::uint64_t>(offset, static_cast<std::uint64_t>(data));
-    }
-
-  private:
     Status open(NodeId id) {
         if (id == file_node_ && file_) return {};
         const Node& node = tree_.at(id);

@@ -3,32 +3,17 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
+
+#include "pack/file_kind.h"
 
 namespace squenv::pack {
 
 namespace {
 
 using format::InodeType;
-
-enum Kind : std::size_t { kBytecode, kNative, kSource, kOther, kKinds };
-
-std::string_view extension_of(std::string_view name) {
-    const auto dot = name.rfind('.');
-    return dot == std::string_view::npos || dot == 0 ? std::string_view() : name.substr(dot);
-}
-
-Kind kind_of(std::string_view name) {
-    const std::string_view extension = extension_of(name);
-    if (extension == ".pyc") return kBytecode;
-    // "libz.so.1.2" is one as well.
-    if (extension == ".so" || name.find(".so.") != std::string_view::npos) return kNative;
-    if (extension == ".py" || extension == ".pyi") return kSource;
-    return kOther;
-}
 
 /// Every directory before those inside it, siblings by name.
 template <class Visit>
@@ -77,20 +62,20 @@ void resolve_hard_links(Tree& tree) {
 
 std::vector<NodeId> order_files(const Tree& tree, const std::vector<NodeId>& hot) {
     const std::unordered_set<NodeId> is_hot(hot.begin(), hot.end());
-    std::array<std::vector<NodeId>, kKinds> kinds;
+    std::array<std::vector<NodeId>, kFileKinds> kinds;
     for_each_directory_in_path_order(tree, [&](NodeId id) {
         const Node& directory = tree.at(id);
-        std::array<std::size_t, kKinds> begins{};
-        for (std::size_t kind = 0; kind < kKinds; ++kind) begins[kind] = kinds[kind].size();
+        std::array<std::size_t, kFileKinds> begins{};
+        for (std::size_t kind = 0; kind < kFileKinds; ++kind) begins[kind] = kinds[kind].size();
         for (std::uint32_t i = 0; i < directory.child_count; ++i) {
             const NodeId child = directory.first_child + i;
             const Node& node = tree.at(child);
             if (node.type != InodeType::file || node.is_left_out ||
                 node.same_inode_as != kNoNode || is_hot.contains(child))
                 continue;
-            kinds[kind_of(node.name_view())].push_back(child);
+            kinds[static_cast<std::size_t>(kind_of(node.name_view()))].push_back(child);
         }
-        for (std::size_t kind = 0; kind < kKinds; ++kind)
+        for (std::size_t kind = 0; kind < kFileKinds; ++kind)
             std::stable_sort(kinds[kind].begin() + static_cast<std::ptrdiff_t>(begins[kind]),
                              kinds[kind].end(), [&](NodeId a, NodeId b) {
                                  return extension_of(tree.at(a).name_view()) <

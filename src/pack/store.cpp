@@ -25,6 +25,16 @@ PipelineSettings pipeline_settings(const Options& options, const codec::Compress
     return settings;
 }
 
+codec::BlockKind block_kind(const Content& content) {
+    switch (content.kind) {
+        case FileKind::compiled_module: return codec::BlockKind::bytecode;
+        case FileKind::shared_object: return codec::BlockKind::machine_code;
+        case FileKind::source:
+        case FileKind::other: break;
+    }
+    return codec::BlockKind::other;
+}
+
 /// Decides in storage order, on one thread, so that the image does not depend on who was faster.
 class Store {
   public:
@@ -76,6 +86,7 @@ class Store {
     BufferPool fragment_buffers_;
     BufferPool::Buffer fragment_;
     std::size_t fragment_size_ = 0;
+    codec::BlockKind fragment_kind_ = codec::BlockKind::other;  ///< of the first file in it
     std::uint32_t fragment_index_ = 0;
     bool is_behind_hot_ = false;
 
@@ -155,6 +166,7 @@ Status Store::store_blocks(const Unit& unit, const Segment& segment) {
         if (is_all_zero(block)) continue;
         BlockTarget target;
         target.content = segment.content;
+        target.kind = block_kind(content);
         target.word = content.first_word + (segment.offset + at) / options_.block_size;
         SQUENV_TRY(pipeline_.submit(block, unit.buffer, target));
     }
@@ -163,7 +175,10 @@ Status Store::store_blocks(const Unit& unit, const Segment& segment) {
 
 Status Store::add_to_fragment(Content& content, ByteView bytes) {
     if (fragment_size_ + bytes.size() > options_.block_size) SQUENV_TRY(end_fragment());
-    if (!fragment_) fragment_ = fragment_buffers_.acquire();
+    if (!fragment_) {
+        fragment_ = fragment_buffers_.acquire();
+        fragment_kind_ = block_kind(content);
+    }
     std::memcpy(fragment_.get() + fragment_size_, bytes.data(), bytes.size());
     content.fragment = fragment_index_;
     content.fragment_offset = static_cast<std::uint32_t>(fragment_size_);
@@ -175,6 +190,7 @@ Status Store::end_fragment() {
     if (fragment_size_ == 0) return {};
     BlockTarget target;
     target.is_fragment = true;
+    target.kind = fragment_kind_;
     const ByteView bytes(fragment_.get(), fragment_size_);
     SQUENV_TRY(pipeline_.submit(bytes, std::move(fragment_), target));
     fragment_ = nullptr;

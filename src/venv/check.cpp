@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -10,10 +11,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <tuple>
-#include <unordered_set>
 
 #include "base/little_endian.h"
 #include "base/bytes.h"
+#include "base/unique_fd.h"
 #include "venv/environment.h"
 #include "venv/walk.h"
 
@@ -184,19 +185,26 @@ void Checker::check_script(const std::string& path) {
         add({path, "activates " + activated, advice});
 }
 
-/// Whether a compiled module belongs to its source. Errors count as not.
-bool is_current(const std::string& compiled, const std::string& source) {
-    constexpr std::size_t kHeader = 16;
-    const auto head = read_head(compiled, kHeader);
-    if (!head || head->size() < kHeader) return false;
-    const ByteView bytes = as_bytes(*head);
-    const auto word = [&](std::size_t at) { return load<Le32>(bytes.subspan(at)).get(); };
+enum class Compiled { current, stale, missing };
+
+/// Whether `name` in the directory `cache` belongs to `source` in `directory`. Errors count as not.
+Compiled compiled_form(int cache, const std::string& name, int directory,
+                       const std::string& source) {
+    const UniqueFd file(
+        ::openat(cache, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (!file) return errno == ENOENT ? Compiled::missing : Compiled::stale;
+    std::array<std::byte, 16> head;
+    if (::pread(file.get(), head.data(), head.size(), 0) != ssize_t{head.size()})
+        return Compiled::stale;
+    const auto word = [&](std::size_t at) { return load<Le32>(ByteView(head).subspan(at)).get(); };
     // Bit 0: checked by hash or never, not by time and size.
-    if ((word(4) & 1) != 0) return true;
+    if ((word(4) & 1) != 0) return Compiled::current;
     struct stat info {};
-    if (::stat(source.c_str(), &info) != 0) return false;
+    if (::fstatat(directory, source.c_str(), &info, 0) != 0) return Compiled::stale;
     return word(8) == static_cast<std::uint32_t>(info.st_mtim.tv_sec) &&
-           word(12) == static_cast<std::uint32_t>(info.st_size);
+                   word(12) == static_cast<std::uint32_t>(info.st_size)
+               ? Compiled::current
+               : Compiled::stale;
 }
 
 void Checker::check_modules(const std::string& directory, const std::vector<WalkEntry>& entries) {
@@ -207,24 +215,19 @@ void Checker::check_modules(const std::string& directory, const std::vector<Walk
     const auto end = version.find_first_not_of("0123456789", dot + 1);
     const std::string tag = fmt::format(".cpython-{}{}.pyc", version.substr(0, dot),
                                         version.substr(dot + 1, end - dot - 1));
-    std::unordered_set<std::string> compiled;
-    const bool has_cache =
-        std::any_of(entries.begin(), entries.end(), [](const WalkEntry& entry) {
-            return entry.kind == Kind::directory && entry.name == "__pycache__";
-        });
-    const std::string cache = root_ + '/' + directory + "/__pycache__";
-    if (has_cache)
-        for (const WalkEntry& entry : list_directory(cache).value_or(std::vector<WalkEntry>()))
-            compiled.insert(entry.name);
+    // Both open, so that the kernel need not go through the whole path twice for each module.
+    const auto sources = open_file(root_ + '/' + directory, O_PATH | O_DIRECTORY);
+    const auto cache = open_file(root_ + '/' + directory + "/__pycache__", O_PATH | O_DIRECTORY);
     for (const WalkEntry& entry : entries) {
         if (entry.kind != Kind::file || !entry.name.ends_with(".py")) continue;
-        const std::string path = join(directory, entry.name);
         const std::string name = entry.name.substr(0, entry.name.size() - 3) + tag;
-        if (!compiled.contains(name)) {
-            count(uncompiled_, first_uncompiled_, path);
-        } else if (!is_current(cache + '/' + name, root_ + '/' + path)) {
-            count(stale_, first_stale_, path);
-        }
+        const Compiled compiled =
+            sources && cache ? compiled_form(cache->get(), name, sources->get(), entry.name)
+                             : Compiled::missing;
+        if (compiled == Compiled::missing)
+            count(uncompiled_, first_uncompiled_, join(directory, entry.name));
+        else if (compiled == Compiled::stale)
+            count(stale_, first_stale_, join(directory, entry.name));
     }
 }
 

@@ -169,6 +169,21 @@ def test_duplicates_are_stored_once(tmp_path):
 
 
 @needs_root
+def test_kinds_of_files_are_compressed_in_their_own_way(tmp_path):
+    rng = random.Random(7)
+    words = ["".join(rng.choices("abcdefgh", k=rng.randint(2, 9))) for _ in range(3000)]
+    content = " ".join(rng.choices(words, k=200_000)).encode()
+    sizes = {}
+    for name in ("a.so", "a.pyc", "a.bin"):
+        tree = tmp_path / name
+        tree.mkdir()
+        (tree / name).write_bytes(content)
+        pack(tree, tmp_path / "image", "-b", "128K")
+        assert run(SQUENV, "cat", tmp_path / "image", name).stdout == content
+        sizes[name] = os.path.getsize(tmp_path / "image")
+    assert len(set(sizes.values())) == 3, sizes
+
+
 def test_full_metadata_blocks(tmp_path):
     """Tables whose last block is exactly full: 1024 inodes, 2048 ids, 512 fragments."""
     tree = tmp_path / "tree"

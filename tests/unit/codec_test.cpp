@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <thread>
 
 namespace squenv::codec {
@@ -34,15 +35,18 @@ ByteVector noise(std::size_t size) {
     return bytes;
 }
 
+constexpr std::array kKinds{BlockKind::other, BlockKind::machine_code, BlockKind::bytecode};
+
 class Codec : public testing::TestWithParam<CompressorId> {
   protected:
     void SetUp() override {
         if (!is_available(GetParam())) GTEST_SKIP() << "this build lacks its library";
     }
-    static ByteVector pack(const ByteVector& plain, int level) {
+    static ByteVector pack(const ByteVector& plain, int level,
+                           BlockKind kind = BlockKind::other) {
         const auto compressor = make_compressor(GetParam(), level, kBlock).value();
         ByteVector packed(plain.size() + plain.size() / 8 + 1024);
-        packed.resize(compressor->compress(plain, packed).value());
+        packed.resize(compressor->compress(plain, packed, kind).value());
         return packed;
     }
     static ByteVector pack(const ByteVector& plain) {
@@ -82,14 +86,27 @@ TEST_P(Codec, TheSameInputGivesTheSameBytes) {
 TEST_P(Codec, WhatWasCompressedBeforeDoesNotMatter) {
     const auto compressor =
         make_compressor(GetParam(), level_range(GetParam()).preset, kBlock).value();
+    const int level = level_range(GetParam()).preset;
     for (const std::size_t size :
-         {8192U, 16384U, 16385U, 100000U, 131072U, 5000U, 131071U, 16384U}) {
-        const ByteVector plain = text(size);
-        ByteVector packed(plain.size() * 2);
-        packed.resize(compressor->compress(plain, packed).value());
-        EXPECT_EQ(packed, pack(plain)) << size;
-        EXPECT_EQ(unpack(packed, size).value(), plain) << size;
-    }
+         {8192U, 16384U, 16385U, 100000U, 131072U, 5000U, 131071U, 16384U})
+        for (const BlockKind kind : kKinds) {
+            const ByteVector plain = text(size);
+            ByteVector packed(plain.size() * 2);
+            packed.resize(compressor->compress(plain, packed, kind).value());
+            EXPECT_EQ(packed, pack(plain, level, kind)) << size;
+            EXPECT_EQ(unpack(packed, size).value(), plain) << size;
+        }
+}
+
+TEST(Zstd, CompressesByWhatABlockIsMadeOf) {
+    const auto compressor = make_compressor(CompressorId::zstd, 3, kBlock).value();
+    const ByteVector plain = text(131072);
+    const auto size = [&](BlockKind kind) {
+        ByteVector packed(plain.size());
+        return compressor->compress(plain, packed, kind).value();
+    };
+    EXPECT_NE(size(BlockKind::machine_code), size(BlockKind::other));
+    EXPECT_NE(size(BlockKind::bytecode), size(BlockKind::other));
 }
 
 TEST_P(Codec, SaysWhenTheResultDoesNotFit) {

@@ -14,6 +14,7 @@
 #include "pack/content_hash.h"
 #include "pack/directory_table.h"
 #include "pack/duplicates.h"
+#include "pack/file_kind.h"
 #include "pack/image_writer.h"
 #include "pack/inode_table.h"
 #include "pack/order.h"
@@ -60,6 +61,19 @@ std::vector<std::string> ordered(const Tree& tree) {
     std::vector<std::string> paths;
     for (const NodeId id : order_files(tree, {})) paths.push_back(tree.path_of(id));
     return paths;
+}
+
+TEST(FileKind, IsToldByTheName) {
+    for (const auto& [name, kind] : std::initializer_list<std::pair<const char*, FileKind>>{
+             {"a.cpython-311.pyc", FileKind::compiled_module},
+             {"_a.cpython-311-x86_64-linux-gnu.so", FileKind::shared_object},
+             {"libz.so.1.2", FileKind::shared_object},
+             {"a.py", FileKind::source},
+             {"a.pyi", FileKind::source},
+             {".py", FileKind::other},
+             {"a.sort", FileKind::other},
+             {"METADATA", FileKind::other}})
+        EXPECT_EQ(kind_of(name), kind) << name;
 }
 
 TEST(Order, KeepsDirectoriesTogetherByKind) {
