@@ -10,9 +10,13 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <map>
+#include <string_view>
 #include <utility>
 
+#include "base/file_io.h"
 #include "base/unique_fd.h"
+#include "venv/activation.h"
 
 extern char** environ;
 
@@ -31,29 +35,30 @@ std::vector<char*> pointers(Words& words) {
     return list;
 }
 
-Words variables_of(const std::string& environment) {
-    Words variables;
-    std::string path = kDefaultPath;
+using Variables = std::map<std::string, std::string>;
+
+/// Ours, with `environment` activated unless that is "".
+Variables variables_of(const std::string& environment) {
+    Variables variables{{"PATH", kDefaultPath}};
     for (char** variable = environ; *variable != nullptr; ++variable) {
         const std::string text = *variable;
-        if (text.starts_with("PATH="))
-            path = text.substr(5);
-        else if (environment.empty() ||
-                 (!text.starts_with("VIRTUAL_ENV=") && !text.starts_with("PYTHONHOME=")))
-            variables.push_back(text);
+        const auto equals = text.find('=');
+        if (equals != std::string::npos)
+            variables[text.substr(0, equals)] = text.substr(equals + 1);
     }
-    if (!environment.empty()) {
-        path = environment + "/bin:" + path;
-        variables.push_back("VIRTUAL_ENV=" + environment);
+    if (environment.empty()) return variables;
+    for (const auto& change : venv::activation(environment, variables["PATH"])) {
+        if (change.is_removed)
+            variables.erase(change.name);
+        else
+            variables[change.name] = change.value;
     }
-    variables.push_back("PATH=" + path);
     return variables;
 }
 
-/// Where execvp(3) would find `name` by the PATH among `variables`.
-std::string find(const std::string& name, const Words& variables) {
+/// Where execvp(3) would find `name` by `path`.
+std::string find(const std::string& name, std::string_view path) {
     if (name.find('/') != std::string::npos) return name;
-    std::string_view path = std::string_view(variables.back()).substr(5);
     while (!path.empty()) {
         const std::string directory(path.substr(0, path.find(':')));
         path.remove_prefix(std::min(path.size(), directory.size() + 1));
@@ -66,10 +71,12 @@ std::string find(const std::string& name, const Words& variables) {
 /// `output` is the standard output of the program, or -1 for our own.
 Result<pid_t> start(const Program& program, int output) {
     Words words = program.words;
-    Words variables = variables_of(program.environment);
-    const std::string path = find(words.front(), variables);
+    const Variables variables = variables_of(program.environment);
+    const std::string path = find(words.front(), variables.at("PATH"));
+    Words settings;
+    for (const auto& [name, value] : variables) settings.push_back(name + '=' + value);
     auto arguments = pointers(words);
-    auto environment = pointers(variables);
+    auto environment = pointers(settings);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     if (output >= 0) ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
@@ -134,12 +141,8 @@ Result<std::string> squenv_program() {
 
 Status write_text_file(const std::string& path, const std::string& text) {
     SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0666));
-    for (std::size_t done = 0; done < text.size();) {
-        const ssize_t size = ::write(fd.get(), text.data() + done, text.size() - done);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(errno, path);
-        done += static_cast<std::size_t>(size);
-    }
+    if (const auto status = write_all(fd.get(), as_bytes(text)); !status)
+        return with_context(status.error(), path);
     if (::close(fd.release()) != 0) return fail_errno(errno, path);
     return {};
 }

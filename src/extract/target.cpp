@@ -9,22 +9,13 @@
 
 #include <cerrno>
 
+#include "base/file_io.h"
+
 namespace squenv::extract {
 
 namespace {
 
 constexpr std::uint64_t kReadBytes = 1 << 20;
-
-Status write_all(int fd, ByteView bytes, std::uint64_t offset) {
-    while (!bytes.empty()) {
-        const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return fail_errno(errno, "write");
-        bytes = bytes.subspan(static_cast<std::size_t>(done));
-        offset += static_cast<std::uint64_t>(done);
-    }
-    return {};
-}
 
 }  // namespace
 
@@ -122,7 +113,9 @@ Status TargetFile::copy_part(std::uint64_t offset, std::uint64_t size) {
                                                   std::min(kReadBytes, end - offset)));
         for (const auto& slice : slices) {
             // Slices of holes have no owner; ftruncate makes them.
-            if (slice.owner) SQUENV_TRY(write_all(fd.get(), slice.bytes, offset));
+            if (slice.owner)
+                if (const auto status = write_at(fd.get(), slice.bytes, offset); !status)
+                    return with_context(status.error(), "write");
             offset += slice.bytes.size();
             job.wrote(slice.bytes.size());
         }

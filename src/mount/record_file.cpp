@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "base/file_io.h"
+
 namespace squenv::mount {
 
 Result<RecordFile> RecordFile::open(const std::string& path) {
@@ -20,13 +22,8 @@ Result<RecordFile> RecordFile::open(const std::string& path) {
 }
 
 Status RecordFile::write(const trace::Trace& trace) {
-    const std::string text = trace::encode(trace);
-    for (std::size_t done = 0; done < text.size();) {
-        const ssize_t size = ::write(fd_.get(), text.data() + done, text.size() - done);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(errno, path_);
-        done += static_cast<std::size_t>(size);
-    }
+    if (const auto status = write_all(fd_.get(), as_bytes(trace::encode(trace))); !status)
+        return with_context(status.error(), path_);
     // Network file systems report a full disk as late as here.
     if (::close(fd_.release()) != 0) return fail_errno(errno, path_);
     return {};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "appendix/digest.h"
+#include "base/file_io.h"
 #include "base/log.h"
 #include "base/units.h"
 
@@ -50,30 +51,6 @@ Status reserve(int file, std::uint64_t bytes, const std::string& directory) {
     return {};
 }
 
-Status write_at(int file, ByteView bytes, std::uint64_t position) {
-    while (!bytes.empty()) {
-        const ssize_t size =
-            ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(position));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(errno, "writing");
-        bytes = bytes.subspan(static_cast<std::size_t>(size));
-        position += static_cast<std::uint64_t>(size);
-    }
-    return {};
-}
-
-Status read_at(int file, MutableBytes bytes, std::uint64_t position) {
-    while (!bytes.empty()) {
-        const ssize_t size = ::pread(file, bytes.data(), bytes.size(), static_cast<off_t>(position));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return fail_errno(errno, "reading back");
-        if (size == 0) return fail(Errc::io, "the copy is too short");
-        bytes = bytes.subspan(static_cast<std::size_t>(size));
-        position += static_cast<std::uint64_t>(size);
-    }
-    return {};
-}
-
 Status copy(const image::ByteSource& source, int file, const std::atomic<int>& state) {
     const std::uint64_t total = source.size_bytes();
     std::vector<appendix::Digest> digests;
@@ -85,13 +62,15 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
                                      static_cast<std::size_t>(std::min<std::uint64_t>(
                                          piece.size(), total - at)));
             if (is_check) {
-                SQUENV_TRY(read_at(file, bytes, at));
+                if (const auto status = read_at(file, bytes, at); !status)
+                    return with_context(status.error(), "reading back");
                 if (appendix::digest_of(bytes) != digests[at / piece.size()])
                     return fail(Errc::io, "the copy is not what was written");
             } else {
                 SQUENV_TRY(source.read_exact(at, bytes));
                 digests.push_back(appendix::digest_of(bytes));
-                SQUENV_TRY(write_at(file, bytes, at));
+                if (const auto status = write_at(file, bytes, at); !status)
+                    return with_context(status.error(), "writing");
             }
         }
     }

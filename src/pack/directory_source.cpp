@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "base/file_io.h"
 #include "pack/scan.h"
 
 namespace squenv::pack {
@@ -49,15 +50,7 @@ class DirectoryReader final : public FileReader {
 
   private:
     Status read_open(NodeId id, std::uint64_t offset, MutableBytes out) const {
-        std::size_t done = 0;
-        while (done < out.size()) {
-            const ssize_t got = ::pread(file_.get(), out.data() + done, out.size() - done,
-                                        static_cast<off_t>(offset + done));
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0) return fail_errno(errno, "");
-            if (got == 0) return fail(Errc::busy, "shrank while it was read");
-            done += static_cast<std::size_t>(got);
-        }
+        SQUENV_TRY(read_at(file_.get(), out, offset));
         if (tree_.at(id).size_bytes == 0) {
             // Files of /proc and /sys say 0 and have content all the same.
             char byte = 0;

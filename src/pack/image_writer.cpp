@@ -13,6 +13,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/file_io.h"
 #include "format/bounds.h"
 #include "pack/write_failure.h"
 
@@ -121,14 +122,8 @@ Status ImageWriter::flush() {
 }
 
 Status ImageWriter::write_at(ByteView bytes, std::uint64_t position) {
-    while (!bytes.empty()) {
-        const ssize_t size = ::pwrite(file_.get(), bytes.data(), bytes.size(),
-                                      static_cast<off_t>(position));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return write_failure(errno, path_);
-        bytes = bytes.subspan(static_cast<std::size_t>(size));
-        position += static_cast<std::uint64_t>(size);
-    }
+    if (const auto status = squenv::write_at(file_.get(), bytes, position); !status)
+        return write_failure(status.error().sys_errno, path_);
     return {};
 }
 

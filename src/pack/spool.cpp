@@ -7,14 +7,14 @@
 
 #include <cerrno>
 
+#include "base/file_io.h"
 #include "pack/write_failure.h"
 
 namespace squenv::pack {
 
 namespace {
 
-tl::unexpected<Error> spool_failure(const std::string& directory) {
-    const int sys_errno = errno;
+tl::unexpected<Error> spool_failure(int sys_errno, const std::string& directory) {
     return write_failure(sys_errno, directory + ": the files of the archive, kept here meanwhile");
 }
 
@@ -24,17 +24,7 @@ class SpoolReader final : public FileReader {
         : file_(file), positions_(positions), tree_(tree) {}
 
     Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
-        std::uint64_t position = positions_[tree_.at(id).source_inode] + offset;
-        while (!out.empty()) {
-            const ssize_t size =
-                ::pread(file_, out.data(), out.size(), static_cast<off_t>(position));
-            if (size < 0 && errno == EINTR) continue;
-            if (size < 0) return fail_errno(errno, "");
-            if (size == 0) return fail(Errc::io, "the spool file is too short");
-            out = out.subspan(static_cast<std::size_t>(size));
-            position += static_cast<std::uint64_t>(size);
-        }
-        return {};
+        return read_at(file_, out, positions_[tree_.at(id).source_inode] + offset);
     }
     Result<std::uint64_t> next_data(NodeId, std::uint64_t offset) override { return offset; }
 
@@ -57,26 +47,20 @@ Result<Spool> Spool::open(const std::string& directory) {
     // Some network file systems cannot make files without a name.
     std::string name = directory + "/squenv-spool-XXXXXX";
     spool.file_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!spool.file_) return spool_failure(directory);
+    if (!spool.file_) return spool_failure(errno, directory);
     ::unlink(name.c_str());
     return spool;
 }
 
 Status Spool::write(std::uint64_t position, ByteView bytes) {
-    while (!bytes.empty()) {
-        const ssize_t size =
-            ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(position));
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return spool_failure(directory_);
-        bytes = bytes.subspan(static_cast<std::size_t>(size));
-        position += static_cast<std::uint64_t>(size);
-    }
+    if (const auto status = write_at(file_.get(), bytes, position); !status)
+        return spool_failure(status.error().sys_errno, directory_);
     return {};
 }
 
 Status Spool::end(std::uint64_t position) {
     if (::ftruncate(file_.get(), static_cast<off_t>(position)) != 0)
-        return spool_failure(directory_);
+        return spool_failure(errno, directory_);
     end_ = position;
     return {};
 }

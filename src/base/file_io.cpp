@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#include "base/file_io.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace squenv {
+
+namespace {
+
+/// Gives `step` what is left of `bytes`, and how much is done, until nothing is left.
+template <class Bytes, class Step>
+Status repeat(Bytes bytes, const Step& step) {
+    std::uint64_t done = 0;
+    while (!bytes.empty()) {
+        const ssize_t size = step(bytes, done);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return fail_errno(errno, "");
+        if (size == 0) return fail(Errc::io, "the file ends too early");
+        bytes = bytes.subspan(static_cast<std::size_t>(size));
+        done += static_cast<std::uint64_t>(size);
+    }
+    return {};
+}
+
+}  // namespace
+
+Status write_all(int file, ByteView bytes) {
+    return repeat(bytes, [file](ByteView left, std::uint64_t) {
+        return ::write(file, left.data(), left.size());
+    });
+}
+
+Status write_at(int file, ByteView bytes, std::uint64_t position) {
+    return repeat(bytes, [file, position](ByteView left, std::uint64_t done) {
+        return ::pwrite(file, left.data(), left.size(), static_cast<off_t>(position + done));
+    });
+}
+
+Status read_at(int file, MutableBytes bytes, std::uint64_t position) {
+    return repeat(bytes, [file, position](MutableBytes left, std::uint64_t done) {
+        return ::pread(file, left.data(), left.size(), static_cast<off_t>(position + done));
+    });
+}
+
+}  // namespace squenv

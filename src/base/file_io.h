@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Whole reads and writes: the kernel may do a part of one and may be interrupted.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace squenv {
+
+/// Writes all of `bytes` where the file is. Errors: those of write(2), without a context.
+[[nodiscard]] Status write_all(int file, ByteView bytes);
+/// Writes all of `bytes` at `position`. Errors: those of pwrite(2), without a context.
+[[nodiscard]] Status write_at(int file, ByteView bytes, std::uint64_t position);
+/// Fills `bytes` from `position`. Errors: those of pread(2), without a context; io (the file ends
+/// before).
+[[nodiscard]] Status read_at(int file, MutableBytes bytes, std::uint64_t position);
+
+}  // namespace squenv
