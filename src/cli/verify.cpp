@@ -27,8 +27,13 @@ class VerifyCommand final : public Command {
             ->check(CLI::Range(1, 256));
     }
     Status run(Io& io) override {
-        SQUENV_TRY_ASSIGN(const auto image, image_.open());
-        const auto report = verify::verify_image(*image, options_);
+        const auto image = image_.open();
+        if (!image) {
+            // Whoever reads the object shall not have to tell damage here from damage within.
+            if (is_json_) print_json(io, {0, 0, 1, {image.error()}});
+            return tl::unexpected(image.error());
+        }
+        const auto report = verify::verify_image(**image, options_);
         if (is_json_)
             print_json(io, report);
         else

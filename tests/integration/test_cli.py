@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import struct
@@ -385,6 +386,18 @@ def test_json_of_much_damage(work, broken_image):
     report = json.loads(work.squenv("verify", "--json", broken_image).stdout)
     assert report["error_count"] == 1200 and len(report["errors"]) == 1000
     assert report["ok"] is False
+
+
+@pytest.mark.parametrize("kept_bytes, status", [(4096, CORRUPT), (0, 1), (None, 1)])
+def test_json_of_an_image_that_cannot_be_opened(work, plain_image, kept_bytes, status):
+    image = work.path / "unopenable"
+    if kept_bytes is not None:
+        image.write_bytes(pathlib.Path(plain_image).read_bytes()[:kept_bytes])
+    result = work.squenv("verify", "--json", image)
+    report = json.loads(result.stdout)
+    assert result.returncode == status and str(image) in result.stderr
+    assert report["image"] == str(image) and report["ok"] is False
+    assert report["error_count"] == len(report["errors"]) == 1 and report["errors"][0] in result.stderr
 
 
 def test_extract_as_user(work, plain_image, plain_tree):
