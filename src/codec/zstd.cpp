@@ -41,8 +41,8 @@ class ZstdDecompressor final : public Decompressor {
 /// blocks of an environment 6 % faster to compress and 0.2 % smaller. Machine code, half of the
 /// level's time, gains least from its second table: without, it takes a quarter less and is 2 %
 /// larger. Compiled modules pay for that: matched from four bytes on instead of five they are 2 %
-/// smaller for 4 % more time. Larger blocks gain too little; tiny ones, of metadata, have parameters
-/// of their own.
+/// smaller for 4 % more time. Larger blocks gain too little; tiny ones, of metadata, have
+/// parameters of their own.
 struct MediumBlocks {
     static constexpr int kLevel = 3;
     static constexpr std::size_t kLargerThan = 16U << 10;
