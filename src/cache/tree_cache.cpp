@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "base/units.h"
 #include "cache/cache_directory.h"
@@ -79,7 +80,9 @@ CacheEntry describe(const std::string& directory, const std::string& name) {
     std::ifstream file(path);
     file >> entry.size_bytes;
     file.ignore(1);
-    std::getline(file, entry.image);
+    // The path ends with the file, not with a line: it may contain a newline itself.
+    entry.image.assign(std::istreambuf_iterator<char>(file), {});
+    if (entry.image.ends_with('\n')) entry.image.pop_back();
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0) entry.last_used = info.st_mtim.tv_sec;
     return entry;
@@ -100,13 +103,19 @@ std::vector<CacheEntry> entries_in(const std::string& directory) {
     return entries;
 }
 
-/// False when somebody uses it.
+/// False when somebody uses it. The tree loses its name before anything in it goes: whoever stops
+/// half way leaves something partial, as an unpacking that is stopped does, and no damaged tree.
 bool remove_entry(const std::string& directory, const std::string& name) {
     const std::string path = directory + '/' + name;
     const auto lock = lock_file(path + kLockSuffix, LOCK_EX, Wait::no);
     if (!lock) return false;
-    remove_tree(path);
-    remove_tree(path + kPartialSuffix);
+    const std::string partial = path + kPartialSuffix;
+    remove_tree(partial);
+    // A directory that is not writable cannot be moved.
+    std::error_code error;
+    fs::permissions(path, fs::perms::owner_all, fs::perm_options::add, error);
+    if (::rename(path.c_str(), partial.c_str()) != 0 && errno != ENOENT) return false;
+    remove_tree(partial);
     ::unlink((path + kLockSuffix).c_str());
     return true;
 }

@@ -50,16 +50,6 @@ std::string mode_text(const image::Inode& inode) {
     return text;
 }
 
-std::string printable(const std::string& name) {
-    std::string text;
-    for (const char c : name)
-        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f')
-            text += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else
-            text += c;
-    return text;
-}
-
 void print_errors(Io& io, const char* who, const std::vector<Error>& errors, std::uint64_t count) {
     for (const auto& error : errors) io.err << who << ": " << printable(error.message()) << '\n';
     if (count > errors.size())

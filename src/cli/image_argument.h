@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/printable.h"
 #include "image/image.h"
 
 namespace CLI {
@@ -30,8 +31,6 @@ class ImageArgument {
 [[nodiscard]] std::string mode_text(const image::Inode& inode);
 /// "directory", "file", "symlink", "block device", "character device", "fifo" or "socket".
 [[nodiscard]] const char* type_text(format::InodeType type);
-/// Control characters never reach the terminal raw.
-[[nodiscard]] std::string printable(const std::string& name);
 /// "WHO: message" a line on io.err, and how many more there are than were kept.
 void print_errors(Io& io, const char* who, const std::vector<Error>& errors, std::uint64_t count);
 

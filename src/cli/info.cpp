@@ -56,7 +56,7 @@ Json to_json(const image::Image& image, const std::string& path, const MaybeMani
 void print_text(std::ostream& out, const image::Image& image, const std::string& path) {
     const auto& sb = image.superblock();
     const auto& options = image.compressor_options();
-    out << fmt::format("image        {}\n", path);
+    out << fmt::format("image        {}\n", printable(path));
     if (image.offset() != 0) out << fmt::format("offset       {}\n", image.offset());
     out << fmt::format("size         {} ({} bytes{})\n", format_size(sb.bytes_used), sb.bytes_used,
                        image.is_streamed() ? ", streamed" : "");

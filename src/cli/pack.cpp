@@ -13,6 +13,7 @@
 #include "cli/mounted_run.h"
 #include "cli/pack_options.h"
 #include "cli/pass_lines.h"
+#include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
 #include "cli/warm_recording.h"
@@ -48,7 +49,7 @@ double ratio(const pack::Report& report) {
 }
 
 void print_summary(std::ostream& out, const std::string& output, const pack::Report& report) {
-    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", output, report.inodes,
+    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", printable(output), report.inodes,
                        format_size(report.image_bytes), format_size(report.source_bytes),
                        ratio(report));
     if (report.duplicate_files > 0)
@@ -97,7 +98,7 @@ Json to_json(const std::string& output, const pack::Report& report, const Surrou
 
 void print_findings(std::ostream& err, const std::vector<venv::Finding>& findings) {
     for (std::size_t i = 0; i < findings.size() && i < kMostFindings; ++i)
-        err << fmt::format("{}: {}; {}\n", findings[i].path, findings[i].reason,
+        err << fmt::format("{}: {}; {}\n", printable(findings[i].path), findings[i].reason,
                            findings[i].advice);
     if (findings.size() > kMostFindings)
         err << fmt::format("and {} more findings; --json lists them all\n",
@@ -106,7 +107,7 @@ void print_findings(std::ostream& err, const std::vector<venv::Finding>& finding
 
 void print_notes(std::ostream& err, const pack::Report& report) {
     for (const auto& finding : report.left_out)
-        err << fmt::format("{}: {}; left out\n", finding.path, finding.reason);
+        err << fmt::format("{}: {}; left out\n", printable(finding.path), finding.reason);
     if (report.lost_xattrs > 0)
         err << fmt::format("{} extended attributes such as {} do not fit into squashfs; left out\n",
                            report.lost_xattrs, report.lost_xattr_example);
@@ -225,7 +226,7 @@ Result<pack::Report> PackCommand::watch(Io& io, const pack::Options& options, Pa
     bar.clear();
     if (report) return std::move(*report);
     for (const auto& finding : report.error().findings)
-        io.err << fmt::format("{}: {}\n", finding.path, finding.reason);
+        io.err << fmt::format("{}: {}\n", printable(finding.path), finding.reason);
     return tl::unexpected(report.error().error);
 }
 
@@ -279,6 +280,9 @@ Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
 Status PackCommand::run(Io& io) {
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
+    SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
+    if (!tree.empty() && options.manifest_mount_point.empty() && !io.is_quiet)
+        io.err << printable(tree) << ": is not UTF-8 and is not recorded; name it when you mount\n";
     Surroundings around;
     SQUENV_TRY(look_around(io, around, options));
     SQUENV_TRY_ASSIGN(options.hot, load_hot_items(arguments_.hot()));

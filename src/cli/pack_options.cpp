@@ -11,6 +11,7 @@
 #include <charconv>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/units.h"
 #include "pack/exclude.h"
@@ -59,6 +60,15 @@ Result<std::string> real_path(const std::string& path) {
     const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
     if (!real) return fail_errno(errno, path);
     return std::string(real.get());
+}
+
+bool is_utf8(const std::string& text) {
+    try {
+        (void)nlohmann::json(text).dump();
+        return true;
+    } catch (const nlohmann::json::type_error&) {
+        return false;
+    }
 }
 
 std::string without_slashes(std::string path) {
@@ -187,9 +197,14 @@ Result<pack::Options> PackArguments::options() const {
     options.ignores_unreadable = ignores_unreadable_;
     options.is_strict = is_strict_;
     options.replaces_output = is_forced_;
-    options.manifest_mount_point = mount_point_;
     if (mount_point_.empty()) {
-        SQUENV_TRY_ASSIGN(options.manifest_mount_point, tree());
+        SQUENV_TRY_ASSIGN(const std::string path, tree());
+        // The manifest is JSON. No path is better than another one.
+        if (is_utf8(path)) options.manifest_mount_point = path;
+    } else {
+        if (!mount_point_.starts_with('/') || !is_utf8(mount_point_))
+            return fail(Errc::invalid_argument, fmt::format("--mount-point '{}' is not an absolute path in UTF-8", mount_point_));
+        options.manifest_mount_point = mount_point_;
     }
     SQUENV_TRY(pack::check(options));
     return options;

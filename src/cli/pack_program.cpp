@@ -6,6 +6,7 @@
 #include <exception>
 #include <ostream>
 
+#include "cli/option_values.h"
 #include "config.h"
 
 namespace squenv::cli {
@@ -24,6 +25,8 @@ int run_pack_program(const std::vector<std::string>& arguments, Io& io) {
     app.add_flag("-q,--quiet", io.is_quiet, "Say errors only");
     const auto command = make_pack_command();
     command->declare(app);
+    refuse_empty_values(app);
+    refuse_empty_values(app);
     try {
         std::vector<std::string> reversed;
         if (!arguments.empty()) reversed.assign(arguments.rbegin(), arguments.rend() - 1);

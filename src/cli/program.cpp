@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/option_values.h"
 #include "cli/image_argument.h"
 #include "config.h"
 
@@ -110,6 +111,7 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         sub->add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
         sub->add_flag("-q,--quiet", io.is_quiet, "Say errors only");
         command->declare(*sub);
+        refuse_empty_values(*sub);
         declared.push_back(sub);
     }
     split_remainder(words, commands);

@@ -44,7 +44,7 @@ Result<Opened> open_request(const MountRequest& request) {
         opened.stage = std::make_unique<Stage>(std::move(stage));
     }
     if (!request.record_path.empty()) {
-        SQUENV_TRY_ASSIGN(opened.record, RecordFile::open(request.record_path));
+        SQUENV_TRY_ASSIGN(opened.record, RecordFile::open(request.record_path, request.image_path));
     }
     return opened;
 }

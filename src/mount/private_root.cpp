@@ -9,12 +9,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <filesystem>
 #include <memory>
 
 #include "base/unique_fd.h"
+#include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 
 namespace squenv::mount {
@@ -59,30 +61,27 @@ Status bind_entry(int original, const dirent& entry, const std::string& cover) {
 }
 
 /// Binds every entry of `original` into `cover`. `covered` is the directory under the cover, open
-/// from before: when it is itself an entry of `original`, its path would now lead to the cover.
+/// from before: when it is itself an entry of `original`, its path now leads to the cover.
 Status bind_entries(int original, const std::string& cover, int covered) {
     const int listing = ::openat(original, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (listing < 0) return fail_errno(errno, cover + ": its entries cannot be listed");
     const Directory directory(::fdopendir(listing), &::closedir);
-    struct stat covered_info {};
-    ::fstat(covered, &covered_info);
     std::size_t count = 0;
     while (const dirent* entry = ::readdir(directory.get())) {
         const std::string name = entry->d_name;
         if (name == "." || name == "..") continue;
         if (++count > kMaxEntries)
             return fail(Errc::limit, fmt::format("more than {} entries beside it", kMaxEntries));
-        struct stat info {};
-        if (covered != original && ::fstatat(original, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-            info.st_ino == covered_info.st_ino && info.st_dev == covered_info.st_dev) {
-            const std::string target = cover + '/' + name;
-            if (::mkdir(target.c_str(), 0755) != 0 ||
-                ::mount(fmt::format("/proc/self/fd/{}", covered).c_str(), target.c_str(), nullptr,
-                        MS_BIND | MS_REC, nullptr) != 0)
-                return fail_errno(errno, target + ": bind mount");
+        if (covered == original || cover != '/' + name) {
+            SQUENV_TRY(bind_entry(original, *entry, cover));
             continue;
         }
-        SQUENV_TRY(bind_entry(original, *entry, cover));
+        const std::string target = cover + '/' + name;
+        // Not what is mounted on it: that is the cover.
+        if (::mkdir(target.c_str(), 0755) != 0 ||
+            ::mount(fmt::format("/proc/self/fd/{}", covered).c_str(), target.c_str(), nullptr,
+                    MS_BIND, nullptr) != 0)
+            return fail_errno(errno, target + ": bind mount");
     }
     return {};
 }
@@ -101,10 +100,25 @@ Status seal_cover(const std::string& cover) {
     return {};
 }
 
+/// A directory in "/" that the new root can be assembled on: nothing is mounted below it, so that it
+/// can be bound without what is mounted on it.
+Result<std::string> assembly_place() {
+    SQUENV_TRY_ASSIGN(const auto mounts, read_mount_table());
+    for (const std::string place : {"/mnt", "/media", "/srv", "/opt", "/tmp", "/home", "/var"}) {
+        struct stat info {};
+        const bool is_directory = ::lstat(place.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+        if (is_directory && std::none_of(mounts.begin(), mounts.end(), [&](const auto& mount) {
+                return mount.mountpoint.starts_with(place + '/');
+            }))
+            return place;
+    }
+    return fail(Errc::environment, "/: something is mounted in every directory that could be used");
+}
+
 /// A mount on "/" would not be seen, because paths begin below it: a new root is assembled on some
 /// other directory, and takes the place of the old one.
 Status cover_root(const std::string& path) {
-    const std::string stage = "/tmp";
+    SQUENV_TRY_ASSIGN(const std::string stage, assembly_place());
     SQUENV_TRY_ASSIGN(const auto original, open_file("/", O_PATH | O_DIRECTORY));
     SQUENV_TRY_ASSIGN(const auto covered, open_file(stage, O_PATH | O_DIRECTORY));
     struct stat info {};

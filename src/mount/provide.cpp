@@ -16,6 +16,7 @@
 #include "cache/tree_cache.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
+#include "mount/settings.h"
 #include "mount/sharing.h"
 #include "mount/shown_tree.h"
 
@@ -26,6 +27,16 @@ namespace {
 /// Above what shells and scripts use by number.
 constexpr int kFirstKeptDescriptor = 200;
 
+/// What `request` asks for and `method` cannot do.
+Status check_fitness(Method method, const MountRequest& request) {
+    const bool is_alone = method == Method::userns || method == Method::extract;
+    if (is_alone && (request.allow_other || request.allow_root))
+        return fail(Errc::environment, "nobody else would see it, as allow_other and allow_root ask");
+    if (method == Method::extract && !request.record_path.empty())
+        return fail(Errc::environment, "of an unpacked image nothing can be recorded");
+    return {};
+}
+
 /// An image on its way to a path.
 struct Item {
     const Wanted* wanted = nullptr;
@@ -35,6 +46,12 @@ struct Item {
 
     void refuse(Method method, const Error& error) {
         reasons.push_back(fmt::format("{}: {}", method_name(method), error.message()));
+    }
+    /// Whether `method` can do what is asked; if not, that is the reason.
+    bool is_fit(Method method) {
+        const auto status = check_fitness(method, wanted->request);
+        if (!status) refuse(method, status.error());
+        return status.has_value();
     }
     [[nodiscard]] PlacedRequest placed() const {
         return {wanted->request, placement.mountpoint, {}};
@@ -206,6 +223,7 @@ Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
         item.wanted = &one;
         item.placement.image = one.request.image_path;
         SQUENV_TRY_ASSIGN(item.placement.mountpoint, place_of(one.request.mountpoint));
+        SQUENV_TRY(check_settings(one.request));
         item.placement.tree = item.placement.mountpoint;
         items.push_back(std::move(item));
     }
@@ -220,12 +238,14 @@ Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
         if (in_place) SQUENV_TRY(mount_in_place(*item));
     std::vector<Item*> left;
     for (Item* item : outer_first)
-        if (!item->is_done) left.push_back(item);
-    if (!left.empty() && may_use(Method::userns)) SQUENV_TRY(mount_privately(left));
+        if (!item->is_done && may_use(Method::userns) && item->is_fit(Method::userns))
+            left.push_back(item);
+    if (!left.empty()) SQUENV_TRY(mount_privately(left));
     std::vector<Item*> unpacked;
     for (auto& item : items) {
         if (!item.is_done && via_ == Method::automatic) use_as_it_is(item);
-        if (!item.is_done && may_use(Method::extract)) SQUENV_TRY(unpack(item));
+        if (!item.is_done && may_use(Method::extract) && item.is_fit(Method::extract))
+            SQUENV_TRY(unpack(item));
         if (!item.is_done && item.placement.method == Method::extract) unpacked.push_back(&item);
     }
     if (!unpacked.empty()) bind_trees(unpacked);

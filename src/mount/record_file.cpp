@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,8 +12,28 @@
 
 namespace squenv::mount {
 
-Result<RecordFile> RecordFile::open(const std::string& path) {
+namespace {
+
+Result<UniqueFd> open_beside(const std::string& image, const std::string& path) {
     SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT, 0666));
+    struct stat file {};
+    struct stat other {};
+    if (::fstat(fd.get(), &file) == 0 && ::stat(image.c_str(), &other) == 0 &&
+        file.st_dev == other.st_dev && file.st_ino == other.st_ino)
+        return fail(Errc::invalid_argument, path + ": is the image, and would be overwritten",
+                    "record into another file");
+    return fd;
+}
+
+}  // namespace
+
+Status RecordFile::check(const std::string& path, const std::string& image) {
+    SQUENV_TRY(open_beside(image, path));
+    return {};
+}
+
+Result<RecordFile> RecordFile::open(const std::string& path, const std::string& image) {
+    SQUENV_TRY_ASSIGN(UniqueFd fd, open_beside(image, path));
     // File systems without locks have nobody to wait for.
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return fail(Errc::busy, path + ": another mount is recording into it",

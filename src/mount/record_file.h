@@ -16,9 +16,12 @@ namespace squenv::mount {
 /// Not thread-safe.
 class RecordFile {
   public:
-    /// Makes or empties the file at `path`. Errors: busy (another mount records into it), denied,
-    /// and others of opening.
-    [[nodiscard]] static Result<RecordFile> open(const std::string& path);
+    /// Makes or empties the file at `path`. Errors: busy (another mount records into it),
+    /// invalid_argument (it is `image`), denied, and others of opening.
+    [[nodiscard]] static Result<RecordFile> open(const std::string& path,
+                                                 const std::string& image);
+    /// Whether it could be opened, whoever has it locked. Makes it, but does not empty it.
+    [[nodiscard]] static Status check(const std::string& path, const std::string& image);
     /// Writes and closes; whoever waits for the lock can read then. Errors: limit (disk full), io.
     [[nodiscard]] Status write(const trace::Trace& trace);
 

@@ -51,6 +51,15 @@ Status reserve(int file, std::uint64_t bytes, const std::string& directory) {
     return {};
 }
 
+/// A file for an image of `bytes`.
+Result<UniqueFd> make_reserved(const std::string& directory, std::uint64_t bytes) {
+    auto file = make_file(directory);
+    if (!file) return with_context(file.error(), "stage");
+    if (auto status = reserve(file->get(), bytes, directory); !status)
+        return with_context(status.error(), "stage");
+    return file;
+}
+
 Status copy(const image::ByteSource& source, int file, const std::atomic<int>& state) {
     const std::uint64_t total = source.size_bytes();
     std::vector<appendix::Digest> digests;
@@ -80,12 +89,14 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
 
 }  // namespace
 
+Status Stage::check(const std::string& directory, std::uint64_t bytes) {
+    SQUENV_TRY(make_reserved(directory, bytes));
+    return {};
+}
+
 Result<Stage> Stage::open(const std::string& directory, const image::Image& image) {
-    auto file = make_file(directory);
-    if (!file) return with_context(file.error(), "stage");
-    if (auto status = reserve(file->get(), image.source().size_bytes(), directory); !status)
-        return with_context(status.error(), "stage");
-    return Stage(std::move(*file));
+    SQUENV_TRY_ASSIGN(auto file, make_reserved(directory, image.source().size_bytes()));
+    return Stage(std::move(file));
 }
 
 Stage::~Stage() {

@@ -21,6 +21,8 @@ class Stage {
     /// A file for `image` in `directory`. Errors: limit (not enough space), denied, not_found.
     [[nodiscard]] static Result<Stage> open(const std::string& directory,
                                             const image::Image& image);
+    /// Whether there could be one for an image of `bytes`. Leaves nothing behind. Errors: the same.
+    [[nodiscard]] static Status check(const std::string& directory, std::uint64_t bytes);
     Stage(Stage&&) noexcept = default;
     Stage& operator=(Stage&&) = delete;
     ~Stage();
