@@ -116,6 +116,7 @@ struct Options {
 struct Finding {
     std::string path;  ///< relative to the tree
     std::string reason;
+    Errc code = Errc::busy;  ///< corrupt: what is packed is an image, and this is damaged in it
 };
 
 /// One entry of a directory and the bytes of all regular files in it.

@@ -24,15 +24,18 @@ namespace {
 constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 constexpr unsigned kMaxThreads = 1024;
 
+/// The next one means "no id" to every system call.
+constexpr std::uint64_t kMaxId = kMax32 - 1;
+
 Result<pack::Ownership> parse_owner(const std::string& text) {
     pack::Ownership owner;
     if (text == "keep") return owner;
     owner.kind = pack::Ownership::Kind::fixed;
     if (text == "root") return owner;
     const auto colon = text.find(':');
-    const auto uid = parse_number(text.substr(0, colon), kMax32);
+    const auto uid = parse_number(text.substr(0, colon), kMaxId);
     const auto gid =
-        colon == std::string::npos ? uid : parse_number(text.substr(colon + 1), kMax32);
+        colon == std::string::npos ? uid : parse_number(text.substr(colon + 1), kMaxId);
     if (colon == std::string::npos || !uid || !gid)
         return fail(Errc::invalid_argument, fmt::format("'{}' is not an owner", text),
                     "write keep, root or UID:GID with numbers");

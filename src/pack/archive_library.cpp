@@ -58,9 +58,6 @@ FORWARD(int, archive_read_support_format_raw, (struct archive* a), (a))
 FORWARD(int, archive_read_support_format_empty, (struct archive* a), (a))
 FORWARD(int, archive_read_support_format_tar, (struct archive* a), (a))
 FORWARD(int, archive_read_support_format_gnutar, (struct archive* a), (a))
-FORWARD(int, archive_read_open_filename,
-        (struct archive* a, const char* path, size_t size),
-        (a, path, size))
 FORWARD(int, archive_read_open,
         (struct archive* a, void* data, archive_open_callback* open, archive_read_callback* read, archive_close_callback* close),
         (a, data, open, read, close))

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <chrono>
@@ -66,7 +67,10 @@ tl::unexpected<PackFailure> failed(Error error, std::vector<Finding> findings = 
 }
 
 tl::unexpected<PackFailure> unreadable(std::vector<Finding> findings) {
-    Error error{Errc::busy, 0,
+    const bool is_damaged = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
+        return one.code == Errc::corrupt;
+    });
+    Error error{is_damaged ? Errc::corrupt : Errc::busy, 0,
                 findings.size() == 1
                     ? std::string("a file could not be packed; no image was written")
                     : fmt::format("{} files could not be packed; no image was written",

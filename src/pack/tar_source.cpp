@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "format/bounds.h"
 #include "pack/exclude.h"
@@ -43,7 +44,7 @@ class TarSource final : public Source {
 
   private:
     Status add(struct archive_entry* entry);
-    Status fill(struct archive_entry* entry, Node& node);
+    Status fill(const std::string& path, struct archive_entry* entry, Node& node);
     Status link(const std::string& path, const std::string& target);
     Status store_data(const std::string& path, Node& node, std::uint64_t size_bytes);
     [[nodiscard]] bool is_excluded(const std::string& path, bool is_directory) const;
@@ -85,6 +86,11 @@ bool TarSource::is_excluded(const std::string& path, bool is_directory) const {
 
 Status TarSource::link(const std::string& path, const std::string& target) {
     const Node* original = builder_.find(target);
+    if (original == nullptr && is_excluded(target, false))
+        return fail(Errc::invalid_argument,
+                    fmt::format("{}: {} is a link to {}, which is excluded with its content", name_,
+                                path, target),
+                    "exclude both or none of them");
     if (original == nullptr || original->type == InodeType::directory)
         return fail(Errc::corrupt, fmt::format("{}: {} is a link to {}, which is not in front of it",
                                                name_, path, target));
@@ -121,8 +127,15 @@ Status TarSource::store_data(const std::string& path, Node& node, std::uint64_t 
     return {};
 }
 
-Status TarSource::fill(struct archive_entry* entry, Node& node) {
+Status TarSource::fill(const std::string& path, struct archive_entry* entry, Node& node) {
     node.mode = ::archive_entry_mode(entry) & 07777;
+    // The highest one means "no id" to every system call.
+    constexpr la_int64_t kMaxId = std::numeric_limits<std::uint32_t>::max() - 1;
+    for (const la_int64_t id : {::archive_entry_uid(entry), ::archive_entry_gid(entry)})
+        if (options_.owner.kind != Ownership::Kind::fixed && (id < 0 || id > kMaxId))
+            return fail(Errc::limit, fmt::format("{}: {} belongs to id {}, the highest is {}", name_,
+                                                 path, id, kMaxId),
+                        "name an owner for everything with --owner");
     node.uid = static_cast<std::uint32_t>(::archive_entry_uid(entry));
     node.gid = static_cast<std::uint32_t>(::archive_entry_gid(entry));
     node.mtime_seconds = ::archive_entry_mtime(entry);
@@ -167,7 +180,7 @@ Status TarSource::add(struct archive_entry* entry) {
     node.name = made->name;
     node.name_size = made->name_size;
     node.type = *type;
-    SQUENV_TRY(fill(entry, node));
+    SQUENV_TRY(fill(path, entry, node));
     if (*type == InodeType::file)
         SQUENV_TRY(store_data(path, node,
                               static_cast<std::uint64_t>(::archive_entry_size(entry))));
@@ -224,7 +237,7 @@ Result<Scanned> TarSource::scan() {
 Result<std::unique_ptr<Source>> open_tar_source(const std::string& path,
                                                 const std::string& spool_directory,
                                                 const Options& options) {
-    SQUENV_TRY_ASSIGN(TarStream stream, TarStream::open(path));
+    SQUENV_TRY_ASSIGN(TarStream stream, TarStream::open(path, options.cancel));
     SQUENV_TRY_ASSIGN(Spool spool, Spool::open(spool_directory));
     auto source = std::make_unique<TarSource>(std::move(stream), std::move(spool), options);
     SQUENV_TRY(source->open());

@@ -3,11 +3,16 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
+#include "base/unique_fd.h"
 #include "pack/archive_library.h"
 #include "pack/content_hash.h"
 
@@ -59,6 +64,37 @@ class RestWatch {
 
 }  // namespace
 
+struct TarStream::Input {
+    UniqueFd file;
+    const std::atomic<bool>* cancel;
+    ByteVector buffer;
+
+    [[nodiscard]] bool is_cancelled() const { return cancel != nullptr && *cancel; }
+    static la_ssize_t read(struct archive* archive, void* data, const void** bytes);
+};
+
+/// libarchive's own would wait in read(2) for a producer that does nothing, whatever signals come.
+la_ssize_t TarStream::Input::read(struct archive* archive, void* data, const void** bytes) {
+    constexpr int kLookMs = 100;
+    auto* self = static_cast<Input*>(data);
+    while (!self->is_cancelled()) {
+        pollfd waiting{self->file.get(), POLLIN, 0};
+        const int ready = ::poll(&waiting, 1, kLookMs);
+        if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+        const ssize_t size = ::read(self->file.get(), self->buffer.data(), self->buffer.size());
+        if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (size < 0) ::archive_set_error(archive, errno, "%s", std::strerror(errno));
+        *bytes = self->buffer.data();
+        return size;
+    }
+    ::archive_set_error(archive, ECANCELED, "stopped");
+    return -1;
+}
+
+void TarStream::FreeInput::operator()(Input* input) const {
+    delete input;
+}
+
 void TarStream::Free::operator()(struct archive* archive) const {
     ::archive_read_free(archive);
 }
@@ -66,13 +102,23 @@ void TarStream::Free::operator()(struct archive* archive) const {
 TarStream::TarStream(const std::string& path) : name_(path == "-" ? "standard input" : path) {}
 
 tl::unexpected<Error> TarStream::damaged() const {
+    if (input_->is_cancelled()) return fail(Errc::cancelled, name_ + ": stopped");
+    // Numbers above those of the system are libarchive's own.
+    if (const int error = ::archive_errno(archive_.get()); error == EIO || error == EISDIR)
+        return fail_errno(error, name_);
     const char* reason = ::archive_error_string(archive_.get());
     return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
 }
 
-Result<TarStream> TarStream::open(const std::string& path) {
+Result<TarStream> TarStream::open(const std::string& path, const std::atomic<bool>* cancel) {
     SQUENV_TRY(load_archive_library());
     TarStream stream(path);
+    UniqueFd file(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : -1);
+    if (path != "-") {
+        SQUENV_TRY_ASSIGN(file, open_file(path, O_RDONLY));
+    }
+    if (!file) return fail_errno(errno, stream.name_);
+    stream.input_.reset(new Input{std::move(file), cancel, ByteVector(kReadSize)});
     stream.archive_.reset(::archive_read_new());
     struct archive* archive = stream.archive_.get();
     if (archive == nullptr) return fail(Errc::limit, "no memory to read an archive");
@@ -80,13 +126,9 @@ Result<TarStream> TarStream::open(const std::string& path) {
     // One "file" without a name: what the filters make of the stream.
     ::archive_read_support_format_raw(archive);
     ::archive_read_support_format_empty(archive);
-    const char* file = path == "-" ? nullptr : path.c_str();
-    if (::archive_read_open_filename(archive, file, kReadSize) != ARCHIVE_OK) {
-        // Numbers above those of the system are libarchive's own.
-        const int error = ::archive_errno(archive);
-        if (error > 0 && error < 200) return fail_errno(error, stream.name_);
+    if (::archive_read_open(archive, stream.input_.get(), nullptr, &Input::read, nullptr) !=
+        ARCHIVE_OK)
         return stream.damaged();
-    }
     SQUENV_TRY(stream.begin());
     return stream;
 }

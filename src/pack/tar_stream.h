@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,8 +25,11 @@ inline constexpr std::size_t kTarBlock = 512;
 class TarStream {
   public:
     /// Opens the file at `path`, "-" for the standard input, whatever it is compressed with.
-    /// Errors: not_found, denied, io, limit (memory), corrupt (the compressed form, or nothing).
-    [[nodiscard]] static Result<TarStream> open(const std::string& path);
+    /// `cancel`, if it is not nullptr, ends waiting for bytes that do not come.
+    /// Errors: not_found, denied, io, limit (memory), corrupt (the compressed form, or nothing),
+    /// cancelled.
+    [[nodiscard]] static Result<TarStream> open(const std::string& path,
+                                                const std::atomic<bool>* cancel);
 
     /// The next bytes, which hold until the next call; none at the end. Errors: corrupt, io.
     [[nodiscard]] Result<ByteView> next();
@@ -47,12 +51,19 @@ class TarStream {
         void operator()(struct archive* archive) const;
     };
 
+    /// What libarchive reads the file by.
+    struct Input;
+    struct FreeInput {
+        void operator()(Input* input) const;
+    };
+
     explicit TarStream(const std::string& path);
     [[nodiscard]] Status begin();
     [[nodiscard]] tl::unexpected<Error> damaged() const;
 
     std::string name_;
-    std::unique_ptr<struct archive, Free> archive_;
+    std::unique_ptr<Input, FreeInput> input_;
+    std::unique_ptr<struct archive, Free> archive_;  ///< reads from input_
     ByteView current_;            ///< what next() returned last
     std::uint64_t position_ = 0;  ///< of its end in the decompressed stream
     /// The bytes in front of `current_`: enough for the blocks a reader looks at when it ends.

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "image/walk.h"
 #include "pack/exclude.h"
 #include "pack/tree_builder.h"
+#include "verify/digests.h"
 
 namespace squenv::repack {
 
@@ -69,10 +71,12 @@ class ImageSource final : public pack::Source {
     Status add(const std::string& path, const image::Inode& inode);
     Status add_xattrs(const image::Inode& inode, Node& node);
     [[nodiscard]] bool is_excluded(const std::string& path, const image::Inode& inode);
+    Status find_damage(std::vector<pack::Finding>& problems);
 
     const std::unique_ptr<image::Image> image_;
     const pack::Options& options_;
     const pack::ExcludeList exclude_;
+    std::set<std::string> damaged_;   ///< files that are not what was packed
     std::string excluded_directory_;  ///< the last one met, with a slash at its end
     pack::TreeBuilder builder_;
     pack::XattrSets xattrs_;
@@ -118,18 +122,34 @@ Status ImageSource::add(const std::string& path, const image::Inode& inode) {
     return add_xattrs(inode, *node);
 }
 
+/// New digests must not say of damaged blocks that they are as they were packed.
+Status ImageSource::find_damage(std::vector<pack::Finding>& problems) {
+    SQUENV_TRY_ASSIGN(auto damage,
+                      verify::find_digest_damage(*image_, std::max(options_.readers, 1U)));
+    if (!damage.others.empty()) return tl::unexpected(damage.others.front());
+    for (std::string& path : damage.files) {
+        problems.push_back({path, verify::damaged_file().message(), Errc::corrupt});
+        damaged_.insert(std::move(path));
+    }
+    return {};
+}
+
 Result<pack::Scanned> ImageSource::scan() {
     pack::Scanned scanned;
+    SQUENV_TRY(find_damage(scanned.problems));
     Status status;
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
         if (pack::is_cancelled(options_)) status = pack::cancelled();
-        if (status && !is_excluded(path, inode)) status = add(path, inode);
+        if (status && !is_excluded(path, inode) && !damaged_.contains(path))
+            status = add(path, inode);
         return status.has_value();
     };
     visitor.failed = [&](const std::string& path, const Error& error) {
-        scanned.problems.push_back({path, error.message()});
-        return true;
+        // Without its root nothing is left that could be packed.
+        if (path.empty()) status = with_context(error, "/");
+        scanned.problems.push_back({path, error.message(), error.code});
+        return status.has_value();
     };
     image::walk(*image_, image_->root(), visitor);
     SQUENV_TRY(status);

@@ -73,8 +73,8 @@ std::optional<std::size_t> range_at(const std::vector<BlockDigest>& ranges,
 }
 
 /// Says which files the damaged ranges belong to.
-void name_files(const image::Image& image, const std::vector<BlockDigest>& damaged,
-                ErrorList& errors) {
+DigestDamage name_files(const image::Image& image, const std::vector<BlockDigest>& damaged) {
+    DigestDamage found;
     std::set<std::size_t> named;
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
@@ -87,31 +87,41 @@ void name_files(const image::Image& image, const std::vector<BlockDigest>& damag
                 is_damaged = true;
             }
         });
-        if (is_damaged)
-            errors.add(path, damage("stored bytes differ from their recorded digest"));
+        if (is_damaged) found.files.push_back(path);
         return true;
     };
     visitor.failed = [](const std::string&, const Error&) { return true; };
     image::walk(image, image.root(), visitor);
     for (std::size_t i = 0; i < damaged.size(); ++i)
         if (!named.contains(i))
-            errors.add(fmt::format("metadata at {}", damaged[i].position),
-                       damage(fmt::format("{} bytes differ from their recorded digest",
-                                          damaged[i].size_bytes)));
+            found.others.push_back(
+                damage(fmt::format("metadata at {}: {} bytes differ from their recorded digest",
+                                   damaged[i].position, damaged[i].size_bytes)));
+    return found;
 }
 
 }  // namespace
 
-void check_digests(const image::Image& image, unsigned threads, ErrorList& errors) {
+Error damaged_file() {
+    return damage("stored bytes differ from their recorded digest");
+}
+
+Result<DigestDamage> find_digest_damage(const image::Image& image, unsigned threads) {
     const auto read = [&image](std::uint64_t position, MutableBytes out) {
         return image.source().read_exact(position, out);
     };
-    const auto appendix =
-        appendix::load(image.superblock().bytes_used, image.source().size_bytes(), read);
-    if (!appendix) return errors.add(appendix.error());
-    if (!*appendix) return;
-    const auto damaged = find_damage(image, (*appendix)->digests, threads);
-    if (!damaged.empty()) name_files(image, damaged, errors);
+    SQUENV_TRY_ASSIGN(const auto appendix, appendix::load(image.superblock().bytes_used,
+                                                          image.source().size_bytes(), read));
+    if (!appendix) return DigestDamage();
+    const auto damaged = find_damage(image, appendix->digests, threads);
+    return damaged.empty() ? DigestDamage() : name_files(image, damaged);
+}
+
+void check_digests(const image::Image& image, unsigned threads, ErrorList& errors) {
+    const auto damage = find_digest_damage(image, threads);
+    if (!damage) return errors.add(damage.error());
+    for (const std::string& path : damage->files) errors.add(path, damaged_file());
+    for (const Error& error : damage->others) errors.add(error);
 }
 
 }  // namespace squenv::verify
