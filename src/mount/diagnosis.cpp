@@ -15,6 +15,7 @@
 #include "cache/cache_directory.h"
 #include "image/image.h"
 #include "mount/fuse_device.h"
+#include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/private_mounts.h"
@@ -31,8 +32,11 @@ class ScratchDirectory {
   public:
     ScratchDirectory() {
         const char* temporary = std::getenv("TMPDIR");
-        path_ = std::string(temporary != nullptr ? temporary : "/tmp") + "/squenv-doctor-XXXXXX";
-        if (::mkdtemp(path_.data()) == nullptr) path_.clear();
+        for (const std::string place : {temporary != nullptr ? temporary : "/tmp", "/tmp", "/var/tmp"}) {
+            path_ = place + "/squenv-doctor-XXXXXX";
+            if (::mkdtemp(path_.data()) != nullptr) return;
+        }
+        path_.clear();
     }
     ScratchDirectory(const ScratchDirectory&) = delete;
     ScratchDirectory& operator=(const ScratchDirectory&) = delete;
@@ -68,7 +72,7 @@ template <class Mount>
 Status try_mount(const Mount& mount) {
     const SignalBlock block;
     const ScratchDirectory scratch;
-    if (scratch.path().empty()) return fail_errno(errno, "a directory below TMPDIR");
+    if (scratch.path().empty()) return fail_errno(errno, "a directory in TMPDIR, /tmp or /var/tmp", "make one of them writable");
     KernelMount request;
     request.mountpoint = scratch.path();
     request.source = "squenv-doctor";
@@ -86,7 +90,7 @@ Status try_namespaces() {
 Status try_private_mount() {
     const SignalBlock block;
     const ScratchDirectory scratch;
-    if (scratch.path().empty()) return fail_errno(errno, "a directory below TMPDIR");
+    if (scratch.path().empty()) return fail_errno(errno, "a directory in TMPDIR, /tmp or /var/tmp", "make one of them writable");
     PrivateMount mount;
     mount.kernel.mountpoint = scratch.path();
     mount.kernel.source = "squenv-doctor";
@@ -97,6 +101,8 @@ Status try_private_mount() {
 Probe probe_cache() {
     struct stat info {};
     const bool is_there = ::lstat(cache::cache_path().c_str(), &info) == 0;
+    if (const auto limit = cache::cache_size_limit(); !limit)
+        return judge("unpacking", tl::unexpected(limit.error()), {});
     const auto directory = cache::cache_directory();
     if (!directory) return judge("unpacking", tl::unexpected(directory.error()), {});
     struct statvfs disk {};
@@ -125,22 +131,36 @@ struct Place {
 Probe probe_place(const std::string& mountpoint, const std::string& image, Place& place) {
     const auto path = canonical_mountpoint(mountpoint);
     if (!path) return judge("mount point", tl::unexpected(path.error()), {});
-    const auto existing = is_stale(*path) ? *path : nearest_directory(*path).value_or("");
     const auto mounted = find_mount(*path);
-    Status status;
+    const bool is_squenv = mounted && *mounted && (*mounted)->is_squenv();
+    const Probe dead{"mount point", true, *path + ": a dead mount, which will be replaced", {}};
+    // First, because anything else would wait for a daemon that does not answer.
+    if (is_squenv) {
+        const auto statistics = query_statistics(*path, kQueryTimeout, &**mounted);
+        if (!statistics && statistics.error().sys_errno == ENOTCONN) return dead;
+        if (!statistics && statistics.error().code == Errc::busy) {
+            place = {false, false, false, statistics.error().context};
+            return judge("mount point", tl::unexpected(statistics.error()), {});
+        }
+    }
+    const auto existing = is_stale(*path) ? *path : nearest_directory(*path).value_or("");
+    Status status = check_place(*path);
+    if (!status) {
+        place = {false, false, false, status.error().context};
+        return judge("mount point", status, {});
+    }
     struct stat info {};
-    if (mounted && *mounted && (*mounted)->is_squenv() && (*mounted)->source == image &&
-        (*mounted)->user_id == ::geteuid())
+    if (is_squenv && (*mounted)->source == image && (*mounted)->user_id == ::geteuid())
         return {"mount point", true, *path + ": this image is mounted there, 'run' joins it", {}};
     if (::stat(path->c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) {
         status = fail(Errc::invalid_argument, *path + ": not a directory",
                       "an image is mounted on a directory");
         place.can_be_covered = false;
-    } else if (mounted && *mounted && (*mounted)->is_squenv() && !is_stale(*path))
+    } else if (is_squenv && !is_stale(*path))
         status = fail(Errc::exists, *path + ": " + (*mounted)->source + " is mounted there",
                       "'squenv run' joins it or uses a namespace; 'squenv umount' removes it");
     else if (is_stale(*path))
-        return {"mount point", true, *path + ": a dead mount, which will be replaced", {}};
+        return dead;
     else if (existing == *path)
         status = check_mountpoint(*path);
     else if (existing.empty() || ::access(existing.c_str(), W_OK) != 0)

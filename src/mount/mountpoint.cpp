@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,14 @@
 
 namespace squenv::mount {
 
+namespace {
+
+/// Half a second in all.
+constexpr int kLooks = 50;
+constexpr timespec kLookPause{0, 10'000'000};
+
+}  // namespace
+
 bool is_stale(const std::string& path) {
     struct stat info {};
     return ::stat(path.c_str(), &info) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
@@ -26,14 +35,15 @@ Status clear_mountpoint(const std::string& path) {
     if (!entry || !entry->type.starts_with("fuse")) return {};
     if (entry->is_squenv()) {
         const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
-        const bool is_dead =
-            !statistics && (statistics.error().sys_errno == ENOTCONN || is_stale(path));
-        if (!is_dead && (statistics || statistics.error().code != Errc::busy))
-            return fail(Errc::exists, path + ": " + entry->source + " is mounted here already",
-                        "unmount it first with 'squenv umount " + path + "'");
-        if (!is_dead)
+        // Looking at what does not answer would wait as well.
+        if (!statistics && statistics.error().code == Errc::busy)
             return fail(Errc::busy, path + ": the mount here does not answer",
                         "remove it with 'squenv umount --lazy " + path + "'");
+        const bool is_dead =
+            !statistics && (statistics.error().sys_errno == ENOTCONN || is_stale(path));
+        if (!is_dead)
+            return fail(Errc::exists, path + ": " + entry->source + " is mounted here already",
+                        "unmount it first with 'squenv umount " + path + "'");
     } else if (!is_stale(path)) {
         return {};
     }
@@ -69,8 +79,23 @@ Status check_mountpoint(const std::string& path) {
     return {};
 }
 
+Status check_place(const std::string& path) {
+    const bool is_needed = path == "/" || path == "/dev" || path == "/proc" || path == "/sys" ||
+                           path.starts_with("/proc/") || path.starts_with("/sys/");
+    if (!is_needed) return {};
+    return fail(Errc::invalid_argument, path + ": every program needs what is there",
+                "choose another mount point");
+}
+
 Status prepare_mountpoint(const std::string& path) {
-    SQUENV_TRY(clear_mountpoint(path));
+    SQUENV_TRY(check_place(path));
+    auto cleared = clear_mountpoint(path);
+    // A run that has just ended may still be taking its mount away.
+    for (int i = 0; !cleared && cleared.error().code == Errc::exists && i < kLooks; ++i) {
+        ::nanosleep(&kLookPause, nullptr);
+        if (const auto entry = find_mount(path); entry && !*entry) cleared = clear_mountpoint(path);
+    }
+    if (!cleared) return cleared;
     return check_mountpoint(path);
 }
 

@@ -15,7 +15,11 @@ namespace squenv::mount {
 /// directory), denied.
 [[nodiscard]] Status check_mountpoint(const std::string& path);
 
-/// Both, one after the other.
+/// Refuses what every program needs, this one included: "/", /dev, /proc and /sys.
+/// Errors: invalid_argument.
+[[nodiscard]] Status check_place(const std::string& path);
+
+/// All three, one after the other. Waits half a second for a mount that is about to go.
 [[nodiscard]] Status prepare_mountpoint(const std::string& path);
 
 /// The longest part of `path` (absolute) that exists. Errors: invalid_argument (something else than

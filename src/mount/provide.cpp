@@ -16,6 +16,7 @@
 #include "cache/tree_cache.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
+#include "mount/mountpoint.h"
 #include "mount/settings.h"
 #include "mount/sharing.h"
 #include "mount/shown_tree.h"
@@ -223,6 +224,7 @@ Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
         item.wanted = &one;
         item.placement.image = one.request.image_path;
         SQUENV_TRY_ASSIGN(item.placement.mountpoint, place_of(one.request.mountpoint));
+        SQUENV_TRY(check_place(item.placement.mountpoint));
         SQUENV_TRY(check_settings(one.request));
         item.placement.tree = item.placement.mountpoint;
         items.push_back(std::move(item));
