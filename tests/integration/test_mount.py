@@ -351,6 +351,7 @@ def test_dead_mount_heals(user, work, plain_image):
     assert errno_of("os.listdir(sys.argv[1])", mount.path, user=user) == "ENOTCONN"
     listed = json.loads(work.squenv("list", "--json", user=user).stdout)
     assert [row["state"] for row in listed if row["mountpoint"] == str(mount.path)] == ["dead"]
+    assert "a dead mount" in work.squenv("doctor", plain_image, mount.path, user=user).stdout
     again = work.mount(plain_image, user=user)
     assert len(mounts_below(again.path)) == 1
     again.umount()
@@ -389,6 +390,10 @@ def test_stopped_daemon_is_named_and_removable(work, plain_image):
         listed = json.loads(work.squenv("list", "--json").stdout)
         (row,) = [row for row in listed if row["mountpoint"] == str(mount.path)]
         assert row["state"] == "no answer"
+        again = work.squenv("mount", plain_image, mount.path, timeout=20)
+        assert again.returncode == 1 and "does not answer" in again.stderr
+        doctor = work.squenv("doctor", plain_image, mount.path, timeout=30)
+        assert doctor.returncode == 4 and "does not answer" in doctor.stdout
         assert work.squenv("umount", "--lazy", mount.path).returncode == 0
         assert not mount.is_mounted()
     finally:

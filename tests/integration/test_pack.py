@@ -322,6 +322,59 @@ def test_repacking_gives_the_image_of_the_tree(zoo, tmp_path):
 
 
 @needs_reader
+@needs_reader
+def test_damaged_images_are_not_repacked_as_sound_ones(tmp_path):
+    """Bytes that still decode would get digests of their own."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("good", "bad"):
+        (tree / name).write_bytes(name.encode() * 5000)
+    image, again = tmp_path / "image", tmp_path / "again"
+    pack(tree, image, "--codec", "none", "--no-fragments")
+    content = image.read_bytes()
+    image.write_bytes(content.replace(b"badbad", b"bedbad", 1))
+    refused = run(PACK, "--from-image", image, "-o", again, check=False)
+    assert refused.returncode == 3 and b"bad: stored bytes differ" in refused.stderr
+    assert not again.exists()
+    left_out = run(PACK, "--from-image", image, "-o", again, "--ignore-unreadable")
+    assert b"bad: stored bytes differ" in left_out.stderr and names_in(again) == ["good"]
+
+
+@needs_reader
+def test_image_without_a_readable_root_is_not_repacked(tmp_path):
+    image = tmp_path / "image"
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("content", encoding="ascii")
+    pack(tmp_path / "tree", image, "--no-appendix")
+    content = bytearray(image.read_bytes())
+    directories = int.from_bytes(content[72:80], "little")
+    content[directories:directories + 2] = b"\xff\x7f"  # the size of the block
+    image.write_bytes(content)
+    for option in [[], ["--ignore-unreadable"]]:
+        refused = run(PACK, "--from-image", image, "-o", tmp_path / "again", *option, check=False)
+        assert refused.returncode == 3 and b": /: directory" in refused.stderr, refused.stderr
+    assert not (tmp_path / "again").exists()
+
+
+def test_values_that_cannot_be_meant(tmp_path):
+    (tmp_path / "tree").mkdir()
+    for words in (["-o", ""], ["--level", ""], ["--mtime", ""], ["--warm", ""], ["--mount-point", ""],
+                  ["--mount-point", "relative"], ["--mount-point", b"/bad\xff"], ["--tar", ""],
+                  ["--owner", "4294967295:0"], ["--owner", "0:4294967295"]):
+        refused = run(PACK, tmp_path / "tree", *words, check=False)
+        assert refused.returncode == 2, (words, refused.stderr)
+    assert os.listdir(tmp_path) == ["tree"]
+
+
+@needs_reader
+def test_path_that_is_not_utf8_is_not_recorded(tmp_path):
+    tree = os.fsencode(tmp_path) + b"/bad\xff"
+    os.mkdir(tree)
+    done = run(PACK, tree, "-o", tmp_path / "image")
+    assert b"is not UTF-8 and is not recorded" in done.stderr
+    assert b"mount point  \n" in run(SQUENV, "info", tmp_path / "image").stdout
+
+
 def test_verify_names_the_file_that_was_damaged(tmp_path):
     tree = tmp_path / "tree"
     tree.mkdir()

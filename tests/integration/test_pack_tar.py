@@ -6,8 +6,10 @@ import io
 import lzma
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 
 import pytest
 
@@ -199,3 +201,49 @@ def test_global_pax_headers(tmp_path):
     assert packs(stream.getvalue(), tmp_path / "image") == ["file"]
     (tmp_path / "out").mkdir()
     assert pack_bytes(stream.getvalue()[:2 * BLOCK], tmp_path / "out" / "image").returncode == 3
+
+
+@pytest.mark.parametrize("uid, gid", [(2**32, 0), (0, 2**32 + 7), (2**32 - 1, 0)])
+def test_ids_that_no_image_can_hold(tmp_path, uid, gid):
+    """Cut off, the first of them would be root."""
+    info = tarfile.TarInfo("file")
+    info.uid, info.gid, info.mode = uid, gid, 0o4755
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info)
+    (tmp_path / "tar").write_bytes(stream.getvalue())
+    refused = run(PACK, "--tar", tmp_path / "tar", "-o", tmp_path / "image", check=False)
+    assert refused.returncode == 1 and b"file belongs to id" in refused.stderr
+    run(PACK, "--tar", tmp_path / "tar", "-o", tmp_path / "image", "--owner", "root")
+
+
+def test_link_to_what_is_excluded(tmp_path):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("tests/x"))
+        link = tarfile.TarInfo("y")
+        link.type, link.linkname = tarfile.LNKTYPE, "tests/x"
+        archive.addfile(link)
+    (tmp_path / "tar").write_bytes(stream.getvalue())
+    refused = run(PACK, "--tar", tmp_path / "tar", "-o", tmp_path / "image", "-x", "tests/", check=False)
+    assert refused.returncode == 2
+    assert b"y is a link to tests/x, which is excluded" in refused.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_waiting_for_an_archive_can_be_stopped(tmp_path, number):
+    with subprocess.Popen([PACK, "--tar", "-", "-o", tmp_path / "image"], stdin=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as packer:
+        # It is waiting when its handler is there and it sleeps.
+        with open(f"/proc/{packer.pid}/status", encoding="ascii") as status:
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
+                status.seek(0)
+                fields = dict(line.split(":", 1) for line in status.read().splitlines())
+                if int(fields["SigCgt"], 16) & (1 << (number - 1)):
+                    break
+                time.sleep(0.01)
+        packer.send_signal(number)
+        assert packer.wait(timeout=20) == 1
+        assert b"standard input: stopped" in packer.stderr.read()
+    assert not os.listdir(tmp_path)

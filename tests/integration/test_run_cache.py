@@ -40,6 +40,37 @@ def test_cache(work, cache, plain_image, venv_image, venv_source):
     assert len(json.loads(work.squenv("cache", "clean", "--json").stdout)) == 1
 
 
+@pytest.mark.parametrize("delay_ms", [0, 2, 5, 10, 20, 40])
+def test_killed_clean_leaves_no_half_tree(delay_ms, work, cache):
+    tree = work.directory("tree")
+    for number in range(3000):
+        (tree / f"file-{number}").write_text("x", encoding="ascii")
+    image = work.path / "many.squashfs"
+    assert work.squenv("pack", "-q", tree, "-o", image, user=False).returncode == 0
+    target = f"{image}:{work.directory('free')}/a"
+    count = ["sh", "-c", f"ls {work.path}/free/a | wc -l"]
+    first = squenv_run(work, target, count, "--force", "--via", "extract")
+    assert first.stdout == "3000\n", first.stderr
+    wait_until_nothing_is_left(work, work.path / "free" / "a")
+    cleaner = work.start(work.command("cache", "clean"))
+    time.sleep(delay_ms / 1000)
+    cleaner.kill()
+    cleaner.wait()
+    again = squenv_run(work, target, count, "--force", "--via", "extract")
+    assert again.stdout == "3000\n", again.stderr
+    wait_until_nothing_is_left(work, work.path / "free" / "a")
+
+
+def test_image_with_a_newline_in_its_path(work, cache, plain_image):
+    image = work.directory("new\nline") / "image"
+    image.write_bytes(plain_image.read_bytes())
+    result = squenv_run(work, f"{image}:{work.directory('free')}/a", ["true"], "--via", "extract")
+    assert result.returncode == 0, result.stderr
+    entries = json.loads(work.squenv("cache", "list", "--json").stdout)
+    assert [entry["image"] for entry in entries] == [str(image)]
+    wait_until_nothing_is_left(work, work.path / "free" / "a")
+
+
 def test_cache_is_bounded(work, cache, plain_image, venv_image, monkeypatch):
     free = work.directory("free")
     monkeypatch.setenv("SQUENV_CACHE_SIZE", "4K")

@@ -123,6 +123,15 @@ def test_doctor_names_cause_and_cure(script, word, left, work):
     assert [line["method"] for line in report["methods"] if line["works"]] == left
 
 
+def test_doctor_without_a_temporary_directory(work, monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    monkeypatch.setenv("SQUENV_CACHE", str(work.path / "cache"))
+    result = work.squenv("doctor")
+    assert result.returncode == 0 and "FUSE in a user namespace  works" in result.stdout, result
+    monkeypatch.setenv("SQUENV_CACHE_SIZE", "much")
+    assert "SQUENV_CACHE_SIZE: 'much' is not a size" in work.squenv("doctor").stdout
+
+
 def test_doctor_when_nothing_works(work, venv_image, venv_source):
     result = without_namespaces(NO_FUSE + "\n" + quoted(work.command("doctor", venv_image)))
     assert result.returncode == 4

@@ -75,6 +75,65 @@ def test_mount_point_that_cannot_be_made(parent, work, plain_image, session_dir)
     assert not os.path.exists(os.path.join(parent, "new"))
 
 
+def test_private_root_shows_everything_else(work, plain_image):
+    """The directory that the new root was assembled on, too, and what is written there stays."""
+    places = " ".join(f"/{name}" for name in ["tmp", "mnt", "media", "srv", "opt", "home", "var"])
+    written = work.path / "written"
+    result = squenv_run(work, f"{plain_image}:/squenv-test/venv",
+                        ["sh", "-c", f"ls -d {places}; stat -c '%n %d %i' {places}; echo x > {written}"],
+                        "--via", "userns")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == check(["sh", "-c", f"ls -d {places}; stat -c '%n %d %i' {places}"]).stdout
+    assert written.read_text(encoding="ascii") == "x\n"
+
+
+@pytest.mark.parametrize("path", ["/", "/dev", "/proc", "/proc/sys", "/sys/fs"])
+def test_places_that_every_program_needs(path, work, plain_image):
+    result = squenv_run(work, f"{plain_image}:{path}", ["true"], "--force", timeout=20)
+    assert result.returncode == OWN_FAILURE and "every program needs" in result.stderr
+    result = work.squenv("mount", plain_image, path, timeout=20)
+    assert result.returncode == 2 and "every program needs" in result.stderr
+
+
+def test_options_that_cannot_be_had_end_the_run(work, cache, plain_image, monkeypatch):
+    """No other way to mount mends them, least of all unpacking without them."""
+    place = work.directory("place")
+    image = f"{plain_image}:{place}"
+    full = work.directory("full")
+    check(["mount", "-t", "tmpfs", "-o", "size=64k,uid=1000", "none", full])
+    copy = work.path / "copy"
+    shutil.copyfile(plain_image, copy)
+    os.chown(copy, 1000, 1000)
+    try:
+        for options, word in [(["--record", "/root/x"], "/root/x: Permission denied"),
+                              (["--record", "/nowhere/x"], "/nowhere/x: No such file"),
+                              (["--record", place], "Is a directory"),
+                              (["--record", ""], "is empty"),
+                              (["--record", copy], "is the image"),
+                              (["-o", "stage=/nowhere"], "/nowhere: No such file"),
+                              (["-o", f"stage={full}"], f"{full}: 64.0 KiB are free"),
+                              (["-o", "log=/nowhere/x"], "/nowhere/x: No such file"),
+                              (["-o", "allow_other"], "nobody else would see it"),
+                              (["--via", "extract", "--record", place / "t"], "nothing can be recorded")]:
+            given = f"{copy}:{place}" if copy in options else image
+            result = squenv_run(work, given, ["true"], *options)
+            assert result.returncode == OWN_FAILURE and word in result.stderr, (options, result.stderr)
+    finally:
+        check(["umount", full])
+    assert copy.read_bytes() == plain_image.read_bytes()
+    assert not (cache.exists() and os.listdir(cache))
+
+
+def test_mount_right_behind_a_run(work, plain_image):
+    place = work.directory("place")
+    for _ in range(10):
+        assert squenv_run(work, f"{plain_image}:{place}", ["true"], "--via", "fusermount").returncode == 0
+        result = work.squenv("mount", plain_image, place)
+        assert result.returncode == 0, result.stderr
+        assert work.squenv("umount", place).returncode == 0
+        wait_for(lambda: not mounts_below(place), "the end of the mount")
+
+
 def test_auto_takes_a_namespace_for_what_others_own(work, plain_image):
     place = work.directory("of-root", user=False)
     result = squenv_run(work, f"{plain_image}:{place}", ["ls", place], "-v")
