@@ -49,8 +49,8 @@ double ratio(const pack::Report& report) {
 }
 
 void print_summary(std::ostream& out, const std::string& output, const pack::Report& report) {
-    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", printable(output), report.inodes,
-                       format_size(report.image_bytes), format_size(report.source_bytes),
+    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", printable(output),
+                       report.inodes, format_size(report.image_bytes), format_size(report.source_bytes),
                        ratio(report));
     if (report.duplicate_files > 0)
         out << fmt::format("{} files with {} are copies of others and stored once\n",

@@ -206,7 +206,9 @@ Result<pack::Options> PackArguments::options() const {
         if (is_utf8(path)) options.manifest_mount_point = path;
     } else {
         if (!mount_point_.starts_with('/') || !is_utf8(mount_point_))
-            return fail(Errc::invalid_argument, fmt::format("--mount-point '{}' is not an absolute path in UTF-8", mount_point_));
+            return fail(Errc::invalid_argument,
+                        fmt::format("--mount-point '{}' is not an absolute path in UTF-8",
+                                    mount_point_));
         options.manifest_mount_point = mount_point_;
     }
     SQUENV_TRY(pack::check(options));

@@ -32,7 +32,8 @@ class ScratchDirectory {
   public:
     ScratchDirectory() {
         const char* temporary = std::getenv("TMPDIR");
-        for (const std::string place : {temporary != nullptr ? temporary : "/tmp", "/tmp", "/var/tmp"}) {
+        for (const std::string place :
+             {temporary != nullptr ? temporary : "/tmp", "/tmp", "/var/tmp"}) {
             path_ = place + "/squenv-doctor-XXXXXX";
             if (::mkdtemp(path_.data()) != nullptr) return;
         }
@@ -44,6 +45,11 @@ class ScratchDirectory {
         if (!path_.empty()) ::rmdir(path_.c_str());
     }
     [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] Status status() const {
+        if (!path_.empty()) return {};
+        return fail(Errc::denied, "no directory can be made in TMPDIR, /tmp or /var/tmp",
+                    "make one of them writable");
+    }
 
   private:
     std::string path_;
@@ -72,7 +78,7 @@ template <class Mount>
 Status try_mount(const Mount& mount) {
     const SignalBlock block;
     const ScratchDirectory scratch;
-    if (scratch.path().empty()) return fail_errno(errno, "a directory in TMPDIR, /tmp or /var/tmp", "make one of them writable");
+    SQUENV_TRY(scratch.status());
     KernelMount request;
     request.mountpoint = scratch.path();
     request.source = "squenv-doctor";
@@ -90,7 +96,7 @@ Status try_namespaces() {
 Status try_private_mount() {
     const SignalBlock block;
     const ScratchDirectory scratch;
-    if (scratch.path().empty()) return fail_errno(errno, "a directory in TMPDIR, /tmp or /var/tmp", "make one of them writable");
+    SQUENV_TRY(scratch.status());
     PrivateMount mount;
     mount.kernel.mountpoint = scratch.path();
     mount.kernel.source = "squenv-doctor";

@@ -67,6 +67,10 @@ Result<std::string> nearest_directory(const std::string& path) {
 
 Status check_mountpoint(const std::string& path) {
     struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode) &&
+        ::stat(path.c_str(), &info) != 0 && errno == ENOENT)
+        return fail(Errc::not_found, path + ": a symlink to what does not exist",
+                    "make the directory that it names, or remove it");
     if (::stat(path.c_str(), &info) != 0)
         return fail_errno(errno, path,
                           errno == ENOENT ? "create it with 'mkdir -p " + path + "'" : "");
@@ -82,9 +86,10 @@ Status check_mountpoint(const std::string& path) {
 Status check_place(const std::string& path) {
     const bool is_needed = path == "/" || path == "/dev" || path == "/proc" || path == "/sys" ||
                            path.starts_with("/proc/") || path.starts_with("/sys/");
-    if (!is_needed) return {};
-    return fail(Errc::invalid_argument, path + ": every program needs what is there",
-                "choose another mount point");
+    if (is_needed)
+        return fail(Errc::invalid_argument, path + ": every program needs what is there",
+                    "choose another mount point");
+    return {};
 }
 
 Status prepare_mountpoint(const std::string& path) {

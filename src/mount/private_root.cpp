@@ -100,8 +100,8 @@ Status seal_cover(const std::string& cover) {
     return {};
 }
 
-/// A directory in "/" that the new root can be assembled on: nothing is mounted below it, so that it
-/// can be bound without what is mounted on it.
+/// A directory in "/" that the new root can be assembled on: nothing is mounted below it, so that
+/// it can be bound without what is mounted on it.
 Result<std::string> assembly_place() {
     SQUENV_TRY_ASSIGN(const auto mounts, read_mount_table());
     for (const std::string place : {"/mnt", "/media", "/srv", "/opt", "/tmp", "/home", "/var"}) {

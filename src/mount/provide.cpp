@@ -32,7 +32,8 @@ constexpr int kFirstKeptDescriptor = 200;
 Status check_fitness(Method method, const MountRequest& request) {
     const bool is_alone = method == Method::userns || method == Method::extract;
     if (is_alone && (request.allow_other || request.allow_root))
-        return fail(Errc::environment, "nobody else would see it, as allow_other and allow_root ask");
+        return fail(Errc::environment,
+                    "nobody else would see it, as allow_other and allow_root ask");
     if (method == Method::extract && !request.record_path.empty())
         return fail(Errc::environment, "of an unpacked image nothing can be recorded");
     return {};

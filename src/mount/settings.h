@@ -7,9 +7,9 @@
 
 namespace squenv::mount {
 
-/// Tries the trace, the stage and the log of `request`. Whoever has several ways to mount asks before
-/// the first: no way mends what is wrong there. The trace and the log may be made, nothing is changed.
-/// Errors: those of RecordFile::open() but busy, of Stage::open() and of log::start().
+/// Tries the trace, the stage and the log of `request`. Whoever has several ways to mount asks
+/// before the first: no way mends what is wrong there. The trace and the log may be made, nothing
+/// is changed. Errors: those of RecordFile::open() but busy, of Stage::open() and of log::start().
 [[nodiscard]] Status check_settings(const MountRequest& request);
 
 }  // namespace squenv::mount

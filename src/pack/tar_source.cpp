@@ -133,8 +133,9 @@ Status TarSource::fill(const std::string& path, struct archive_entry* entry, Nod
     constexpr la_int64_t kMaxId = std::numeric_limits<std::uint32_t>::max() - 1;
     for (const la_int64_t id : {::archive_entry_uid(entry), ::archive_entry_gid(entry)})
         if (options_.owner.kind != Ownership::Kind::fixed && (id < 0 || id > kMaxId))
-            return fail(Errc::limit, fmt::format("{}: {} belongs to id {}, the highest is {}", name_,
-                                                 path, id, kMaxId),
+            return fail(Errc::limit,
+                        fmt::format("{}: {} belongs to id {}, the highest is {}", name_, path, id,
+                                    kMaxId),
                         "name an owner for everything with --owner");
     node.uid = static_cast<std::uint32_t>(::archive_entry_uid(entry));
     node.gid = static_cast<std::uint32_t>(::archive_entry_gid(entry));
@@ -174,7 +175,11 @@ Status TarSource::add(struct archive_entry* entry) {
     if (!type) return {};
     if (path.empty() && *type != InodeType::directory)
         return fail(Errc::corrupt, name_ + ": the root is not a directory");
-    SQUENV_TRY_ASSIGN(Node * made, builder_.at(path));
+    const auto place = builder_.at(path);
+    if (!place)
+        return fail(Errc::corrupt, fmt::format("{}: {}", name_, place.error().context),
+                    "leave it out with --exclude");
+    Node* made = *place;
     // A later entry of the same name replaces the earlier one, as when unpacking.
     Node node;
     node.name = made->name;

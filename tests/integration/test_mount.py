@@ -375,6 +375,13 @@ def test_killed_keeper_does_not_harm(work, plain_image):
     mount.umount()
 
 
+def test_mount_point_that_is_a_symlink_to_nothing(work, plain_image):
+    link = work.path / "link"
+    link.symlink_to("nowhere")
+    result = work.squenv("mount", plain_image, link)
+    assert result.returncode == 1 and "a symlink to what does not exist" in result.stderr
+
+
 def test_second_mount_on_the_same_path_is_refused(work, plain_image):
     mount = work.mount(plain_image)
     result = work.squenv("mount", plain_image, mount.path)

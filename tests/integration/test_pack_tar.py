@@ -247,3 +247,15 @@ def test_waiting_for_an_archive_can_be_stopped(tmp_path, number):
         assert packer.wait(timeout=20) == 1
         assert b"standard input: stopped" in packer.stderr.read()
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["../evil"], ["d", "d/file"]])
+def test_names_that_no_tree_has(tmp_path, names):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+    (tmp_path / "out").mkdir()
+    refused = pack_bytes(stream.getvalue(), tmp_path / "out" / "image")
+    assert refused.returncode == 3 and names[-1].encode() in refused.stderr
+    assert b"standard input: " in refused.stderr and b"--exclude" in refused.stderr
