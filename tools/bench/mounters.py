@@ -96,7 +96,7 @@ def available(arguments, context):
                 Mounter(
                     name,
                     context.image,
-                    lambda image, at, binary=binary: [binary, "mount", image, at] + options,
+                    lambda image, at, binary=binary: [binary, "mount", "-q", image, at] + options,
                 )
             )
     squashfuse = os.environ.get("BENCH_SQUASHFUSE_LL") or shutil.which("squashfuse_ll")
