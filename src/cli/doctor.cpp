@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "cli/command.h"
@@ -25,7 +26,8 @@ class DoctorCommand final : public Command {
     }
     Status run(Io& io) override {
         consult_image();
-        const auto diagnosis = mount::diagnose(subject_);
+        auto diagnosis = mount::diagnose(subject_);
+        if (misplaced_) add_misplaced(diagnosis);
         if (is_json_)
             print_json(io, diagnosis);
         else
@@ -42,6 +44,17 @@ class DoctorCommand final : public Command {
         if (!resolved) return;
         subject_.mountpoint = resolved->front().wanted.request.mountpoint;
         subject_.is_relocatable = resolved->front().wanted.is_relocatable;
+        const auto in_place = resolve_images({{subject_.image, subject_.mountpoint}}, {}, false);
+        if (!in_place) misplaced_ = in_place.error();
+    }
+    /// Everything may work, and `run` refuses all the same.
+    void add_misplaced(mount::Diagnosis& diagnosis) const {
+        diagnosis.probes.push_back({"path", false, misplaced_->context, misplaced_->hint});
+        for (auto& verdict : diagnosis.verdicts) {
+            if (!verdict.works) continue;
+            verdict.works = false;
+            verdict.reason = "only with --force: not relocatable";
+        }
     }
     static void print(Io& io, const mount::Diagnosis& diagnosis) {
         for (const auto& probe : diagnosis.probes) {
@@ -69,6 +82,7 @@ class DoctorCommand final : public Command {
     }
 
     mount::DiagnosisSubject subject_;
+    std::optional<Error> misplaced_;  ///< why `run` would not have the image at that path
     bool is_json_ = false;
 };
 

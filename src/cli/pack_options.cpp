@@ -165,6 +165,15 @@ Result<pack::Options> PackArguments::options() const {
     if ((!warm_.empty() || !hot_.empty()) && has_no_appendix_)
         return fail(Errc::invalid_argument, "--no-appendix leaves no place for a list of hot files",
                     "leave it out");
+    // What would do nothing was meant otherwise.
+    const auto useless = [](const char* option, const char* with) {
+        return fail(Errc::invalid_argument, fmt::format("{} means nothing with {}", option, with),
+                    "leave one of them out");
+    };
+    if (!level_.empty() && codec_ == "none") return useless("--level", "--codec none");
+    if (!mount_point_.empty() && has_no_appendix_) return useless("--mount-point", "--no-appendix");
+    if (stays_on_file_system_ && directory_.empty())
+        return useless("--one-file-system", archive_.empty() ? "--from-image" : "--tar");
     pack::Options options;
     const auto codec = pack::codec_of(codec_);
     if (!codec)

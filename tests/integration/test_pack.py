@@ -360,7 +360,8 @@ def test_values_that_cannot_be_meant(tmp_path):
     (tmp_path / "tree").mkdir()
     for words in (["-o", ""], ["--level", ""], ["--mtime", ""], ["--warm", ""], ["--mount-point", ""],
                   ["--mount-point", "relative"], ["--mount-point", b"/bad\xff"], ["--tar", ""],
-                  ["--owner", "4294967295:0"], ["--owner", "0:4294967295"]):
+                  ["--owner", "4294967295:0"], ["--owner", "0:4294967295"],
+                  ["--level", "3", "--codec", "none"], ["--mount-point", "/x", "--no-appendix"]):
         refused = run(PACK, tmp_path / "tree", *words, check=False)
         assert refused.returncode == 2, (words, refused.stderr)
     assert os.listdir(tmp_path) == ["tree"]

@@ -123,6 +123,13 @@ def test_doctor_names_cause_and_cure(script, word, left, work):
     assert [line["method"] for line in report["methods"] if line["works"]] == left
 
 
+def test_doctor_knows_where_run_refuses(work, venv_image):
+    place = work.directory("elsewhere")
+    result = work.squenv("doctor", venv_image, place)
+    assert result.returncode == 4 and "only with --force" in result.stdout
+    assert "FAIL  path" in result.stdout and "not relocatable" in result.stdout
+
+
 def test_doctor_without_a_temporary_directory(work, monkeypatch):
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     monkeypatch.setenv("SQUENV_CACHE", str(work.path / "cache"))
