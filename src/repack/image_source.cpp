@@ -71,7 +71,7 @@ class ImageSource final : public pack::Source {
     Status add(const std::string& path, const image::Inode& inode);
     Status add_xattrs(const image::Inode& inode, Node& node);
     [[nodiscard]] bool is_excluded(const std::string& path, const image::Inode& inode);
-    Status find_damage(std::vector<pack::Finding>& problems);
+    Status find_damage();
 
     const std::unique_ptr<image::Image> image_;
     const pack::Options& options_;
@@ -123,25 +123,26 @@ Status ImageSource::add(const std::string& path, const image::Inode& inode) {
 }
 
 /// New digests must not say of damaged blocks that they are as they were packed.
-Status ImageSource::find_damage(std::vector<pack::Finding>& problems) {
-    SQUENV_TRY_ASSIGN(auto damage,
+Status ImageSource::find_damage() {
+    SQUENV_TRY_ASSIGN(const auto damage,
                       verify::find_digest_damage(*image_, std::max(options_.readers, 1U)));
     if (!damage.others.empty()) return tl::unexpected(damage.others.front());
-    for (std::string& path : damage.files) {
-        problems.push_back({path, verify::damaged_file().message(), Errc::corrupt});
-        damaged_.insert(std::move(path));
-    }
+    damaged_.insert(damage.files.begin(), damage.files.end());
     return {};
 }
 
 Result<pack::Scanned> ImageSource::scan() {
     pack::Scanned scanned;
-    SQUENV_TRY(find_damage(scanned.problems));
+    SQUENV_TRY(find_damage());
     Status status;
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
         if (pack::is_cancelled(options_)) status = pack::cancelled();
-        if (status && !is_excluded(path, inode) && !damaged_.contains(path))
+        if (!status || is_excluded(path, inode)) return status.has_value();
+        if (damaged_.contains(path))
+            scanned.problems.push_back(
+                {path, verify::damaged_file().message(), Errc::corrupt});
+        else
             status = add(path, inode);
         return status.has_value();
     };

@@ -338,6 +338,8 @@ def test_damaged_images_are_not_repacked_as_sound_ones(tmp_path):
     assert not again.exists()
     left_out = run(PACK, "--from-image", image, "-o", again, "--ignore-unreadable")
     assert b"bad: stored bytes differ" in left_out.stderr and names_in(again) == ["good"]
+    excluded = run(PACK, "--from-image", image, "-f", "-o", again, "-x", "bad")
+    assert b"bad" not in excluded.stderr and names_in(again) == ["good"]
 
 
 @needs_reader
