@@ -7,6 +7,7 @@
 
 #include "image/walk.h"
 #include "pack/exclude.h"
+#include "pack/threads.h"
 #include "pack/tree_builder.h"
 #include "verify/digests.h"
 
@@ -125,7 +126,7 @@ Status ImageSource::add(const std::string& path, const image::Inode& inode) {
 /// New digests must not say of damaged blocks that they are as they were packed.
 Status ImageSource::find_damage() {
     SQUENV_TRY_ASSIGN(const auto damage,
-                      verify::find_digest_damage(*image_, std::max(options_.readers, 1U)));
+                      verify::find_digest_damage(*image_, pack::compressor_threads(options_)));
     if (!damage.others.empty()) return tl::unexpected(damage.others.front());
     damaged_.insert(damage.files.begin(), damage.files.end());
     return {};
