@@ -68,6 +68,7 @@ FORWARD(int, archive_read_data_block,
         (struct archive* a, const void** data, size_t* size, la_int64_t* offset),
         (a, data, size, offset))
 FORWARD(la_int64_t, archive_read_header_position, (struct archive* a), (a))
+FORWARD(int, archive_filter_count, (struct archive* a), (a))
 FORWARD(la_int64_t, archive_filter_bytes, (struct archive* a, int n), (a, n))
 FORWARD(int, archive_file_count, (struct archive* a), (a))
 FORWARD(int, archive_errno, (struct archive* a), (a))

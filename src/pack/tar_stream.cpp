@@ -15,6 +15,7 @@
 #include "base/unique_fd.h"
 #include "pack/archive_library.h"
 #include "pack/content_hash.h"
+#include "pack/gzip_check.h"
 
 namespace squenv::pack {
 
@@ -68,6 +69,7 @@ struct TarStream::Input {
     UniqueFd file;
     const std::atomic<bool>* cancel;
     ByteVector buffer;
+    GzipCheck check{};
 
     [[nodiscard]] bool is_cancelled() const { return cancel != nullptr && *cancel; }
     static la_ssize_t read(struct archive* archive, void* data, const void** bytes);
@@ -84,6 +86,8 @@ la_ssize_t TarStream::Input::read(struct archive* archive, void* data, const voi
         const ssize_t size = ::read(self->file.get(), self->buffer.data(), self->buffer.size());
         if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (size < 0) ::archive_set_error(archive, errno, "%s", std::strerror(errno));
+        if (size > 0)
+            self->check.add_stored(ByteView(self->buffer).first(static_cast<std::size_t>(size)));
         *bytes = self->buffer.data();
         return size;
     }
@@ -118,7 +122,7 @@ Result<TarStream> TarStream::open(const std::string& path, const std::atomic<boo
         SQUENV_TRY_ASSIGN(file, open_file(path, O_RDONLY));
     }
     if (!file) return fail_errno(errno, stream.name_);
-    stream.input_.reset(new Input{std::move(file), cancel, ByteVector(kReadSize)});
+    stream.input_.reset(new Input{std::move(file), cancel, ByteVector(kReadSize), {}});
     stream.archive_.reset(::archive_read_new());
     struct archive* archive = stream.archive_.get();
     if (archive == nullptr) return fail(Errc::limit, "no memory to read an archive");
@@ -159,6 +163,7 @@ Result<ByteView> TarStream::next() {
         if (code == ARCHIVE_RETRY || (code == ARCHIVE_OK && size == 0)) continue;
         if (code != ARCHIVE_OK) return damaged();
         current_ = {static_cast<const std::byte*>(data), size};
+        input_->check.add_content(current_);
         position_ += size;
         break;
     }
@@ -187,6 +192,11 @@ Status TarStream::check_end(std::uint64_t header, std::uint64_t position) {
         if (bytes.empty()) break;
         rest.add(bytes);
     }
+    // Compressed twice, what comes out of gzip is not what comes out at the end.
+    constexpr int kGzipAlone = 2;
+    if (::archive_filter_count(archive_.get()) == kGzipAlone && !input_->check.is_right())
+        return fail(Errc::corrupt, name_ + ": the checksum of the gzip file is not that of its content",
+                    "get it again, or make it anew");
     if (rest.has_file())
         return fail(Errc::unsupported, name_ + ": more files follow behind the end of the archive",
                     "join archives with tar --concatenate, or pack them one by one");
