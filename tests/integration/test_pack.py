@@ -169,6 +169,7 @@ def test_duplicates_are_stored_once(tmp_path):
 
 
 @needs_root
+@needs_reader
 def test_kinds_of_files_are_compressed_in_their_own_way(tmp_path):
     rng = random.Random(7)
     words = ["".join(rng.choices("abcdefgh", k=rng.randint(2, 9))) for _ in range(3000)]
@@ -322,7 +323,6 @@ def test_repacking_gives_the_image_of_the_tree(zoo, tmp_path):
 
 
 @needs_reader
-@needs_reader
 def test_damaged_images_are_not_repacked_as_sound_ones(tmp_path):
     """Bytes that still decode would get digests of their own."""
     tree = tmp_path / "tree"
@@ -378,6 +378,7 @@ def test_path_that_is_not_utf8_is_not_recorded(tmp_path):
     assert b"mount point  \n" in run(SQUENV, "info", tmp_path / "image").stdout
 
 
+@needs_reader
 def test_verify_names_the_file_that_was_damaged(tmp_path):
     tree = tmp_path / "tree"
     tree.mkdir()
