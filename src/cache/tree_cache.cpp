@@ -111,9 +111,6 @@ bool remove_entry(const std::string& directory, const std::string& name) {
     if (!lock) return false;
     const std::string partial = path + kPartialSuffix;
     remove_tree(partial);
-    // A directory that is not writable cannot be moved.
-    std::error_code error;
-    fs::permissions(path, fs::perms::owner_all, fs::perm_options::add, error);
     if (::rename(path.c_str(), partial.c_str()) != 0 && errno != ENOENT) return false;
     remove_tree(partial);
     ::unlink((path + kLockSuffix).c_str());

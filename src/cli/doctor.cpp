@@ -40,12 +40,18 @@ class DoctorCommand final : public Command {
     /// What is wrong with the image is told by its probe.
     void consult_image() {
         if (subject_.image.empty()) return;
-        const auto resolved = resolve_images({{subject_.image, subject_.mountpoint}}, {}, true);
-        if (!resolved) return;
+        const std::vector<ListedImage> list{{subject_.image, subject_.mountpoint}};
+        auto resolved = resolve_images(list, {}, false);
+        if (!resolved) {
+            misplaced_ = resolved.error();
+            resolved = resolve_images(list, {}, true);
+        }
+        if (!resolved) {
+            misplaced_.reset();
+            return;
+        }
         subject_.mountpoint = resolved->front().wanted.request.mountpoint;
         subject_.is_relocatable = resolved->front().wanted.is_relocatable;
-        const auto in_place = resolve_images({{subject_.image, subject_.mountpoint}}, {}, false);
-        if (!in_place) misplaced_ = in_place.error();
     }
     /// Everything may work, and `run` refuses all the same.
     void add_misplaced(mount::Diagnosis& diagnosis) const {

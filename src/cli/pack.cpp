@@ -142,6 +142,8 @@ class PackCommand final : public Command {
 Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& options) {
     SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
     if (tree.empty()) return {};
+    if (options.manifest_mount_point.empty() && !io.is_quiet)
+        io.err << printable(tree) << ": is not UTF-8 and is not recorded; name it when you mount\n";
     SQUENV_TRY_ASSIGN(around.environment, venv::recognise(tree));
     if (!around.environment) {
         if (arguments_.has_compile())
@@ -280,9 +282,6 @@ Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
 Status PackCommand::run(Io& io) {
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
-    SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
-    if (!tree.empty() && options.manifest_mount_point.empty() && !io.is_quiet)
-        io.err << printable(tree) << ": is not UTF-8 and is not recorded; name it when you mount\n";
     Surroundings around;
     SQUENV_TRY(look_around(io, around, options));
     SQUENV_TRY_ASSIGN(options.hot, load_hot_items(arguments_.hot()));

@@ -26,7 +26,6 @@ int run_pack_program(const std::vector<std::string>& arguments, Io& io) {
     const auto command = make_pack_command();
     command->declare(app);
     refuse_empty_values(app);
-    refuse_empty_values(app);
     try {
         std::vector<std::string> reversed;
         if (!arguments.empty()) reversed.assign(arguments.rbegin(), arguments.rend() - 1);

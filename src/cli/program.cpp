@@ -7,8 +7,8 @@
 #include <ostream>
 
 #include "cli/command.h"
-#include "cli/option_values.h"
 #include "cli/image_argument.h"
+#include "cli/option_values.h"
 #include "config.h"
 
 namespace squenv::cli {

@@ -140,21 +140,20 @@ Probe probe_place(const std::string& mountpoint, const std::string& image, Place
     const auto mounted = find_mount(*path);
     const bool is_squenv = mounted && *mounted && (*mounted)->is_squenv();
     const Probe dead{"mount point", true, *path + ": a dead mount, which will be replaced", {}};
+    const auto unusable = [&place](const Error& error) {
+        place = {false, false, false, error.context};
+        return judge("mount point", tl::unexpected(error), {});
+    };
+    Status status = check_place(*path);
+    if (!status) return unusable(status.error());
     // First, because anything else would wait for a daemon that does not answer.
     if (is_squenv) {
         const auto statistics = query_statistics(*path, kQueryTimeout, &**mounted);
         if (!statistics && statistics.error().sys_errno == ENOTCONN) return dead;
-        if (!statistics && statistics.error().code == Errc::busy) {
-            place = {false, false, false, statistics.error().context};
-            return judge("mount point", tl::unexpected(statistics.error()), {});
-        }
+        if (!statistics && statistics.error().code == Errc::busy)
+            return unusable(statistics.error());
     }
     const auto existing = is_stale(*path) ? *path : nearest_directory(*path).value_or("");
-    Status status = check_place(*path);
-    if (!status) {
-        place = {false, false, false, status.error().context};
-        return judge("mount point", status, {});
-    }
     struct stat info {};
     if (is_squenv && (*mounted)->source == image && (*mounted)->user_id == ::geteuid())
         return {"mount point", true, *path + ": this image is mounted there, 'run' joins it", {}};

@@ -67,13 +67,14 @@ Result<std::string> nearest_directory(const std::string& path) {
 
 Status check_mountpoint(const std::string& path) {
     struct stat info {};
-    if (::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode) &&
-        ::stat(path.c_str(), &info) != 0 && errno == ENOENT)
-        return fail(Errc::not_found, path + ": a symlink to what does not exist",
-                    "make the directory that it names, or remove it");
-    if (::stat(path.c_str(), &info) != 0)
-        return fail_errno(errno, path,
-                          errno == ENOENT ? "create it with 'mkdir -p " + path + "'" : "");
+    if (::stat(path.c_str(), &info) != 0) {
+        const int code = errno;
+        if (code == ENOENT && ::lstat(path.c_str(), &info) == 0)
+            return fail(Errc::not_found, path + ": a symlink to what does not exist",
+                        "make the directory that it names, or remove it");
+        return fail_errno(code, path,
+                          code == ENOENT ? "create it with 'mkdir -p " + path + "'" : "");
+    }
     if (!S_ISDIR(info.st_mode))
         return fail(Errc::invalid_argument, path + ": not a directory",
                     "an image is mounted on a directory");

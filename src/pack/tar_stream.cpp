@@ -70,13 +70,14 @@ struct TarStream::Input {
     const std::atomic<bool>* cancel;
     ByteVector buffer;
     GzipCheck check{};
+    int sys_errno = 0;  ///< of a read(2) that failed
 
     [[nodiscard]] bool is_cancelled() const { return cancel != nullptr && *cancel; }
     static la_ssize_t read(struct archive* archive, void* data, const void** bytes);
 };
 
 /// libarchive's own would wait in read(2) for a producer that does nothing, whatever signals come.
-la_ssize_t TarStream::Input::read(struct archive* archive, void* data, const void** bytes) {
+la_ssize_t TarStream::Input::read(struct archive* /*archive*/, void* data, const void** bytes) {
     constexpr int kLookMs = 100;
     auto* self = static_cast<Input*>(data);
     while (!self->is_cancelled()) {
@@ -85,13 +86,12 @@ la_ssize_t TarStream::Input::read(struct archive* archive, void* data, const voi
         if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
         const ssize_t size = ::read(self->file.get(), self->buffer.data(), self->buffer.size());
         if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (size < 0) ::archive_set_error(archive, errno, "%s", std::strerror(errno));
+        if (size < 0) self->sys_errno = errno;
         if (size > 0)
             self->check.add_stored(ByteView(self->buffer).first(static_cast<std::size_t>(size)));
         *bytes = self->buffer.data();
         return size;
     }
-    ::archive_set_error(archive, ECANCELED, "stopped");
     return -1;
 }
 
@@ -107,9 +107,7 @@ TarStream::TarStream(const std::string& path) : name_(path == "-" ? "standard in
 
 tl::unexpected<Error> TarStream::damaged() const {
     if (input_->is_cancelled()) return fail(Errc::cancelled, name_ + ": stopped");
-    // Numbers above those of the system are libarchive's own.
-    if (const int error = ::archive_errno(archive_.get()); error == EIO || error == EISDIR)
-        return fail_errno(error, name_);
+    if (input_->sys_errno != 0) return fail_errno(input_->sys_errno, name_);
     const char* reason = ::archive_error_string(archive_.get());
     return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
 }
@@ -122,7 +120,7 @@ Result<TarStream> TarStream::open(const std::string& path, const std::atomic<boo
         SQUENV_TRY_ASSIGN(file, open_file(path, O_RDONLY));
     }
     if (!file) return fail_errno(errno, stream.name_);
-    stream.input_.reset(new Input{std::move(file), cancel, ByteVector(kReadSize), {}});
+    stream.input_.reset(new Input{std::move(file), cancel, ByteVector(kReadSize)});
     stream.archive_.reset(::archive_read_new());
     struct archive* archive = stream.archive_.get();
     if (archive == nullptr) return fail(Errc::limit, "no memory to read an archive");

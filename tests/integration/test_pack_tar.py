@@ -10,12 +10,12 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import time
 
 import pytest
 
-from pack_support import (IS_ROOT, PACK, assert_same, codecs, describe, kernel_mount, make_random, make_zoo,
-                          names_in, run)
+from pack_support import (IS_ROOT, PACK, assert_same, codecs, describe, kernel_mount, make_random,
+                          make_zoo, names_in, run)
+from support.processes import wait_for
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="mounting and owners need root")
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -237,13 +237,11 @@ def test_waiting_for_an_archive_can_be_stopped(tmp_path, number):
                           stderr=subprocess.PIPE) as packer:
         # It is waiting when its handler is there and it sleeps.
         with open(f"/proc/{packer.pid}/status", encoding="ascii") as status:
-            end = time.monotonic() + 20
-            while time.monotonic() < end:
+            def is_caught():
                 status.seek(0)
                 fields = dict(line.split(":", 1) for line in status.read().splitlines())
-                if int(fields["SigCgt"], 16) & (1 << (number - 1)):
-                    break
-                time.sleep(0.01)
+                return int(fields["SigCgt"], 16) & (1 << (number - 1))
+            wait_for(is_caught, "the handler of the signal")
         packer.send_signal(number)
         assert packer.wait(timeout=20) == 1
         assert b"standard input: stopped" in packer.stderr.read()
