@@ -14,7 +14,8 @@ namespace squenv::mount {
 
 namespace {
 
-Result<UniqueFd> open_beside(const std::string& image, const std::string& path) {
+/// Never the image itself.
+Result<UniqueFd> open_beside(const std::string& path, const std::string& image) {
     SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT, 0666));
     struct stat file {};
     struct stat other {};
@@ -28,12 +29,12 @@ Result<UniqueFd> open_beside(const std::string& image, const std::string& path) 
 }  // namespace
 
 Status RecordFile::check(const std::string& path, const std::string& image) {
-    SQUENV_TRY(open_beside(image, path));
+    SQUENV_TRY(open_beside(path, image));
     return {};
 }
 
 Result<RecordFile> RecordFile::open(const std::string& path, const std::string& image) {
-    SQUENV_TRY_ASSIGN(UniqueFd fd, open_beside(image, path));
+    SQUENV_TRY_ASSIGN(UniqueFd fd, open_beside(path, image));
     // File systems without locks have nobody to wait for.
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return fail(Errc::busy, path + ": another mount is recording into it",

@@ -29,9 +29,9 @@ bool is_header(ByteView bytes) {
 
 void GzipCheck::add_stored(ByteView bytes) {
 #if SQUENV_HAVE_GZIP
-    const bool is_first = stored_bytes_ == 0;
+    const bool is_first = !has_begun_;
+    has_begun_ = true;
     if (!is_first && !is_gzip_) return;
-    stored_bytes_ += bytes.size();
     // A header may begin in what was there before.
     const std::size_t kept = recent_.size();
     append(recent_, bytes);

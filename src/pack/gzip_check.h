@@ -2,7 +2,6 @@
 // Whether a gzip file held what was made of it: libarchive does not compare the checksum at its end.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -25,7 +24,7 @@ class GzipCheck {
     static constexpr std::size_t kTail = 64U << 10;
 
     ByteVector recent_;  ///< the last stored bytes, kTail at least when there were as many
-    std::uint64_t stored_bytes_ = 0;
+    bool has_begun_ = false;
     bool is_gzip_ = false;
     bool has_more_members_ = false;
     std::uint32_t checksum_ = 0;  ///< CRC-32 of the content

@@ -168,7 +168,6 @@ def test_duplicates_are_stored_once(tmp_path):
     assert os.stat(tmp_path / "image").st_size < 2_600_000
 
 
-@needs_root
 @needs_reader
 def test_kinds_of_files_are_compressed_in_their_own_way(tmp_path):
     rng = random.Random(7)
@@ -185,6 +184,7 @@ def test_kinds_of_files_are_compressed_in_their_own_way(tmp_path):
     assert len(set(sizes.values())) == 3, sizes
 
 
+@needs_root
 def test_full_metadata_blocks(tmp_path):
     """Tables whose last block is exactly full: 1024 inodes, 2048 ids, 512 fragments."""
     tree = tmp_path / "tree"
