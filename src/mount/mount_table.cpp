@@ -92,6 +92,11 @@ Result<std::optional<MountEntry>> find_mount(const std::string& path) {
     return std::nullopt;
 }
 
+bool is_mountpoint(const std::string& path) {
+    const auto entry = find_mount(path);
+    return entry && *entry;
+}
+
 std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor) {
     const auto entries = read_mount_table();
     if (!entries) return std::nullopt;
@@ -116,7 +121,8 @@ Result<std::string> canonical_mountpoint(const std::string& path) {
     std::string result;
     if (parent) {
         result = parent.get();
-    } else if (errno == ENOENT) {
+    } else if (errno == ENOENT || errno == EACCES) {
+        // What lies in a directory that we may not enter has the name that it was given.
         SQUENV_TRY_ASSIGN(result, canonical_mountpoint(absolute.parent_path().string()));
     } else {
         return fail_errno(errno, absolute.parent_path().string());

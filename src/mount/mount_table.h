@@ -33,6 +33,8 @@ struct MountEntry {
 [[nodiscard]] Result<std::vector<MountEntry>> read_mount_table();
 /// The visible mount at exactly `path` (absolute, without symlinks), if there is one.
 [[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
+/// Whether something is mounted at exactly `path`, as far as can be found out.
+[[nodiscard]] bool is_mountpoint(const std::string& path);
 
 /// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
@@ -40,8 +42,9 @@ struct MountEntry {
 /// Parses one line; nothing when it is not of the documented form.
 [[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);
 
-/// `path` made absolute with the symlinks of its parents resolved, as far as they exist, but not
-/// touching the last part: a stale FUSE mount there would make every system call on it fail.
+/// `path` made absolute with the symlinks of its parents resolved, as far as they exist and may be
+/// looked at, but not touching the last part: a stale FUSE mount there would make every system call
+/// on it fail.
 [[nodiscard]] Result<std::string> canonical_mountpoint(const std::string& path);
 
 }  // namespace squenv::mount

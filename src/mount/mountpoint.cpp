@@ -2,6 +2,7 @@
 #include "mount/mountpoint.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,34 @@ namespace {
 constexpr int kLooks = 50;
 constexpr timespec kLookPause{0, 10'000'000};
 
+/// That `path` cannot be looked at; with the directory on the way that keeps us out, and who can
+/// let us in. Users are told by number: their names may come from a service that starts threads.
+tl::unexpected<Error> unreachable(int code, const std::string& path) {
+    std::filesystem::path at;
+    for (const auto& part : std::filesystem::path(path).parent_path()) {
+        at /= part;
+        if (code != EACCES) break;
+        if (::access(at.c_str(), X_OK) == 0 || errno != EACCES) continue;
+        std::string hint = "name another path: IMAGE:PATH, with --force";
+        // What keeps others out of a mount of FUSE is no mode.
+        if (!is_mountpoint(at.string()))
+            hint = fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(),
+                               at.string(), hint);
+        return fail_errno(code, fmt::format("{}: {} may not be entered", path, at.string()), hint);
+    }
+    return fail_errno(code, path);
+}
+
+/// A living mount of this program is in the way.
+tl::unexpected<Error> occupied(const std::string& path, const MountEntry& entry) {
+    const std::string text = path + ": " + entry.source + " is mounted here already";
+    const auto owner = entry.user_id.value_or(::geteuid());
+    if (owner == ::geteuid() || ::geteuid() == 0)
+        return fail(Errc::exists, text, "unmount it first with 'squenv umount " + path + "'");
+    return fail(Errc::exists, fmt::format("{}, by user {}", text, owner),
+                "'squenv run' goes around it where there are user namespaces");
+}
+
 }  // namespace
 
 bool is_stale(const std::string& path) {
@@ -41,9 +70,7 @@ Status clear_mountpoint(const std::string& path) {
                         "remove it with 'squenv umount --lazy " + path + "'");
         const bool is_dead =
             !statistics && (statistics.error().sys_errno == ENOTCONN || is_stale(path));
-        if (!is_dead)
-            return fail(Errc::exists, path + ": " + entry->source + " is mounted here already",
-                        "unmount it first with 'squenv umount " + path + "'");
+        if (!is_dead) return occupied(path, *entry);
     } else if (!is_stale(path)) {
         return {};
     }
@@ -60,7 +87,7 @@ Result<std::string> nearest_directory(const std::string& path) {
             if (S_ISDIR(info.st_mode)) return at.string();
             return fail(Errc::invalid_argument, at.string() + ": not a directory");
         }
-        if (errno != ENOENT) return fail_errno(errno, at.string());
+        if (errno != ENOENT) return unreachable(errno, path);
         if (at == at.parent_path()) return fail_errno(ENOENT, path);
     }
 }
@@ -72,8 +99,8 @@ Status check_mountpoint(const std::string& path) {
         if (code == ENOENT && ::lstat(path.c_str(), &info) == 0)
             return fail(Errc::not_found, path + ": a symlink to what does not exist",
                         "make the directory that it names, or remove it");
-        return fail_errno(code, path,
-                          code == ENOENT ? "create it with 'mkdir -p " + path + "'" : "");
+        return code == ENOENT ? fail_errno(code, path, "create it with 'mkdir -p " + path + "'")
+                              : unreachable(code, path);
     }
     if (!S_ISDIR(info.st_mode))
         return fail(Errc::invalid_argument, path + ": not a directory",
