@@ -7,14 +7,17 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 namespace squenv::mount {
 
@@ -25,6 +28,17 @@ Status write_file(const char* path, const std::string& text) {
     if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         return fail_errno(errno, path);
     return {};
+}
+
+bool has_capability(unsigned capability) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (::syscall(SYS_capget, &header, data.data()) != 0) return false;
+    return (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
+}
+
+bool is_same_file(const struct stat& one, const struct stat& other) {
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 std::string first_line(const char* path) {
@@ -75,6 +89,42 @@ Status enter_new_namespaces(Propagation propagation) {
     return {};
 }
 
+bool needs_no_user_namespace() {
+    return has_capability(CAP_SYS_ADMIN) && has_capability(CAP_SYS_CHROOT);
+}
+
+Result<UniqueFd> enter_mount_namespace() {
+    if (::unshare(CLONE_NEWNS) != 0) return fail_errno(errno, "mount namespace: unshare");
+    SQUENV_TRY_ASSIGN(auto root, open_file("/", O_PATH | O_DIRECTORY));
+    SQUENV_TRY_ASSIGN(const auto own, open_file("/proc/self/ns/mnt", O_RDONLY));
+    // To the root of the namespace: that of a chroot need not be a mount, and only the propagation
+    // of mounts can be changed.
+    if (::setns(own.get(), CLONE_NEWNS) != 0) return fail_errno(errno, "mount namespace: setns");
+    if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+        return fail_errno(errno, "mount namespace: mount propagation");
+    struct stat before {};
+    struct stat now {};
+    if (::fstat(root.get(), &before) != 0 || ::stat("/", &now) != 0)
+        return fail_errno(errno, "mount namespace: root directory");
+    if (is_same_file(before, now)) return UniqueFd();
+    if (::fchdir(root.get()) != 0 || ::chroot(".") != 0)
+        return fail_errno(errno, "mount namespace: root directory");
+    return root;
+}
+
+Status check_single_thread() {
+    std::error_code error;
+    std::size_t threads = 0;
+    for (std::filesystem::directory_iterator at("/proc/self/task", error), end;
+         !error && at != end; at.increment(error))
+        ++threads;
+    if (threads <= 1) return {};
+    return fail(Errc::environment,
+                fmt::format("this process has {} threads, and only one with a single thread may "
+                            "enter a namespace", threads),
+                "look for what starts them, such as a library in LD_PRELOAD or an emulator");
+}
+
 Result<Namespaces> own_namespaces() {
     Namespaces own;
     SQUENV_TRY_ASSIGN(own.user, open_file("/proc/self/ns/user", O_RDONLY));
@@ -82,16 +132,29 @@ Result<Namespaces> own_namespaces() {
     return own;
 }
 
+bool has_other_user(const Namespaces& namespaces) {
+    struct stat theirs {};
+    struct stat ours {};
+    return ::fstat(namespaces.user.get(), &theirs) != 0 ||
+           ::stat("/proc/self/ns/user", &ours) != 0 || !is_same_file(theirs, ours);
+}
+
 Status join_namespaces(const Namespaces& namespaces) {
     std::array<char, PATH_MAX> directory;
     const bool has_directory = ::getcwd(directory.data(), directory.size()) != nullptr &&
                                directory[0] == '/';
-    if (::setns(namespaces.user.get(), CLONE_NEWUSER) != 0)
+    const auto here = open_file(".", O_PATH | O_DIRECTORY);
+    // The kernel refuses to let a process join the user namespace that it is in.
+    if (has_other_user(namespaces) && ::setns(namespaces.user.get(), CLONE_NEWUSER) != 0)
         return fail_errno(errno, "joining the user namespace");
     if (::setns(namespaces.mount.get(), CLONE_NEWNS) != 0)
         return fail_errno(errno, "joining the mount namespace");
-    if (has_directory && ::chdir(directory.data()) != 0)
-        return fail_errno(errno, std::string(directory.data()) + ": working directory");
+    if (namespaces.root && (::fchdir(namespaces.root.get()) != 0 || ::chroot(".") != 0))
+        return fail_errno(errno, "the root directory in the mount namespace");
+    // By its path first: that shows what is mounted there now. A directory whose path leads through
+    // a closed one, or is covered, can still be gone back to.
+    if (has_directory && ::chdir(directory.data()) == 0) return {};
+    if (here) (void)!::fchdir(here->get());
     return {};
 }
 

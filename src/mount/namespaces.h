@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A user namespace and the mount namespace that belongs to it: there, an ordinary user may mount.
-// Only the own uid and gid are mapped, so nothing in it looks like root.
+// Only the own uid and gid are mapped, so nothing in it looks like root. Who may mount anyway needs
+// a mount namespace alone.
 #pragma once
 
 #include "base/result.h"
@@ -10,8 +11,9 @@ namespace squenv::mount {
 
 /// Open descriptors of a pair. They keep the namespaces, and the mounts in them, alive.
 struct Namespaces {
-    UniqueFd user{};
+    UniqueFd user{};   ///< the one of the caller where no other was needed
     UniqueFd mount{};
+    UniqueFd root{};   ///< the directory to be "/" there; empty unless a chroot is to be kept
     explicit operator bool() const { return mount.get() >= 0; }
 };
 
@@ -23,11 +25,29 @@ enum class Propagation { from_outside, none };
 /// Errors: environment, with the reason why this machine refuses and what would mend it.
 [[nodiscard]] Status enter_new_namespaces(Propagation propagation);
 
+/// Whether mounts of its own take this process no user namespace: it holds CAP_SYS_ADMIN to mount,
+/// and CAP_SYS_CHROOT, which joining a mount namespace asks for too.
+[[nodiscard]] bool needs_no_user_namespace();
+
+/// Moves such a process, which has one thread, into a new mount namespace. Mounts made outside
+/// later are so inside too, not the other way round. Returns its root directory when that is not
+/// the one of the namespace, as in a chroot: who joins must go back there. Errors: environment,
+/// denied.
+[[nodiscard]] Result<UniqueFd> enter_mount_namespace();
+
+/// Whether this process could join a namespace, which the kernel lets nobody do who has threads.
+/// Errors: environment.
+[[nodiscard]] Status check_single_thread();
+
 /// Those of the calling process. Errors: io.
 [[nodiscard]] Result<Namespaces> own_namespaces();
 
+/// Whether the user namespace of `namespaces` is another one than that of this process.
+[[nodiscard]] bool has_other_user(const Namespaces& namespaces);
+
 /// Moves the calling process, which has one thread, into `namespaces` and back to the path of its
-/// working directory. Errors: denied, environment (the working directory does not exist there).
+/// working directory. Where that path leads nowhere it stays in the directory itself, and where it
+/// may not enter that, it is in "/". Errors: denied.
 [[nodiscard]] Status join_namespaces(const Namespaces& namespaces);
 
 /// Gives up every capability for this process and the programs it becomes. Errors: denied.

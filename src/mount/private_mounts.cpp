@@ -6,11 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <optional>
 
 #include "base/socket_message.h"
 #include "mount/companion.h"
+#include "mount/mount_table.h"
+#include "mount/mountpoint.h"
 #include "mount/private_root.h"
 
 namespace squenv::mount {
@@ -18,6 +22,7 @@ namespace squenv::mount {
 namespace {
 
 constexpr char kDone = 'd';
+constexpr char kDoneInChroot = 'r';  ///< the last descriptor is the root directory
 constexpr int kPatienceMs = 30'000;
 
 /// A failure as one message: code, errno, then the context and the hint, each with a NUL.
@@ -36,15 +41,20 @@ Error decode_error(const std::string& text) {
             text.substr(middle + 1, text.size() - middle - 2)};
 }
 
+/// After this, `path` can be mounted on.
 Status ensure_mountpoint(const std::string& path) {
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0)
         return S_ISDIR(info.st_mode) ? Status()
                                      : fail(Errc::invalid_argument, path + ": not a directory",
                                             "an image is mounted on a directory");
-    // A dead mount can be mounted over as it is; a path that we may not see cannot.
-    if (errno == ENOTCONN || errno == ECONNABORTED) return {};
-    if (errno != ENOENT) return fail_errno(errno, path);
+    const int code = errno;
+    // A dead mount can be mounted over as it is.
+    if (code == ENOTCONN || code == ECONNABORTED) return {};
+    const bool is_denied = code == EACCES || code == EPERM;
+    if (!is_denied && code != ENOENT) return fail_errno(code, path);
+    // So can that of another user: FUSE keeps us from looking at its root, not from mounting on it.
+    if (is_denied && is_mountpoint(path)) return {};
     if (auto status = cover_with_mountpoint(path); !status)
         return with_context(status.error(), path + ": cannot be shown as a mount point");
     return {};
@@ -58,9 +68,27 @@ Status bind_read_only(const std::string& source, const std::string& mountpoint) 
     return {};
 }
 
+enum class Founding { mount_namespace, user_namespace };
+
+/// Who joins a daemon's namespace gets no root directory to go back to.
+Status check_root(const UniqueFd& root, const std::vector<PrivateMount>& mounts) {
+    const bool has_daemon = std::any_of(mounts.begin(), mounts.end(), [](const auto& mount) {
+        return mount.bind_source.empty();
+    });
+    if (!root || !has_daemon) return {};
+    return fail(Errc::environment, "a chroot cannot be kept in a namespace that others join",
+                "use --via direct or --via extract there");
+}
+
 /// Runs in the process that founds the namespaces.
-Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts) {
-    SQUENV_TRY(enter_new_namespaces(Propagation::from_outside));
+Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts, Founding founding) {
+    UniqueFd root;
+    if (founding == Founding::mount_namespace) {
+        SQUENV_TRY_ASSIGN(root, enter_mount_namespace());
+        SQUENV_TRY(check_root(root, mounts));
+    } else {
+        SQUENV_TRY(enter_new_namespaces(Propagation::from_outside));
+    }
     PrivateMounts made;
     for (const auto& mount : mounts) {
         const std::string& mountpoint = mount.kernel.mountpoint;
@@ -74,11 +102,13 @@ Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts) {
         made.devices.push_back(std::move(device));
     }
     SQUENV_TRY_ASSIGN(made.namespaces, own_namespaces());
+    made.namespaces.root = std::move(root);
     return made;
 }
 
-[[noreturn]] void found_and_report(int socket, const std::vector<PrivateMount>& mounts) {
-    const auto made = found(mounts);
+[[noreturn]] void found_and_report(int socket, const std::vector<PrivateMount>& mounts,
+                                   Founding founding) {
+    const auto made = found(mounts, founding);
     if (!made) {
         (void)send_message(socket, encode_error(made.error()));
         ::_exit(1);
@@ -86,17 +116,39 @@ Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts) {
     std::vector<int> descriptors{made->namespaces.user.get(), made->namespaces.mount.get()};
     for (const auto& device : made->devices)
         if (device) descriptors.push_back(device.get());
-    (void)send_message(socket, {&kDone, 1}, descriptors);
+    const UniqueFd& root = made->namespaces.root;
+    if (root) descriptors.push_back(root.get());
+    (void)send_message(socket, {root ? &kDoneInChroot : &kDone, 1}, descriptors);
     ::_exit(0);
 }
 
-}  // namespace
+/// What the founder's descriptors are; nothing when it did not get done.
+std::optional<PrivateMounts> unpack(SocketMessage& message,
+                                    const std::vector<PrivateMount>& mounts) {
+    auto& descriptors = message.descriptors;
+    PrivateMounts made;
+    const bool is_in_chroot = message.bytes == std::string(1, kDoneInChroot);
+    if (is_in_chroot && !descriptors.empty()) {
+        made.namespaces.root = std::move(descriptors.back());
+        descriptors.pop_back();
+    }
+    if ((!is_in_chroot && message.bytes != std::string(1, kDone)) || descriptors.size() < 2)
+        return std::nullopt;
+    made.namespaces.user = std::move(descriptors[0]);
+    made.namespaces.mount = std::move(descriptors[1]);
+    std::size_t next = 2;
+    for (const auto& mount : mounts) {
+        made.devices.emplace_back();
+        if (mount.bind_source.empty() && next < descriptors.size())
+            made.devices.back() = std::move(descriptors[next++]);
+    }
+    return made;
+}
 
-Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mounts) {
-    if (mounts.size() > kMaxPrivateMounts)
-        return fail(Errc::limit, "more than 32 images in one namespace");
-    SQUENV_TRY_ASSIGN(auto founder,
-                      fork_companion([&](int socket) { found_and_report(socket, mounts); }));
+Result<PrivateMounts> found_apart(const std::vector<PrivateMount>& mounts, Founding founding) {
+    SQUENV_TRY_ASSIGN(auto founder, fork_companion([&](int socket) {
+                          found_and_report(socket, mounts, founding);
+                      }));
     // What it looks at may hang, as a path on a dead network does; nobody must wait for ever.
     pollfd waiting{founder.socket.get(), POLLIN, 0};
     int ready = 0;
@@ -111,17 +163,32 @@ Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mount
     auto message = receive_message(founder.socket.get());
     reap(founder.pid);
     if (!message) return tl::unexpected(message.error());
-    if (message->bytes != std::string(1, kDone) || message->descriptors.size() < 2)
-        return tl::unexpected(decode_error(message->bytes));
-    PrivateMounts made;
-    made.namespaces = {std::move(message->descriptors[0]), std::move(message->descriptors[1])};
-    std::size_t next = 2;
-    for (const auto& mount : mounts) {
-        made.devices.emplace_back();
-        if (mount.bind_source.empty() && next < message->descriptors.size())
-            made.devices.back() = std::move(message->descriptors[next++]);
-    }
-    return made;
+    auto made = unpack(*message, mounts);
+    if (!made) return tl::unexpected(decode_error(message->bytes));
+    return std::move(*made);
+}
+
+}  // namespace
+
+Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mounts) {
+    if (mounts.size() > kMaxPrivateMounts)
+        return fail(Errc::limit, "more than 32 images in one namespace");
+    if (!needs_no_user_namespace()) return found_apart(mounts, Founding::user_namespace);
+    auto made = found_apart(mounts, Founding::mount_namespace);
+    if (made || made.error().code == Errc::busy) return made;
+    // In a container, root may hold the capability and still be refused.
+    auto other = found_apart(mounts, Founding::user_namespace);
+    return other ? std::move(other) : std::move(made);
+}
+
+MountpointHold hold_for_private(const std::string& mountpoint) {
+    // A dead mount stays below ours when it cannot be taken away.
+    if (is_stale(mountpoint)) (void)clear_mountpoint(mountpoint);
+    const auto below = find_mount(mountpoint);
+    const bool is_free = below && (!*below || !(*below)->type.starts_with("fuse"));
+    if (!is_free) return {};
+    auto hold = hold_mountpoint(mountpoint);
+    return hold ? std::move(*hold) : MountpointHold{};
 }
 
 }  // namespace squenv::mount

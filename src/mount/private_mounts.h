@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "mount/kernel_mount.h"
+#include "mount/mountpoint_hold.h"
 #include "mount/namespaces.h"
 
 namespace squenv::mount {
@@ -26,10 +27,16 @@ struct PrivateMounts {
 
 inline constexpr std::size_t kMaxPrivateMounts = 32;
 
-/// Makes new namespaces with `mounts` in them, in a process that ends with that: the caller stays
-/// where it is, so a refusal costs nothing. Mount points that do not exist are covered (see
-/// private_root.h). Before any thread exists. Errors: environment or denied, with what would mend
-/// it; limit.
+/// Makes new namespaces with `mounts` in them, in that order, in a process that ends with that: the
+/// caller stays where it is, so a refusal costs nothing. Who may mount gets a mount namespace
+/// alone, and a user namespace only where that does not do. Mount points that do not exist or
+/// cannot be reached are covered (see private_root.h). Before any thread exists. Errors:
+/// environment or denied, with what would mend it; limit.
 [[nodiscard]] Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mounts);
+
+/// Makes and holds the directory at `mountpoint` (canonical) that a private mount is about to
+/// cover, or takes a dead mount away from there. Of what cannot be had so, nothing is held: it is
+/// covered as it is, and of a living mount nothing may be held open.
+[[nodiscard]] MountpointHold hold_for_private(const std::string& mountpoint);
 
 }  // namespace squenv::mount

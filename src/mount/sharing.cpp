@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "base/escape.h"
 #include "mount/daemon.h"
 #include "mount/meeting_point.h"
 #include "mount/mount_table.h"
@@ -78,13 +79,10 @@ Result<std::vector<Opened>> open_all(const std::vector<PlacedRequest>& placed) {
             SQUENV_TRY_ASSIGN(opened, open_request(request));
         }
         opened.mountpoint = mountpoint;
-        // A dead mount stays below ours when it cannot be taken away. Of a living one nothing may
-        // be held open. A directory that cannot be made is covered in the namespace.
-        if (is_stale(mountpoint)) (void)clear_mountpoint(mountpoint);
-        const auto below = find_mount(mountpoint);
-        const bool is_free = below && (!*below || !(*below)->type.starts_with("fuse"));
-        if (tree.empty() && is_free)
-            if (auto hold = hold_mountpoint(mountpoint)) opened.hold = std::move(*hold);
+        if (tree.empty())
+            opened.hold = hold_for_private(mountpoint);
+        else if (is_stale(mountpoint))
+            (void)clear_mountpoint(mountpoint);
         all.push_back(std::move(opened));
     }
     return all;
@@ -134,15 +132,21 @@ Result<Lease> found_and_serve(const std::vector<PlacedRequest>& placed, std::vec
     return Lease{std::move(first.ours), std::move(mounts.namespaces), 0, true};
 }
 
-/// Nothing can be mounted in an image whose daemon does not run yet.
+/// As the command line takes it.
+std::string listed(const PlacedRequest& placed) {
+    return escaped(placed.request.image_path, ",:") + ':' + escaped(placed.mountpoint, ",:");
+}
+
+/// Nothing can be mounted in an image whose daemon does not run yet; an unpacked one has none.
 Status check_nesting(const std::vector<PlacedRequest>& placed) {
     for (const auto& outer : placed)
         for (const auto& inner : placed)
-            if (inner.mountpoint.starts_with(outer.mountpoint + '/'))
+            if (outer.tree.empty() && inner.mountpoint.starts_with(outer.mountpoint + '/'))
                 return fail(Errc::environment,
                             inner.mountpoint + ": lies in " + outer.mountpoint +
-                                ", and both cannot be mounted in a namespace",
-                            "name a path for one of them that is not inside the other");
+                                ", and both cannot be mounted in one namespace at once",
+                            "run them one inside the other: squenv run " + listed(outer) +
+                                " -- squenv run " + listed(inner) + " -- CMD");
     return {};
 }
 
@@ -189,6 +193,7 @@ Result<Lease> share_mount(const MountRequest& request, const std::string& mountp
 
 Result<Lease> share_private_mounts(const std::vector<PlacedRequest>& placed,
                                    const std::vector<int>& foreign) {
+    SQUENV_TRY(check_single_thread());
     std::vector<SharedMount> mounts;
     bool has_tree = false;
     for (const auto& [request, mountpoint, tree] : placed) {
