@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <ostream>
 
 #include "cli/command.h"
@@ -21,13 +20,12 @@ class DoctorCommand final : public Command {
     const char* summary() const override { return "Test every way to mount on this machine"; }
     void declare(CLI::App& app) override {
         app.add_option("IMAGE", subject_.image, "Test with this image");
-        app.add_option("PATH", subject_.mountpoint, "and there; default: the recorded path");
+        app.add_option("PATH", path_, "and there; default: the recorded path");
         app.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
         consult_image();
-        auto diagnosis = mount::diagnose(subject_);
-        if (misplaced_) add_misplaced(diagnosis);
+        const auto diagnosis = mount::diagnose(subject_);
         if (is_json_)
             print_json(io, diagnosis);
         else
@@ -37,41 +35,33 @@ class DoctorCommand final : public Command {
     }
 
   private:
-    /// What is wrong with the image is told by its probe.
+    /// What `run` would make of the arguments, and why it would go no further.
     void consult_image() {
         if (subject_.image.empty()) return;
-        const std::vector<ListedImage> list{{subject_.image, subject_.mountpoint}};
+        const std::vector<ListedImage> list{{subject_.image, path_}};
         auto resolved = resolve_images(list, {}, false);
         if (!resolved) {
-            misplaced_ = resolved.error();
+            subject_.refusal = resolved.error();
             resolved = resolve_images(list, {}, true);
+            if (resolved) subject_.refusal->context += "; it goes there only with --force";
         }
-        if (!resolved) {
-            misplaced_.reset();
-            return;
-        }
-        subject_.mountpoint = resolved->front().wanted.request.mountpoint;
-        subject_.is_relocatable = resolved->front().wanted.is_relocatable;
-    }
-    /// Everything may work, and `run` refuses all the same.
-    void add_misplaced(mount::Diagnosis& diagnosis) const {
-        diagnosis.probes.push_back({"path", false, misplaced_->context, misplaced_->hint});
-        for (auto& verdict : diagnosis.verdicts) {
-            if (!verdict.works) continue;
-            verdict.works = false;
-            verdict.reason = "only with --force: not relocatable";
-        }
+        if (resolved) subject_.wanted = resolved->front().wanted;
     }
     static void print(Io& io, const mount::Diagnosis& diagnosis) {
         for (const auto& probe : diagnosis.probes) {
             io.out << fmt::format("{:<5} {:<25} {}\n", probe.is_passed ? "ok" : "FAIL",
                                   probe.subject, printable(probe.finding));
-            if (!probe.remedy.empty()) io.out << fmt::format("{:32}{}\n", "", probe.remedy);
+            if (!probe.remedy.empty())
+                io.out << fmt::format("{:32}{}\n", "", printable(probe.remedy));
         }
         io.out << "\nWays to have an image at its path, in the order 'squenv run' tries them:\n";
         for (const auto& verdict : diagnosis.verdicts)
             io.out << fmt::format("  {:<11} {}{}\n", method_name(verdict.method),
-                                  verdict.works ? "yes" : "no: ", printable(verdict.reason));
+                                  answer(verdict), printable(verdict.reason));
+    }
+    static const char* answer(const mount::Verdict& verdict) {
+        if (!verdict.works) return "no: ";
+        return verdict.reason.empty() ? "yes" : "yes: ";
     }
     static void print_json(Io& io, const mount::Diagnosis& diagnosis) {
         nlohmann::ordered_json json;
@@ -88,7 +78,7 @@ class DoctorCommand final : public Command {
     }
 
     mount::DiagnosisSubject subject_;
-    std::optional<Error> misplaced_;  ///< why `run` would not have the image at that path
+    std::string path_;  ///< "" is the recorded one
     bool is_json_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include "cli/image_argument.h"
 #include "cli/option_values.h"
 #include "config.h"
+#include "mount/refusals.h"
 
 namespace squenv::cli {
 
@@ -39,6 +40,18 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     return commands;
 }
 
+/// An error of several lines stays that; a newline in a name does not make one.
+std::string printable_lines(const std::string& text) {
+    std::string lines;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(mount::kNextLine, begin), text.size());
+        if (begin != 0) lines += mount::kNextLine;
+        lines += printable(text.substr(begin, end - begin));
+        begin = end + mount::kNextLine.size();
+    }
+    return lines;
+}
+
 int report(Io& io, const std::string& who, const Status& status,
            const Command* command = nullptr) {
     if (status) {
@@ -48,7 +61,7 @@ int report(Io& io, const std::string& who, const Status& status,
         return 1;
     }
     if (!status.error().message().empty())
-        io.err << who << ": " << printable(status.error().message()) << '\n';
+        io.err << who << ": " << printable_lines(status.error().message()) << '\n';
     return command != nullptr ? command->failure_status(status.error().code)
                               : exit_code(status.error().code);
 }

@@ -8,52 +8,24 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
+#include <filesystem>
+#include <initializer_list>
+#include <utility>
 
 #include "base/paths.h"
 #include "base/units.h"
 #include "cache/cache_directory.h"
 #include "image/image.h"
 #include "mount/fuse_device.h"
-#include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/private_mounts.h"
-#include "mount/signal_block.h"
 #include "mount/subprocess.h"
-#include "mount/unmount.h"
+#include "mount/trial.h"
 
 namespace squenv::mount {
 
 namespace {
-
-/// A directory that is there for one attempt.
-class ScratchDirectory {
-  public:
-    ScratchDirectory() {
-        const char* temporary = std::getenv("TMPDIR");
-        for (const std::string place :
-             {temporary != nullptr ? temporary : "/tmp", "/tmp", "/var/tmp"}) {
-            path_ = place + "/squenv-doctor-XXXXXX";
-            if (::mkdtemp(path_.data()) != nullptr) return;
-        }
-        path_.clear();
-    }
-    ScratchDirectory(const ScratchDirectory&) = delete;
-    ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-    ~ScratchDirectory() {
-        if (!path_.empty()) ::rmdir(path_.c_str());
-    }
-    [[nodiscard]] const std::string& path() const { return path_; }
-    [[nodiscard]] Status status() const {
-        if (!path_.empty()) return {};
-        return fail(Errc::denied, "no directory can be made in TMPDIR, /tmp or /var/tmp",
-                    "make one of them writable");
-    }
-
-  private:
-    std::string path_;
-};
 
 Probe judge(std::string subject, const Status& status, std::string if_passed) {
     if (status) return {std::move(subject), true, std::move(if_passed), {}};
@@ -73,49 +45,21 @@ Status try_helper() {
     return {};
 }
 
-/// Mounts an empty connection, which no daemon ever answers, and takes it away.
-template <class Mount>
-Status try_mount(const Mount& mount) {
-    const SignalBlock block;
-    const ScratchDirectory scratch;
-    SQUENV_TRY(scratch.status());
-    KernelMount request;
-    request.mountpoint = scratch.path();
-    request.source = "squenv-doctor";
-    auto device = mount(request);
-    if (!device) return tl::unexpected(device.error());
-    device->reset();
-    return unmount(scratch.path(), UnmountMode::lazy);
-}
-
 Status try_namespaces() {
+    SQUENV_TRY(check_single_thread());
     SQUENV_TRY(make_private_mounts({}));
     return {};
 }
 
-Status try_private_mount() {
-    const SignalBlock block;
-    const ScratchDirectory scratch;
-    SQUENV_TRY(scratch.status());
-    PrivateMount mount;
-    mount.kernel.mountpoint = scratch.path();
-    mount.kernel.source = "squenv-doctor";
-    SQUENV_TRY(make_private_mounts({mount}));
-    return {};
-}
-
 Probe probe_cache() {
-    struct stat info {};
-    const bool is_there = ::lstat(cache::cache_path().c_str(), &info) == 0;
-    if (const auto limit = cache::cache_size_limit(); !limit)
-        return judge("unpacking", tl::unexpected(limit.error()), {});
-    const auto directory = cache::cache_directory();
-    if (!directory) return judge("unpacking", tl::unexpected(directory.error()), {});
+    if (const auto status = check_cache(); !status) return judge("unpacking", status, {});
+    const std::string path = cache::cache_path();
+    // The directory is gone again when it was not there before.
+    const std::string parent = std::filesystem::path(path).parent_path().string();
     struct statvfs disk {};
-    ::statvfs(directory->c_str(), &disk);
-    if (!is_there) ::rmdir(directory->c_str());  // asking leaves nothing behind
+    if (::statvfs(path.c_str(), &disk) != 0) ::statvfs(parent.c_str(), &disk);
     return {"unpacking", true,
-            fmt::format("into {}, {} free", *directory,
+            fmt::format("into {}, {} free", path,
                         format_size(static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize)),
             {}};
 }
@@ -126,71 +70,89 @@ Probe probe_image(const std::string& path) {
     return {"image", true, path + " can be read", {}};
 }
 
-/// Where the ways differ in what they ask of the mount point.
-struct Place {
-    bool is_ours = true;   ///< can be mounted on in place
-    bool is_free = false;  ///< nothing is there: a link could be made
-    bool can_be_covered = true;  ///< a namespace can show something else there
-    std::string reason{};
-};
-
-Probe probe_place(const std::string& mountpoint, const std::string& image, Place& place) {
-    const auto path = canonical_mountpoint(mountpoint);
-    if (!path) return judge("mount point", tl::unexpected(path.error()), {});
-    const auto mounted = find_mount(*path);
-    const bool is_squenv = mounted && *mounted && (*mounted)->is_squenv();
-    const Probe dead{"mount point", true, *path + ": a dead mount, which will be replaced", {}};
-    const auto unusable = [&place](const Error& error) {
-        place = {false, false, false, error.context};
-        return judge("mount point", tl::unexpected(error), {});
-    };
-    Status status = check_place(*path);
-    if (!status) return unusable(status.error());
+/// What is at `path`, for those who mount in place.
+Result<std::string> look_at(const std::string& path, const std::string& image) {
+    SQUENV_TRY(check_place(path));
     // First, because anything else would wait for a daemon that does not answer.
-    if (is_squenv) {
-        const auto statistics = query_statistics(*path, kQueryTimeout, &**mounted);
-        if (!statistics && statistics.error().sys_errno == ENOTCONN) return dead;
-        if (!statistics && statistics.error().code == Errc::busy)
-            return unusable(statistics.error());
+    SQUENV_TRY(check_answers(path));
+    SQUENV_TRY_ASSIGN(const auto mounted, find_mount(path));
+    if (has_dead_mount(path)) return std::string("a dead mount, which will be replaced");
+    if (mounted && mounted->is_squenv()) {
+        if (mounted->source == image && mounted->user_id == ::geteuid())
+            return std::string("this image is mounted there, 'run' joins it");
+        return fail(Errc::exists, path + ": " + mounted->source + " is mounted there",
+                    "'squenv run' joins it or uses a namespace; 'squenv umount' removes it");
     }
-    const auto existing = is_stale(*path) ? *path : nearest_directory(*path).value_or("");
-    struct stat info {};
-    if (is_squenv && (*mounted)->source == image && (*mounted)->user_id == ::geteuid())
-        return {"mount point", true, *path + ": this image is mounted there, 'run' joins it", {}};
-    if (::stat(path->c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) {
-        status = fail(Errc::invalid_argument, *path + ": not a directory",
-                      "an image is mounted on a directory");
-        place.can_be_covered = false;
-    } else if (is_squenv && !is_stale(*path))
-        status = fail(Errc::exists, *path + ": " + (*mounted)->source + " is mounted there",
-                      "'squenv run' joins it or uses a namespace; 'squenv umount' removes it");
-    else if (is_stale(*path))
-        return dead;
-    else if (existing == *path)
-        status = check_mountpoint(*path);
-    else if (existing.empty() || ::access(existing.c_str(), W_OK) != 0)
-        status = fail(Errc::denied, *path + ": does not exist and cannot be made",
-                      "only a user namespace can show it");
-    place.is_ours = status.has_value();
-    place.is_free = status && existing != *path;
-    if (!status) place.reason = status.error().message();
-    return judge("mount point", status,
-                 *path + (place.is_free ? ": will be made" : ": can be mounted on"));
+    SQUENV_TRY_ASSIGN(const auto existing, nearest_directory(path));
+    if (existing == path) {
+        SQUENV_TRY(check_mountpoint(path));
+        return std::string("can be mounted on");
+    }
+    if (::access(existing.c_str(), W_OK) == 0) return std::string("will be made");
+    return fail(Errc::denied, path + ": does not exist and cannot be made",
+                "only a user namespace can show it");
 }
 
-Verdict verdict(Method method, std::initializer_list<const Probe*> needed, const Place& place,
-                bool in_place) {
-    Verdict result{method, true, {}};
+Probe probe_place(const Wanted& wanted, const std::string& image) {
+    const auto path = canonical_mountpoint(wanted.request.mountpoint);
+    if (!path) return judge("mount point", tl::unexpected(path.error()), {});
+    const auto finding = look_at(*path, image);
+    if (!finding) return judge("mount point", tl::unexpected(finding.error()), {});
+    return {"mount point", true, *path + ": " + *finding, {}};
+}
+
+/// Of the machine alone: a way works when everything works that it needs.
+Verdict verdict(Method method, std::initializer_list<const Probe*> needed) {
     for (const Probe* probe : needed)
-        if (!probe->is_passed && result.works) {
-            result.works = false;
-            result.reason = probe->finding;
-        }
-    if (result.works && (in_place ? !place.is_ours : !place.can_be_covered)) {
-        result.works = false;
-        result.reason = place.reason;
+        if (!probe->is_passed) return {method, false, probe->finding};
+    return {method, true, {}};
+}
+
+/// Of an image at its path: `run` is asked.
+std::vector<Verdict> verdicts_of(const DiagnosisSubject& subject) {
+    std::vector<Verdict> verdicts;
+    if (subject.wanted && !subject.refusal) {
+        for (const auto& [method, refusal, note] : attempt(*subject.wanted))
+            verdicts.push_back({method, !refusal, refusal ? refusal->message() : note});
+        return verdicts;
     }
-    return result;
+    for (const Method method : kMethods)
+        if (method != Method::automatic)
+            verdicts.push_back({method, false, subject.refusal ? subject.refusal->message() : ""});
+    return verdicts;
+}
+
+/// What depends on nothing but the machine and the user.
+Diagnosis diagnose_machine() {
+    const Probe device = judge("/dev/fuse", check_fuse_device(), "can be opened");
+    const Probe direct =
+        judge("mount(2)",
+              may_mount_directly()
+                  ? try_on_scratch(Method::direct)
+                  : fail(Errc::denied, "needs CAP_SYS_ADMIN", "only root has it; not needed if "
+                                                              "another way works"),
+              "works: CAP_SYS_ADMIN is there");
+    const Probe helper = judge("fusermount3", try_helper(), "installed and setuid");
+    const Probe helper_mount =
+        helper.is_passed
+            ? judge("fusermount3 mount", try_on_scratch(Method::fusermount), "works")
+            : Probe{"fusermount3 mount", false, helper.finding, helper.remedy};
+    const Probe namespaces = judge("user namespace", try_namespaces(),
+                                   needs_no_user_namespace()
+                                       ? "not needed: CAP_SYS_ADMIN makes mount namespaces"
+                                       : "can be made");
+    const Probe private_mount =
+        namespaces.is_passed
+            ? judge("FUSE in a user namespace", try_on_scratch(Method::userns), "works")
+            : Probe{"FUSE in a user namespace", false, namespaces.finding, namespaces.remedy};
+    const Probe cache = probe_cache();
+    Diagnosis diagnosis;
+    diagnosis.probes = {device, direct, helper, helper_mount, namespaces, private_mount, cache};
+    diagnosis.verdicts = {verdict(Method::direct, {&device, &direct}),
+                          verdict(Method::fusermount, {&device, &helper_mount}),
+                          verdict(Method::userns, {&device, &private_mount}),
+                          verdict(Method::extract, {&cache})};
+    return diagnosis;
 }
 
 }  // namespace
@@ -201,43 +163,15 @@ bool Diagnosis::has_way() const {
 }
 
 Diagnosis diagnose(const DiagnosisSubject& subject) {
-    const Probe device = judge("/dev/fuse", check_fuse_device(), "can be opened");
-    const Probe direct =
-        judge("mount(2)",
-              may_mount_directly()
-                  ? try_mount(mount_direct)
-                  : fail(Errc::denied, "needs CAP_SYS_ADMIN", "only root has it; not needed if "
-                                                              "another way works"),
-              "works: CAP_SYS_ADMIN is there");
-    const Probe helper = judge("fusermount3", try_helper(), "installed and setuid");
-    const Probe helper_mount =
-        helper.is_passed ? judge("fusermount3 mount", try_mount(mount_by_fusermount), "works")
-                         : Probe{"fusermount3 mount", false, helper.finding, helper.remedy};
-    const Probe namespaces = judge("user namespace", try_namespaces(), "can be made");
-    const Probe private_mount =
-        namespaces.is_passed
-            ? judge("FUSE in a user namespace", try_private_mount(), "works")
-            : Probe{"FUSE in a user namespace", false, namespaces.finding, namespaces.remedy};
-    const Probe cache = probe_cache();
-    Diagnosis diagnosis;
-    diagnosis.probes = {device, direct, helper, helper_mount, namespaces, private_mount, cache};
-    Place place;
-    place.is_free = true;
-    Probe image{{}, true, {}, {}};
-    if (!subject.image.empty()) diagnosis.probes.push_back(image = probe_image(subject.image));
-    if (!subject.mountpoint.empty())
-        diagnosis.probes.push_back(probe_place(subject.mountpoint, real_path(subject.image), place));
-    diagnosis.verdicts = {
-        verdict(Method::direct, {&image, &device, &direct}, place, true),
-        verdict(Method::fusermount, {&image, &device, &helper_mount}, place, true),
-        verdict(Method::userns, {&image, &device, &private_mount}, place, false),
-        verdict(Method::extract, {&image, &cache}, place, false)};
-    Verdict& extract = diagnosis.verdicts.back();
-    if (extract.works && !place.is_free && !namespaces.is_passed && !subject.is_relocatable) {
-        extract.works = false;
-        extract.reason = "the unpacked tree cannot be put at the path: something is there, and " +
-                         namespaces.finding;
-    }
+    Diagnosis diagnosis = diagnose_machine();
+    if (subject.image.empty()) return diagnosis;
+    diagnosis.probes.push_back(probe_image(subject.image));
+    if (subject.wanted)
+        diagnosis.probes.push_back(probe_place(*subject.wanted, real_path(subject.image)));
+    const bool is_told = !diagnosis.probes.back().is_passed && !subject.wanted;
+    if (subject.refusal && !is_told)
+        diagnosis.probes.push_back(judge("path", tl::unexpected(*subject.refusal), {}));
+    diagnosis.verdicts = verdicts_of(subject);
     return diagnosis;
 }
 

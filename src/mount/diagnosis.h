@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "mount/kernel_mount.h"
+#include "mount/provide.h"
 
 namespace squenv::mount {
 
@@ -19,7 +20,7 @@ struct Probe {
     std::string remedy{};   ///< what to do, or what to tell an administrator; "" when passed
 };
 
-/// Whether a way works, and what keeps it from that.
+/// Whether a way works, and what keeps it from that or is special about it.
 struct Verdict {
     Method method = Method::automatic;
     bool works = false;
@@ -32,14 +33,15 @@ struct Diagnosis {
     [[nodiscard]] bool has_way() const;
 };
 
-/// What is asked about; empty strings ask about the machine alone.
+/// What is asked about; without an image, the machine alone.
 struct DiagnosisSubject {
-    std::string image{};
-    std::string mountpoint{};  ///< as the user wrote it
-    bool is_relocatable = false;
+    std::string image{};             ///< as the user wrote it
+    std::optional<Wanted> wanted{};  ///< the image where `run` would have it
+    std::optional<Error> refusal{};  ///< why `run` would not even try
 };
 
-/// Mounts for real, on a directory of its own below TMPDIR. Before any thread exists.
+/// Mounts for real: on directories of its own below TMPDIR, and an image at its path, by the steps
+/// of provide(). Leaves nothing behind. Before any thread exists.
 [[nodiscard]] Diagnosis diagnose(const DiagnosisSubject& subject);
 
 }  // namespace squenv::mount

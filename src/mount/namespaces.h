@@ -35,7 +35,7 @@ enum class Propagation { from_outside, none };
 /// denied.
 [[nodiscard]] Result<UniqueFd> enter_mount_namespace();
 
-/// Whether this process could join a namespace, which the kernel lets nobody do who has threads.
+/// Whether this process could join a namespace: one with several threads may not.
 /// Errors: environment.
 [[nodiscard]] Status check_single_thread();
 

@@ -9,17 +9,17 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "cache/cache_directory.h"
 #include "cache/tree_cache.h"
+#include "mount/item.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
-#include "mount/mountpoint.h"
-#include "mount/settings.h"
+#include "mount/refusals.h"
 #include "mount/sharing.h"
 #include "mount/shown_tree.h"
+#include "mount/trial.h"
 
 namespace squenv::mount {
 
@@ -27,38 +27,6 @@ namespace {
 
 /// Above what shells and scripts use by number.
 constexpr int kFirstKeptDescriptor = 200;
-
-/// What `request` asks for and `method` cannot do.
-Status check_fitness(Method method, const MountRequest& request) {
-    const bool is_alone = method == Method::userns || method == Method::extract;
-    if (is_alone && (request.allow_other || request.allow_root))
-        return fail(Errc::environment,
-                    "nobody else would see it, as allow_other and allow_root ask");
-    if (method == Method::extract && !request.record_path.empty())
-        return fail(Errc::environment, "of an unpacked image nothing can be recorded");
-    return {};
-}
-
-/// An image on its way to a path.
-struct Item {
-    const Wanted* wanted = nullptr;
-    Placement placement{};
-    bool is_done = false;
-    std::vector<std::string> reasons{};  ///< why no method worked so far
-
-    void refuse(Method method, const Error& error) {
-        reasons.push_back(fmt::format("{}: {}", method_name(method), error.message()));
-    }
-    /// Whether `method` can do what is asked; if not, that is the reason.
-    bool is_fit(Method method) {
-        const auto status = check_fitness(method, wanted->request);
-        if (!status) refuse(method, status.error());
-        return status.has_value();
-    }
-    [[nodiscard]] PlacedRequest placed() const {
-        return {wanted->request, placement.mountpoint, {}};
-    }
-};
 
 /// What another way to mount cannot mend: an error of our own checks, not of a system call.
 bool is_final(const Error& error) {
@@ -71,23 +39,12 @@ std::string identity_in(const std::string& statistics) {
     return json.is_object() ? json.value("identity", "") : "";
 }
 
-/// Canonical, but a link of ours at the path is the path and not the tree that it shows.
-Result<std::string> place_of(const std::string& path) {
-    SQUENV_TRY_ASSIGN(auto place, canonical_mountpoint(path));
-    const auto directory = cache::cache_path();
-    if (!place.starts_with(directory + '/')) return place;
-    const std::filesystem::path given = std::filesystem::absolute(path).lexically_normal();
-    std::error_code error;
-    if (!std::filesystem::is_symlink(given, error)) return place;
-    SQUENV_TRY_ASSIGN(const auto parent, canonical_mountpoint(given.parent_path().string()));
-    return parent + '/' + given.filename().string();
-}
-
 class Provider {
   public:
     Provider(Method via, std::vector<int> foreign) : via_(via), foreign_(std::move(foreign)) {}
 
     Result<Provision> provide(const std::vector<Wanted>& wanted);
+    std::vector<Attempt> attempt(const Wanted& wanted);
 
   private:
     [[nodiscard]] bool may_use(Method method) const {
@@ -104,6 +61,7 @@ class Provider {
         item.placement.is_new = is_new;
         item.is_done = true;
     }
+    Status unpack_left(const std::vector<Item*>& items);
     Status mount_in_place(Item& item);
     Status mount_privately(std::vector<Item*> items);
     void use_as_it_is(Item& item);
@@ -176,9 +134,9 @@ Status Provider::unpack(Item& item) {
         item.placement.note =
             "unpacked into " + item.placement.tree +
             (via_ == Method::automatic ? ", because nothing can be mounted here" : "");
-    const ShownTree linked{item.placement.tree, item.placement.mountpoint, tree->lock.get()};
+    const ShownTree linked{item.placement.tree, item.link_path(), tree->lock.get()};
     auto lease = share_tree(linked, foreign());
-    item.is_done = lease.has_value();
+    item.is_done = lease.has_value() && !item.is_inside;
     if (!lease) {
         item.refuse(Method::extract, lease.error());
         lease = share_tree({linked.tree, {}, linked.lock}, foreign());
@@ -205,57 +163,114 @@ void Provider::bind_trees(const std::vector<Item*>& items) {
             item->placement.note =
                 "used from " + item->placement.tree + ": nothing can be put at its own path here";
         }
-        if (!item->is_done) item->reasons.push_back("bind mount: " + lease.error().message());
+        if (!item->is_done) item->refuse("bind mount", lease.error());
     }
     if (lease) provision_.keep(std::move(*lease));
 }
 
 Status Provider::give_up(const Item& item) const {
-    std::string text = fmt::format("{}: no way to have it at {}: ", item.placement.image,
-                                   item.placement.mountpoint);
-    for (const auto& reason : item.reasons) text += reason + "; ";
-    text.resize(text.size() - 2);
-    return fail(Errc::environment, text, "'squenv doctor' tests this machine");
+    const std::string& image = item.placement.image;
+    const std::string& place = item.placement.mountpoint;
+    return fail(Errc::environment,
+                refusal_text(fmt::format("{}: no way to have it at {}", image, place),
+                             item.reasons,
+                             fmt::format("'squenv doctor {} {}' tests each way", image, place)));
+}
+
+/// Outer ones first, so that in one namespace the inner ones are bound onto them.
+Status Provider::unpack_left(const std::vector<Item*>& items) {
+    std::vector<Item*> unpacked;
+    for (Item* item : items) {
+        if (!item->is_done && via_ == Method::automatic) use_as_it_is(*item);
+        if (!item->is_done && may_use(Method::extract) && item->is_fit(Method::extract) &&
+            can_be_unpacked(*item))
+            SQUENV_TRY(unpack(*item));
+        if (!item->is_done && item->placement.method == Method::extract) unpacked.push_back(item);
+    }
+    if (!unpacked.empty()) bind_trees(unpacked);
+    return {};
 }
 
 Result<Provision> Provider::provide(const std::vector<Wanted>& wanted) {
     std::vector<Item> items;
     for (const auto& one : wanted) {
-        Item item;
-        item.wanted = &one;
-        item.placement.image = one.request.image_path;
-        SQUENV_TRY_ASSIGN(item.placement.mountpoint, place_of(one.request.mountpoint));
-        SQUENV_TRY(check_place(item.placement.mountpoint));
-        SQUENV_TRY(check_settings(one.request));
-        item.placement.tree = item.placement.mountpoint;
+        SQUENV_TRY_ASSIGN(auto item, make_item(one));
         items.push_back(std::move(item));
     }
-    // What lies inside another image is mounted after it, or it would be hidden.
-    std::vector<Item*> outer_first;
-    for (auto& item : items) outer_first.push_back(&item);
-    std::sort(outer_first.begin(), outer_first.end(), [](const Item* a, const Item* b) {
-        return a->placement.mountpoint < b->placement.mountpoint;
-    });
+    const auto order = outer_first(items);
     const bool in_place = may_use(Method::direct) || may_use(Method::fusermount);
-    for (Item* item : outer_first)
+    for (Item* item : order)
         if (in_place) SQUENV_TRY(mount_in_place(*item));
+    survey(order);
     std::vector<Item*> left;
-    for (Item* item : outer_first)
+    for (Item* item : order)
         if (!item->is_done && may_use(Method::userns) && item->is_fit(Method::userns))
             left.push_back(item);
     if (!left.empty()) SQUENV_TRY(mount_privately(left));
-    std::vector<Item*> unpacked;
-    for (auto& item : items) {
-        if (!item.is_done && via_ == Method::automatic) use_as_it_is(item);
-        if (!item.is_done && may_use(Method::extract) && item.is_fit(Method::extract))
-            SQUENV_TRY(unpack(item));
-        if (!item.is_done && item.placement.method == Method::extract) unpacked.push_back(&item);
-    }
-    if (!unpacked.empty()) bind_trees(unpacked);
+    SQUENV_TRY(unpack_left(order));
     for (const auto& item : items)
         if (!item.is_done) SQUENV_TRY(give_up(item));
     for (auto& item : items) provision_.placements.push_back(std::move(item.placement));
     return std::move(provision_);
+}
+
+/// Several reasons of one method as one.
+Error as_one(const std::vector<Refusal>& reasons) {
+    if (reasons.size() == 1) return reasons.front().error;
+    Error first = reasons.front().error;
+    std::string hint = std::exchange(first.hint, {});
+    std::string text = first.message();
+    for (std::size_t i = 1; i < reasons.size(); ++i)
+        text += ", and " + reasons[i].way + ": " + reasons[i].error.message();
+    return Error{first.code, 0, std::move(text), std::move(hint)};
+}
+
+/// What `method` came to, as the note of a success.
+Result<std::string> attempt_one(Item& item, Method method) {
+    const auto& [request, is_relocatable] = *item.wanted;
+    const std::string& place = item.placement.mountpoint;
+    SQUENV_TRY(item.fitness(method));
+    if (method == Method::direct || method == Method::fusermount)
+        return try_in_place(request, place, method);
+    if (method == Method::userns) {
+        SQUENV_TRY(try_in_namespace(request, place));
+        return std::string();
+    }
+    SQUENV_TRY(image::Image::open(request.image_path, request.image));
+    item.reasons.clear();
+    if (!can_be_unpacked(item)) return tl::unexpected(as_one(item.reasons));
+    if (is_relocatable && !check_tree_place(place))
+        return std::string("used from the cache, not from its path");
+    return std::string();
+}
+
+std::vector<Attempt> Provider::attempt(const Wanted& wanted) {
+    std::vector<Attempt> attempts;
+    auto item = make_item(wanted);
+    std::optional<Error> end;  // what ends provide(), whatever the method
+    if (!item)
+        end = item.error();
+    else
+        survey({&*item});
+    for (const Method method : kMethods) {
+        if (method == Method::automatic) continue;
+        Attempt made{method, end, {}};
+        if (!end) {
+            auto note = attempt_one(*item, method);
+            if (note)
+                made.note = std::move(*note);
+            else
+                made.refusal = note.error();
+            if (!note && is_final(note.error())) end = note.error();
+        }
+        attempts.push_back(std::move(made));
+    }
+    const bool has_way = std::any_of(attempts.begin(), attempts.end(),
+                                     [](const Attempt& made) { return !made.refusal; });
+    if (has_way || end) return attempts;
+    use_as_it_is(*item);
+    if (item->is_done) attempts.push_back({Method::automatic, {}, item->placement.note});
+    return attempts;
 }
 
 }  // namespace
@@ -269,7 +284,7 @@ std::vector<int> Provision::descriptors() const {
     std::vector<int> all;
     for (const auto& fd : kept_)
         if (fd) all.push_back(fd.get());
-    for (const int fd : {home_.user.get(), home_.mount.get()})
+    for (const int fd : {home_.user.get(), home_.mount.get(), home_.root.get()})
         if (fd >= 0) all.push_back(fd);
     return all;
 }
@@ -278,8 +293,10 @@ Status Provision::settle() {
     std::array<char, PATH_MAX> directory;
     const bool has_directory = ::getcwd(directory.data(), directory.size()) != nullptr;
     if (home_) {
+        // Those of root, who needed no user namespace, are root's own.
+        const bool has_new_capabilities = has_other_user(home_);
         SQUENV_TRY(join_namespaces(home_));
-        SQUENV_TRY(drop_all_capabilities());
+        if (has_new_capabilities) SQUENV_TRY(drop_all_capabilities());
     } else if (has_directory && directory[0] == '/') {
         // The working directory may be below a path that is now mounted over.
         (void)!::chdir(directory.data());
@@ -297,6 +314,10 @@ Status Provision::settle() {
 Result<Provision> provide(const std::vector<Wanted>& wanted, Method via,
                           std::vector<int> foreign) {
     return Provider(via, std::move(foreign)).provide(wanted);
+}
+
+std::vector<Attempt> attempt(const Wanted& wanted) {
+    return Provider(Method::automatic, {}).attempt(wanted);
 }
 
 }  // namespace squenv::mount

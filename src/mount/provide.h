@@ -2,6 +2,7 @@
 // Images at their paths for a command that is about to be run, by whatever means this machine has.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ class Provision {
     std::vector<Placement> placements{};
 
     /// Moves the calling process, which has one thread and is about to execute the command, to
-    /// where the images are, and makes what it holds survive that. Errors: denied, environment.
+    /// where the images are, and makes what it holds survive that. Errors: denied.
     [[nodiscard]] Status settle();
 
     void keep(UniqueFd fd) { kept_.push_back(std::move(fd)); }
@@ -51,8 +52,19 @@ class Provision {
 /// another run or of `squenv mount`, direct, fusermount, userns, extract. `foreign` are the
 /// descriptors that this process was started with. Before any thread exists; none is left.
 /// Errors: what is wrong with an image or a path; environment when there is no way, with the
-/// reason of each.
+/// reason of each on a line of its own (see refusals.h).
 [[nodiscard]] Result<Provision> provide(const std::vector<Wanted>& wanted, Method via,
                                         std::vector<int> foreign);
+
+/// Whether one method has an image at its path.
+struct Attempt {
+    Method method = Method::automatic;  ///< automatic: the mount of others, when nothing else works
+    std::optional<Error> refusal{};     ///< why not; empty when it works
+    std::string note{};                 ///< what the user should know, or ""
+};
+
+/// Takes the steps of provide() for each method alone, up to the daemon or the unpacked tree, and
+/// takes everything back at once. provide() works when one of them does. Before any thread exists.
+[[nodiscard]] std::vector<Attempt> attempt(const Wanted& wanted);
 
 }  // namespace squenv::mount

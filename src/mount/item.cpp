@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "mount/item.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "cache/cache_directory.h"
+#include "mount/mount_table.h"
+#include "mount/mountpoint.h"
+#include "mount/settings.h"
+#include "mount/trial.h"
+
+namespace squenv::mount {
+
+namespace {
+
+/// What `request` asks for and `method` cannot do.
+Status check_fitness(Method method, const MountRequest& request) {
+    const bool is_alone = method == Method::userns || method == Method::extract;
+    if (is_alone && (request.allow_other || request.allow_root))
+        return fail(Errc::environment,
+                    "nobody else would see it, as allow_other and allow_root ask");
+    if (method == Method::extract && !request.record_path.empty())
+        return fail(Errc::environment, "of an unpacked image nothing can be recorded");
+    return {};
+}
+
+/// Canonical, but a link of ours at the path is the path and not the tree that it shows.
+Result<std::string> place_of(const std::string& path) {
+    SQUENV_TRY_ASSIGN(auto place, canonical_mountpoint(path));
+    const auto directory = cache::cache_path();
+    if (!place.starts_with(directory + '/')) return place;
+    const std::filesystem::path given = std::filesystem::absolute(path).lexically_normal();
+    std::error_code error;
+    if (!std::filesystem::is_symlink(given, error)) return place;
+    SQUENV_TRY_ASSIGN(const auto parent, canonical_mountpoint(given.parent_path().string()));
+    return parent + '/' + given.filename().string();
+}
+
+}  // namespace
+
+Status Item::fitness(Method method) const {
+    if (obstacle) return tl::unexpected(*obstacle);
+    return check_fitness(method, wanted->request);
+}
+
+bool Item::is_fit(Method method) {
+    const auto status = fitness(method);
+    if (!status) refuse(method, status.error());
+    return status.has_value();
+}
+
+Result<Item> make_item(const Wanted& wanted) {
+    Item item;
+    item.wanted = &wanted;
+    item.placement.image = wanted.request.image_path;
+    SQUENV_TRY_ASSIGN(item.placement.mountpoint, place_of(wanted.request.mountpoint));
+    SQUENV_TRY(check_place(item.placement.mountpoint));
+    SQUENV_TRY(check_settings(wanted.request));
+    item.placement.tree = item.placement.mountpoint;
+    return item;
+}
+
+std::vector<Item*> outer_first(std::vector<Item>& items) {
+    std::vector<Item*> order;
+    for (auto& item : items) order.push_back(&item);
+    std::sort(order.begin(), order.end(), [](const Item* a, const Item* b) {
+        return a->placement.mountpoint < b->placement.mountpoint;
+    });
+    return order;
+}
+
+void survey(const std::vector<Item*>& items) {
+    for (Item* item : items) {
+        if (item->is_done) continue;
+        const std::string& place = item->placement.mountpoint;
+        if (const auto status = check_answers(place); !status) item->obstacle = status.error();
+        item->is_inside = std::any_of(items.begin(), items.end(), [&place](const Item* outer) {
+            return !outer->is_done && place.starts_with(outer->placement.mountpoint + '/');
+        });
+    }
+}
+
+bool can_be_unpacked(Item& item) {
+    if (const auto status = check_cache(); !status) {
+        item.refuse(Method::extract, status.error());
+        return false;
+    }
+    if (item.wanted->is_relocatable || item.is_inside) return true;
+    const std::string& place = item.placement.mountpoint;
+    const auto status = check_tree_place(place);
+    if (status) return true;
+    if (const auto link = check_link(place); !link) item.refuse(Method::extract, link.error());
+    item.refuse("bind mount", status.error());
+    return false;
+}
+
+}  // namespace squenv::mount

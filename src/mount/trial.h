@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What a way to have an image at a path needs, tried for real there and taken back at once. `run`
+// asks what it would otherwise find out too late, `doctor` asks for all of it.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "mount/request.h"
+
+namespace squenv::mount {
+
+/// Whether the mount at `place`, if it is one of ours, lets itself be looked at: who looks at what
+/// does not answer waits with it. Errors: busy.
+[[nodiscard]] Status check_answers(const std::string& place);
+
+/// Whether the mount at `place` has lost its daemon. Only where check_answers() has nothing to say.
+[[nodiscard]] bool has_dead_mount(const std::string& place);
+
+/// Whether trees can be unpacked and locked. Leaves nothing behind. Errors: those of
+/// cache_directory() and cache_size_limit(); environment (no locks there).
+[[nodiscard]] Status check_cache();
+
+/// Whether an unpacked tree can be shown at `place`: as a link, or in a namespace.
+/// Errors: those of cache_directory() and of make_private_mounts().
+[[nodiscard]] Status check_tree_place(const std::string& place);
+/// Why no link can be at `place`. Errors: exists, denied.
+[[nodiscard]] Status check_link(const std::string& place);
+
+/// Mounts at `place` by direct or fusermount as for `request`, but without a daemon, and unmounts
+/// it; on a directory of its own where one that is not empty would be covered. Says what the user
+/// should know, or "". Errors: whatever keeps such a mount from being.
+[[nodiscard]] Result<std::string> try_in_place(const MountRequest& request,
+                                               const std::string& place, Method method);
+
+/// The same in namespaces of its own. Errors: those of make_private_mounts().
+[[nodiscard]] Status try_in_namespace(const MountRequest& request, const std::string& place);
+
+/// Mounts by direct, fusermount or userns on a directory made for that below TMPDIR.
+[[nodiscard]] Status try_on_scratch(Method method);
+
+}  // namespace squenv::mount
