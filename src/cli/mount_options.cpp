@@ -55,6 +55,13 @@ std::vector<Option> split(const std::string& text) {
     return options;
 }
 
+Result<mount::Prefetch> parse_prefetch(const std::string& value) {
+    if (value == "auto") return mount::Prefetch::automatic;
+    if (value == "on") return mount::Prefetch::on;
+    if (value == "off") return mount::Prefetch::off;
+    return fail(Errc::invalid_argument, "auto, on or off");
+}
+
 Result<std::uint32_t> parse_id(const Option& option) {
     SQUENV_TRY_ASSIGN(const auto id, parse_number(option.value, kMaxId));
     return static_cast<std::uint32_t>(id);
@@ -84,9 +91,7 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
     } else if (option.name == "notify_pipe") {
         request.notify_pipe = option.value;
     } else if (option.name == "prefetch") {
-        if (option.value != "on" && option.value != "off")
-            return fail(Errc::invalid_argument, "on or off");
-        request.prefetch = option.value == "on";
+        SQUENV_TRY_ASSIGN(request.prefetch, parse_prefetch(option.value));
     } else if (option.name == "record") {
         request.record_path = option.value;
     } else if (option.name == "stage") {

@@ -92,6 +92,11 @@ Result<std::optional<MountEntry>> find_mount(const std::string& path) {
     return std::nullopt;
 }
 
+std::uint32_t minor_at(const std::string& path) {
+    const auto entry = find_mount(path);
+    return entry && *entry ? (*entry)->device_minor : 0;
+}
+
 std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor) {
     const auto entries = read_mount_table();
     if (!entries) return std::nullopt;

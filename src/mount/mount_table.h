@@ -34,6 +34,9 @@ struct MountEntry {
 /// The visible mount at exactly `path` (absolute, without symlinks), if there is one.
 [[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
 
+/// The device_minor of the visible mount at `path`; 0 when there is none.
+[[nodiscard]] std::uint32_t minor_at(const std::string& path);
+
 /// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
 

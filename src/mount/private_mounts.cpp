@@ -8,9 +8,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <sstream>
 
 #include "base/socket_message.h"
 #include "mount/companion.h"
+#include "mount/mount_table.h"
 #include "mount/private_root.h"
 
 namespace squenv::mount {
@@ -71,6 +73,8 @@ Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts) {
         } else {
             SQUENV_TRY(bind_read_only(mount.bind_source, mountpoint));
         }
+        const auto entry = find_mount(mountpoint);
+        made.minors.push_back(device && entry && *entry ? (*entry)->device_minor : 0);
         made.devices.push_back(std::move(device));
     }
     SQUENV_TRY_ASSIGN(made.namespaces, own_namespaces());
@@ -86,7 +90,9 @@ Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts) {
     std::vector<int> descriptors{made->namespaces.user.get(), made->namespaces.mount.get()};
     for (const auto& device : made->devices)
         if (device) descriptors.push_back(device.get());
-    (void)send_message(socket, {&kDone, 1}, descriptors);
+    std::string word{kDone};
+    for (const std::uint32_t minor : made->minors) word += std::to_string(minor) + ' ';
+    (void)send_message(socket, word, descriptors);
     ::_exit(0);
 }
 
@@ -111,13 +117,15 @@ Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mount
     auto message = receive_message(founder.socket.get());
     reap(founder.pid);
     if (!message) return tl::unexpected(message.error());
-    if (message->bytes != std::string(1, kDone) || message->descriptors.size() < 2)
+    if (!message->bytes.starts_with(kDone) || message->descriptors.size() < 2)
         return tl::unexpected(decode_error(message->bytes));
     PrivateMounts made;
+    std::istringstream minors(message->bytes.substr(1));
     made.namespaces = {std::move(message->descriptors[0]), std::move(message->descriptors[1])};
     std::size_t next = 2;
     for (const auto& mount : mounts) {
         made.devices.emplace_back();
+        minors >> made.minors.emplace_back();
         if (mount.bind_source.empty() && next < message->descriptors.size())
             made.devices.back() = std::move(message->descriptors[next++]);
     }

@@ -38,8 +38,9 @@ Result<Mounted> open_and_mount(const MountRequest& request) {
     SQUENV_TRY_ASSIGN(auto users, welcome_users(request, opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto keeper,
                       mount_in_place(request, opened, users ? users->listener() : -1));
-    return Mounted{std::move(opened),
-                   Service{std::move(keeper), Lifetime::until_unmounted, std::move(users), {}}};
+    const std::uint32_t minor = minor_at(opened.mountpoint);
+    return Mounted{std::move(opened), Service{std::move(keeper), Lifetime::until_unmounted,
+                                              std::move(users), {}, minor}};
 }
 
 }  // namespace
@@ -60,10 +61,9 @@ Status serve(const MountRequest& request) {
         const std::string mountpoint = opened.mountpoint;
         const auto on_ready = [&] { notifier.tell(true); };
         if (request.is_foreground || request.trace) {
-            status = start_log(request);
+            opened.log.use();
             block.reset();
-            if (status)
-                status = run_daemon(request, std::move(opened), std::move(service), on_ready);
+            status = run_daemon(request, std::move(opened), std::move(service), on_ready);
             log::stop();
         } else {
             status = start_daemon(request, std::move(opened), std::move(service), foreign,

@@ -111,7 +111,8 @@ Result<Lease> share_tree(const ShownTree& shown, const std::vector<int>& foreign
     return join_or_lead(meeting_name({{identity, shown.tree, shown.path}}, "tree"),
                         [&](UniqueFd listener) {
                             return lead_tree(shown, std::move(listener), foreign);
-                        });
+                        },
+                        [] {});
 }
 
 }  // namespace squenv::mount

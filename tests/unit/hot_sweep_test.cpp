@@ -44,6 +44,8 @@ class HotSweepTest : public testing::Test {
     std::vector<fuse::NodeId> nodes_;
     std::vector<appendix::HotItem> items_;
     PageCache pages_;
+    fuse::HeldRequests held_;
+    fuse::UnansweredReads reads_;
     const std::atomic<bool> never_{false};
 };
 
@@ -91,7 +93,8 @@ TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
     for (const unsigned decoders : {1U, 3U}) {
         PageCache pages;
         pages.set_unknown(nodes_[4], true);
-        fuse::HotSweep sweep(*files_, items_, pages.store());
+        fuse::HeldRequests held;
+        fuse::HotSweep sweep(*files_, items_, pages.store(), held, reads_);
         sweep.end_listing();
         sweep.start(decoders, allowed_processors());
         sweep.wait_until_done();
@@ -104,7 +107,7 @@ TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
 
 TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
     pages_.set_unknown(nodes_[0], true);
-    fuse::HotSweep sweep(*files_, {items_[0]}, pages_.store());
+    fuse::HotSweep sweep(*files_, {items_[0]}, pages_.store(), held_, reads_);
     sweep.start(1, allowed_processors());
     pages_.wait_for_calls(1);
     pages_.set_unknown(nodes_[0], false);
@@ -116,27 +119,30 @@ TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
     }
 }
 
-TEST_F(HotSweepTest, DeferredRequestsAreAnswered) {
+TEST_F(HotSweepTest, HeldRequestsAreAnswered) {
     for (int round = 0; round < 20; ++round) {
         PageCache pages;
-        fuse::HotSweep sweep(*files_, items_, pages.store());
+        fuse::HeldRequests held;
+        fuse::HotSweep sweep(*files_, items_, pages.store(), held, reads_);
         std::atomic<int> asked{0};
         std::atomic<int> answered{0};
         sweep.start(2, allowed_processors());
         for (int i = 1; i < kFiles; i += 3) {
             const auto node = nodes_[static_cast<std::size_t>(i)];
-            if (sweep.note_read(node, 0) && sweep.defer(node, 0, kBlock, [&] { ++answered; }))
+            if (sweep.note_read(node, 0) &&
+                sweep.hold_read({node, 0, kBlock}, [&] { ++answered; }))
                 ++asked;
         }
         if (round % 2 == 0) sweep.wait_until_done();
         sweep.stop();
+        held.stop();
         EXPECT_EQ(asked, answered);
     }
 }
 
 TEST_F(HotSweepTest, CanBeStoppedAtAnyTime) {
     for (int round = 0; round < 50; ++round) {
-        fuse::HotSweep sweep(*files_, items_, pages_.store());
+        fuse::HotSweep sweep(*files_, items_, pages_.store(), held_, reads_);
         sweep.start(2, allowed_processors());
         if (round % 5 == 0) pages_.wait_for_calls(1);
     }
