@@ -47,7 +47,7 @@ class MountCommand final : public Command {
         SQUENV_TRY(mount::serve(request_));
         const bool stays = !request_.is_foreground && !request_.trace;
         if (const auto job = mount::killing_job(); stays && !job.empty() && !io.is_quiet)
-            io.err << "squenv mount: this is a " << job << ", whose end kills the daemon; "
+            io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
         return {};
     }

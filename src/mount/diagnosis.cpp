@@ -15,12 +15,12 @@
 #include "cache/cache_directory.h"
 #include "image/image.h"
 #include "mount/fuse_device.h"
+#include "mount/fusermount_program.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/private_mounts.h"
 #include "mount/signal_block.h"
-#include "mount/subprocess.h"
 #include "mount/unmount.h"
 
 namespace squenv::mount {
@@ -60,17 +60,6 @@ Probe judge(std::string subject, const Status& status, std::string if_passed) {
     Error error = status.error();
     const std::string remedy = std::exchange(error.hint, {});
     return {std::move(subject), false, error.message(), remedy};
-}
-
-Status try_helper() {
-    SQUENV_TRY_ASSIGN(const auto program, find_program("fusermount3"));
-    struct stat info {};
-    if (::stat(program.c_str(), &info) != 0) return fail_errno(errno, program);
-    if (::geteuid() != 0 && (info.st_uid != 0 || (info.st_mode & S_ISUID) == 0))
-        return fail(Errc::environment, program + " is not setuid root",
-                    "an administrator runs 'chown root " + program + " && chmod u+s " + program +
-                        "'; containers and conda packages lose the bit");
-    return {};
 }
 
 /// Mounts an empty connection, which no daemon ever answers, and takes it away.
@@ -209,7 +198,7 @@ Diagnosis diagnose(const DiagnosisSubject& subject) {
                   : fail(Errc::denied, "needs CAP_SYS_ADMIN", "only root has it; not needed if "
                                                               "another way works"),
               "works: CAP_SYS_ADMIN is there");
-    const Probe helper = judge("fusermount3", try_helper(), "installed and setuid");
+    const Probe helper = judge("fusermount3", check_fusermount(), describe_fusermount());
     const Probe helper_mount =
         helper.is_passed ? judge("fusermount3 mount", try_mount(mount_by_fusermount), "works")
                          : Probe{"fusermount3 mount", false, helper.finding, helper.remedy};
