@@ -36,7 +36,8 @@ class HotSweep {
     HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, StorePages store);
     ~HotSweep();
 
-    /// Makes the threads; returns when all of them run. Threads may be made here only.
+    /// Makes the threads; returns when all of them run. Threads may be made here only. Where the
+    /// system refuses them, everything is as after stop().
     void start(unsigned decoders, const cpu_set_t& processors);
     /// A request for the content of `node`; true when it may be deferred.
     [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset);

@@ -35,8 +35,12 @@ StreamAhead::~StreamAhead() {
 }
 
 void StreamAhead::start(unsigned decoders, const cpu_set_t& processors) {
-    start_background_threads(threads_, decoders, processors, [this] { decode(); });
-    start_background_threads(threads_, 1, processors, [this] { answer_late(); });
+    const unsigned made =
+        start_background_threads(threads_, decoders, processors, [this] { decode(); });
+    // The system refuses threads: nothing may be deferred, because nothing would answer it.
+    if (start_background_threads(threads_, 1, processors, [this] { answer_late(); }) == 0 ||
+        (made == 0 && decoders != 0))
+        stop();
 }
 
 void StreamAhead::stop() {

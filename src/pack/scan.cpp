@@ -14,8 +14,8 @@
 #include <cstring>
 #include <mutex>
 #include <system_error>
-#include <thread>
 
+#include "base/threads.h"
 #include "pack/exclude.h"
 #include "pack/threads.h"
 
@@ -239,7 +239,7 @@ Status Scan::add_root() {
 
 Result<Scanned> Scan::run(unsigned threads) {
     SQUENV_TRY(add_root());
-    run_on_threads(threads, [this](unsigned) { work(); });
+    run_on_threads(threads, [this] { work(); });
     if (error_) return tl::unexpected(*error_);
     auto& problems = result_.problems;
     std::sort(problems.begin(), problems.end(),

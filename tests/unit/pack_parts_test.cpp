@@ -221,7 +221,12 @@ TEST(BufferPool, WakesAThreadForSeveralBuffersAtOnce) {
     EXPECT_EQ(pool.acquire(), nullptr);
 }
 
-TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
+/// The number of threads; none, as where the system refuses them, means the caller's.
+class BlockPipelineTest : public ::testing::TestWithParam<unsigned> {};
+
+INSTANTIATE_TEST_SUITE_P(Threads, BlockPipelineTest, ::testing::Values(0U, 1U, 4U));
+
+TEST_P(BlockPipelineTest, WritesInTheOrderOfSubmission) {
     const TemporaryDirectory directory;
     auto writer = ImageWriter::create(directory / "image", false);
     ASSERT_TRUE(writer);
@@ -230,7 +235,7 @@ TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
     std::vector<WrittenBlock> written;
     PipelineSettings settings;
     settings.compressor = compressor->get();
-    settings.threads = 4;
+    settings.threads = GetParam();
     settings.blocks_in_flight = 3;
     settings.block_size = 4096;
     settings.has_digests = true;
