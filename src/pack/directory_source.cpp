@@ -2,14 +2,15 @@
 #include "pack/directory_source.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 
 #include "base/file_io.h"
+#include "pack/data_ranges.h"
 #include "pack/scan.h"
 
 namespace squenv::pack {
@@ -43,9 +44,16 @@ class DirectoryReader final : public FileReader {
         const Node& node = tree_.at(id);
         if (!node.has_holes) return offset;
         SQUENV_TRY(open(id));
-        const off_t data = ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_DATA);
-        if (data < 0) return errno == ENXIO ? node.size_bytes : offset;
-        return std::max<std::uint64_t>(offset, static_cast<std::uint64_t>(data));
+        if (ranges_node_ != id) {
+            ranges_node_ = kNoNode;
+            ranges_ = data_ranges(file_.get());
+            SQUENV_TRY(check_unchanged(id));
+            ranges_node_ = id;
+        }
+        const auto range = std::upper_bound(
+            ranges_.begin(), ranges_.end(), offset,
+            [](std::uint64_t at, const DataRange& one) { return at < one.end; });
+        return range == ranges_.end() ? node.size_bytes : std::max(offset, range->begin);
     }
 
   private:
@@ -81,14 +89,16 @@ class DirectoryReader final : public FileReader {
         const Node& node = tree_.at(id);
         struct stat info {};
         if (::fstat(file_.get(), &info) != 0) return fail_errno(errno, "");
-        if (!S_ISREG(info.st_mode) || info.st_ino != node.source_inode ||
-            info.st_dev != tree_.devices[node.source_device])
+        // Some file systems give a file a new number when the kernel has forgotten it, as sshfs
+        // does. Another file in its place has another time of change as well.
+        const bool is_same = info.st_ino == node.source_inode &&
+                             info.st_dev == tree_.devices[node.source_device];
+        if (!S_ISREG(info.st_mode) || (!is_same && time_in_ns(info.st_ctim) != node.ctime_ns))
             return fail(Errc::busy, "was replaced while the tree was packed");
+        // The same words for all files: they are counted by them.
         const auto size = static_cast<std::uint64_t>(info.st_size);
-        if (size != node.size_bytes)
-            return fail(Errc::busy, fmt::format("{} from {} to {} bytes while the tree was packed",
-                                                size < node.size_bytes ? "shrank" : "grew",
-                                                node.size_bytes, size));
+        if (size < node.size_bytes) return fail(Errc::busy, "shrank while the tree was packed");
+        if (size > node.size_bytes) return fail(Errc::busy, "grew while the tree was packed");
         if (info.st_mtim.tv_sec != node.mtime_seconds ||
             static_cast<std::uint32_t>(info.st_mtim.tv_nsec) != node.mtime_nanoseconds)
             return fail(Errc::busy, "was written to while the tree was packed");
@@ -101,6 +111,8 @@ class DirectoryReader final : public FileReader {
     NodeId directory_node_ = kNoNode;
     UniqueFd file_;
     NodeId file_node_ = kNoNode;
+    std::vector<DataRange> ranges_;  ///< of the sparse file that was asked for last
+    NodeId ranges_node_ = kNoNode;
 };
 
 class DirectorySource final : public Source {

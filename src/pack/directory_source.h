@@ -2,6 +2,7 @@
 // A directory on a mounted file system as the source of an image.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,13 @@
 #include "pack/source.h"
 
 namespace squenv::pack {
+
+/// A time of stat(2) or statx(2) as Node::ctime_ns has it; wraps for impossible ones.
+template <class Time>
+[[nodiscard]] std::uint64_t time_in_ns(const Time& time) {
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(time.tv_nsec);
+}
 
 /// What of the file system stays out whatever the patterns say: the image that is being replaced.
 struct SkippedFile {

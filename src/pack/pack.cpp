@@ -70,12 +70,18 @@ tl::unexpected<PackFailure> unreadable(std::vector<Finding> findings) {
     const bool is_damaged = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
         return one.code == Errc::corrupt;
     });
+    // Leaving out what only changed would leave out parts of what is wanted.
+    const bool has_changed = std::all_of(findings.begin(), findings.end(), [](const Finding& one) {
+        return one.code == Errc::busy;
+    });
     Error error{is_damaged ? Errc::corrupt : Errc::busy, 0,
                 findings.size() == 1
                     ? std::string("a file could not be packed; no image was written")
                     : fmt::format("{} files could not be packed; no image was written",
                                   findings.size()),
-                "leave them out with --ignore-unreadable"};
+                has_changed ? "pack again when nothing writes to the tree; --ignore-unreadable "
+                              "leaves out what changes"
+                            : "leave out what cannot be read with --ignore-unreadable"};
     return failed(std::move(error), std::move(findings));
 }
 

@@ -30,8 +30,8 @@ struct CloseDirectory {
 };
 using DirectoryStream = std::unique_ptr<DIR, CloseDirectory>;
 
-std::string reason(int sys_errno) {
-    return std::generic_category().message(sys_errno);
+Finding failure(std::string path, int sys_errno) {
+    return {std::move(path), std::generic_category().message(sys_errno), errc_of(sys_errno)};
 }
 
 /// One directory to list.
@@ -86,6 +86,7 @@ void Scan::fill(Node& node, const struct statx& info) {
     node.source_inode = info.stx_ino;
     node.mtime_seconds = info.stx_mtime.tv_sec;
     node.mtime_nanoseconds = info.stx_mtime.tv_nsec;
+    node.ctime_ns = time_in_ns(info.stx_ctime);
     if (node.type == InodeType::file) {
         node.size_bytes = info.stx_size;
         node.has_holes = info.stx_blocks * 512 < info.stx_size;
@@ -107,7 +108,7 @@ Status Scan::add_entry(int directory, const Task& task, const char* name, TextAr
     struct statx info {};
     if (::statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &info) !=
         0) {
-        listing.problems.push_back({path, reason(errno)});
+        listing.problems.push_back(failure(path, errno));
         return {};
     }
     if (!type_of(info.stx_mode)) return {};
@@ -122,7 +123,7 @@ Status Scan::add_entry(int directory, const Task& task, const char* name, TextAr
         std::array<char, format::kMaxSymlinkTarget + 1> target;
         const ssize_t size = ::readlinkat(directory, name, target.data(), target.size());
         if (size < 0) {
-            listing.problems.push_back({path, reason(errno)});
+            listing.problems.push_back(failure(path, errno));
             return {};
         }
         if (static_cast<std::size_t>(size) > format::kMaxSymlinkTarget)
@@ -144,7 +145,7 @@ Status Scan::add_entry(int directory, const Task& task, const char* name, TextAr
 Status Scan::list(const Task& task, TextArena& text, Listing& listing) {
     const auto failed = [&](int sys_errno) {
         listing.is_unreadable = true;
-        listing.problems.push_back({task.path.empty() ? "." : task.path, reason(sys_errno)});
+        listing.problems.push_back(failure(task.path.empty() ? "." : task.path, sys_errno));
     };
     auto fd = open_below(root_, task.path.empty() ? "." : task.path, O_RDONLY | O_DIRECTORY);
     if (!fd) {

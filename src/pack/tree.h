@@ -42,6 +42,8 @@ struct Node {
     std::uint64_t size_bytes = 0;  ///< files and symlinks
     std::uint64_t source_inode = 0;
     std::int64_t mtime_seconds = 0;
+    /// When the inode changed, in nanoseconds modulo 2^64, to be compared; 0 where none is known.
+    std::uint64_t ctime_ns = 0;
     std::uint32_t mtime_nanoseconds = 0;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
