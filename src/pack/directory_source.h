@@ -25,9 +25,15 @@ struct SkippedFile {
 };
 
 /// Opens `path`. The options must outlive the source.
+///
+/// The regular files in the directory `overlay`, "" for none, are packed as if they lay at their
+/// paths in the tree, in the place of files that are there. They have the owner and time of the
+/// directory they come to lie in, and its permissions but for execution, so that the image depends
+/// on nothing else of them than their contents; so have directories that only the overlay has.
 /// Errors: not_found, denied, invalid_argument (not a directory).
 [[nodiscard]] Result<std::unique_ptr<Source>> open_directory_source(
-    const std::string& path, const Options& options, std::optional<SkippedFile> output);
+    const std::string& path, const std::string& overlay, const Options& options,
+    std::optional<SkippedFile> output);
 
 /// openat(2) for relative paths of any length: longer ones than PATH_MAX are walked in steps.
 /// O_CLOEXEC and O_NOFOLLOW are added.

@@ -324,11 +324,12 @@ tl::expected<Report, PackFailure> pack(Source& source, const std::string& output
 }
 
 tl::expected<Report, PackFailure> pack_directory(const std::string& path, const std::string& output,
-                                                 const Options& options, const Verify& verify) {
+                                                 const Options& options, const Verify& verify,
+                                                 const std::string& overlay) {
     std::optional<SkippedFile> skipped;
     struct stat info {};
     if (::stat(output.c_str(), &info) == 0) skipped = SkippedFile{info.st_dev, info.st_ino};
-    auto source = open_directory_source(path, options, skipped);
+    auto source = open_directory_source(path, overlay, options, skipped);
     if (!source) return failed(source.error());
     return pack(**source, output, options, verify);
 }

@@ -62,6 +62,7 @@ struct Node {
     std::uint8_t name_size = 0;
     bool has_holes = false;        ///< fewer bytes are allocated than the size says
     bool is_hard_linked = false;   ///< the source counts several links
+    bool is_overlay = false;       ///< directories on disk: of the tree that lies over the other
     bool is_left_out = false;
     bool is_hot = false;  ///< directories: something hot is in it or below it
 
