@@ -83,7 +83,9 @@ struct Options {
     std::uint64_t memory_bytes = 0;
 
     Ownership owner;
-    std::optional<std::uint32_t> mtime;  ///< every file's, seconds since 1970
+    /// Every file's, seconds since 1970. Compiled Python modules hold the time of their source;
+    /// where this or the next one changes that, it is changed in them as well.
+    std::optional<std::uint32_t> mtime;
     /// Newer times are lowered to this, and the image says it was made then (SOURCE_DATE_EPOCH).
     std::optional<std::uint32_t> newest_mtime;
 

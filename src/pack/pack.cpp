@@ -15,6 +15,7 @@
 #include "codec/codec.h"
 #include "config.h"
 #include "format/tables.h"
+#include "pack/compiled_times.h"
 #include "pack/content.h"
 #include "pack/directory_source.h"
 #include "pack/hot.h"
@@ -218,8 +219,9 @@ Status Run::order() {
 
 Status Run::store(ImageWriter& writer) {
     SQUENV_TRY(writer.append(encode_option_block(options_)));
+    const RetimedSource source(source_, options_);
     SQUENV_TRY_ASSIGN(stored_,
-                      store_contents(source_, scanned_.tree, contents_, options_,
+                      store_contents(source, scanned_.tree, contents_, options_,
                                      compressor_.get(), hasher_, static_cast<bool>(verify_),
                                      writer));
     problems_.insert(problems_.end(), stored_.problems.begin(), stored_.problems.end());

@@ -79,6 +79,8 @@ struct Tree {
     [[nodiscard]] const Node& at(NodeId id) const { return nodes[id]; }
     /// "lib/python3.11/os.py"; "." for the root.
     [[nodiscard]] std::string path_of(NodeId id) const;
+    /// The entry called `name` of a directory, or kNoNode.
+    [[nodiscard]] NodeId child_of(NodeId directory, std::string_view name) const;
     /// The entry at `path` ("lib/os.py", "." is the root), or kNoNode.
     [[nodiscard]] NodeId find(std::string_view path) const;
     /// The entry that carries the inode: `id`, or the one it is a hard link to.
