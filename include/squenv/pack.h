@@ -157,7 +157,8 @@ struct Outcome {
 };
 
 /// Packs the directory into a new image at `image`. Without success no file of that name is made
-/// or changed. Thread-safe; uses Options::jobs + Options::readers threads of its own meanwhile.
+/// or changed. Thread-safe; uses up to Options::jobs + Options::readers threads of its own
+/// meanwhile, fewer where the system refuses them.
 /// Errors: invalid_argument (options), not_found, denied, exists, limit (disk full, limits of the
 /// format), unsupported, io, cancelled; busy when files could not be read or changed.
 [[nodiscard]] Outcome pack_tree(const std::string& directory, const std::string& image,

@@ -77,8 +77,9 @@ class RetimedReader final : public FileReader {
         const auto real = static_cast<std::uint32_t>(source.mtime_seconds);
         // With flags it is compared by a hash, or not at all.
         if (packed == real || word(kFlagsAt) != 0) return;
+        const auto size = static_cast<std::uint32_t>(source.size_bytes);
         std::uint32_t time = packed;
-        if (word(kTimeAt) != real || word(kSizeAt) != static_cast<std::uint32_t>(source.size_bytes)) {
+        if (word(kTimeAt) != real || word(kSizeAt) != size) {
             // It belongs to another state of the source, and must not begin to fit by chance.
             if (word(kTimeAt) != packed) return;
             time = packed + 1;

@@ -111,7 +111,7 @@ Status check_python(const std::string& python, const Words& settings,
                                              "import sys; sys.exit(sys.version_info < (3, 8))"},
                                             settings, cancel));
     if (status != 0)
-        return fail(Errc::unsupported, python + ": is not a Python 3.8 or later that works", advice);
+        return fail(Errc::unsupported, python + ": is no Python 3.8 or later that works", advice);
     return {};
 }
 

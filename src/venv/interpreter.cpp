@@ -50,7 +50,8 @@ std::vector<Finding> check_interpreter(const Environment& environment) {
     for (const char* name : {"bin/python3", "bin/python"}) {
         const std::string path = environment.root + '/' + name;
         if (!is_link(path) || !is_missing(path)) continue;
-        findings.push_back({name, "leads to " + end_of_links(path) + ", which is not here", advice});
+        findings.push_back(
+            {name, "leads to " + end_of_links(path) + ", which is not here", advice});
         break;
     }
     if (!environment.home.empty() && is_missing(environment.home))

@@ -323,6 +323,22 @@ TEST(XattrTable, SharesSetsAndLongValues) {
     EXPECT_GT(header, 1000U);
 }
 
+TEST(HardLinks, ShareTheNumberAndTheTimeOfChange) {
+    TreeBuilder builder;
+    for (const char* path : {"a", "b", "c"}) {
+        Node* node = *builder.at(path);
+        node->type = InodeType::file;
+        node->source_inode = 5;
+        node->is_hard_linked = true;
+        // The number was given to another file meanwhile.
+        node->ctime_ns = path[0] == 'b' ? 2 : 1;
+    }
+    Tree tree = builder.build();
+    resolve_hard_links(tree);
+    EXPECT_EQ(tree.at(tree.find("b")).same_inode_as, kNoNode);
+    EXPECT_EQ(tree.at(tree.find("c")).same_inode_as, tree.find("a"));
+}
+
 TEST(Mtime, IsClampedToTheFormat) {
     Node node;
     Options options;
