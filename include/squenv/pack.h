@@ -83,7 +83,9 @@ struct Options {
     std::uint64_t memory_bytes = 0;
 
     Ownership owner;
-    std::optional<std::uint32_t> mtime;  ///< every file's, seconds since 1970
+    /// Every file's, seconds since 1970. Compiled Python modules hold the time of their source;
+    /// where this or the next one changes that, it is changed in them as well.
+    std::optional<std::uint32_t> mtime;
     /// Newer times are lowered to this, and the image says it was made then (SOURCE_DATE_EPOCH).
     std::optional<std::uint32_t> newest_mtime;
 
@@ -155,7 +157,8 @@ struct Outcome {
 };
 
 /// Packs the directory into a new image at `image`. Without success no file of that name is made
-/// or changed. Thread-safe; uses Options::jobs + Options::readers threads of its own meanwhile.
+/// or changed. Thread-safe; uses up to Options::jobs + Options::readers threads of its own
+/// meanwhile, fewer where the system refuses them.
 /// Errors: invalid_argument (options), not_found, denied, exists, limit (disk full, limits of the
 /// format), unsupported, io, cancelled; busy when files could not be read or changed.
 [[nodiscard]] Outcome pack_tree(const std::string& directory, const std::string& image,

@@ -47,7 +47,8 @@ std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_list_command();
 std::unique_ptr<Command> make_ls_command();
 std::unique_ptr<Command> make_mount_command();
-std::unique_ptr<Command> make_pack_command();
+/// `who` is the program in its messages.
+std::unique_ptr<Command> make_pack_command(const char* who = "squenv pack");
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_shell_command();
 std::unique_ptr<Command> make_stats_command();

@@ -17,8 +17,8 @@ HeldRequests::~HeldRequests() {
 }
 
 void HeldRequests::start(const cpu_set_t& processors) {
-    start_background_threads(threads_, kThreads, processors, [this] { keep_limits(); });
-    if (threads_.empty()) stop();
+    if (start_background_threads(threads_, kThreads, processors, [this] { keep_limits(); }) == 0)
+        stop();
 }
 
 void HeldRequests::stop() {

@@ -61,8 +61,13 @@ HotSweep::~HotSweep() {
 }
 
 void HotSweep::start(unsigned decoders, const cpu_set_t& processors) {
-    start_background_threads(threads_, 1, processors, [this] { read_ahead(); });
-    start_background_threads(threads_, decoders, processors, [this] { decode(); });
+    const bool is_complete =
+        start_background_threads(threads_, 1, processors, [this] { read_ahead(); }) == 1 &&
+        start_background_threads(threads_, decoders, processors, [this] { decode(); }) > 0;
+    if (is_complete) return;
+    // The system refuses threads: programs read what they need themselves.
+    stop();
+    if (on_quiet_) on_quiet_();
 }
 
 void HotSweep::stop() {

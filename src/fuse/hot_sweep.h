@@ -38,7 +38,8 @@ class HotSweep {
              HeldRequests& held, const UnansweredReads& reads);
     ~HotSweep();
 
-    /// Makes the threads; returns when all of them run. Threads may be made here only.
+    /// Makes the threads; returns when all of them run. Threads may be made here only. Where the
+    /// system refuses them, everything is as after stop().
     void start(unsigned decoders, const cpu_set_t& processors);
     /// A request for the content of `node`; true when it may be held.
     [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset);

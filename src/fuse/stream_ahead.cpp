@@ -36,7 +36,10 @@ StreamAhead::~StreamAhead() {
 }
 
 void StreamAhead::start(unsigned decoders, const cpu_set_t& processors) {
-    start_background_threads(threads_, decoders, processors, [this] { decode(); });
+    // The system refuses threads: nothing may be held then, because nothing is decoded.
+    if (start_background_threads(threads_, decoders, processors, [this] { decode(); }) == 0 &&
+        decoders != 0)
+        stop();
 }
 
 void StreamAhead::stop() {

@@ -40,7 +40,8 @@ class StreamAhead {
                 const UnansweredReads& reads);
     ~StreamAhead();
 
-    /// Makes the threads; returns when all of them run. Threads may be made here only.
+    /// Makes the threads; returns when all of them run. Threads may be made here only. Where the
+    /// system refuses them, everything is as after stop().
     void start(unsigned decoders, const cpu_set_t& processors);
     /// A request for the content of `node`; true when it belongs to a stream.
     [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset, std::uint64_t size);

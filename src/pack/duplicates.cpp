@@ -13,6 +13,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/threads.h"
 #include "pack/read_units.h"
 #include "pack/threads.h"
 
@@ -120,7 +121,7 @@ Status find_large_duplicates(const Source& source, const Tree& tree, Contents& c
 
     std::vector<std::optional<Hash128>> hashes(candidates.size());
     std::atomic<std::size_t> next{0};
-    run_on_threads(reader_threads(options), [&](unsigned) {
+    run_on_threads(reader_threads(options), [&] {
         const auto reader = source.open_reader(tree);
         for (std::size_t i = next++; i < candidates.size() && !is_cancelled(options); i = next++) {
             const Content& content = contents.files[candidates[i]];

@@ -122,7 +122,8 @@ def test_info_shows_the_manifest(work, tree, packed):
     image = packed("--block-size", "64K")
     manifest = info(work, image)["manifest"]
     assert manifest["mount_point"] == str(tree)
-    assert manifest["python"] == {"version": "3.11.2", "home": "/usr/bin", "relocatable": False}
+    assert manifest["python"] == {"version": "3.11.2", "home": "/usr/bin", "relocatable": False,
+                                  "system_site_packages": False}
     assert manifest["options"] == {"codec": "zstd", "level": 3, "block_size": 65536}
     version = work.squenv("--version").stdout.split()[-1]
     assert manifest["tool_version"] == version
@@ -131,6 +132,14 @@ def test_info_shows_the_manifest(work, tree, packed):
                  f"packed by    squenv {version}",
                  "options      zstd, level 3, blocks of 64.0 KiB"]:
         assert line in lines
+
+
+def test_info_says_that_packages_of_the_system_are_seen(work, tree, packed):
+    with open(tree / "pyvenv.cfg", "a", encoding="ascii") as config:
+        config.write("include-system-site-packages = true\n")
+    image = packed()
+    assert info(work, image)["manifest"]["python"]["system_site_packages"]
+    assert "packages     also those of the system" in work.squenv("info", image).stdout
 
 
 def damaged(image):

@@ -163,6 +163,8 @@ def test_source_that_changes_is_named(tree, tmp_path, change):
     vanish(victim)
     assert packer.returncode == 1
     assert b"zz-late: " in message
+    # A file that vanished cannot be had by packing again, one that is written to can.
+    assert (b"when nothing writes to the tree" in message) == (b"No such file" not in message)
     assert os.listdir(tmp_path) == []
 
 
@@ -200,9 +202,12 @@ def test_unreadable_files_are_named(forbidding):
     os.chmod(root / "closed", 0o755)
     done = run(*AS_USER, PACK, "-q", root, "-o", out / "image", check=False)
     message = done.stderr.decode()
-    assert "secret: Permission denied" in message
-    assert "secret-large: Permission denied" in message
+    assert "squenv-pack: secret, secret-large: Permission denied\n" in message
+    assert "leave out what cannot be read with --ignore-unreadable" in message
     assert os.listdir(out) == []
+    done = run(*AS_USER, PACK, "-v", root, "-o", out / "image", check=False)
+    for name in ("secret", "secret-large"):
+        assert f"squenv-pack: {name}: Permission denied\n" in done.stderr.decode()
 
 
 @needs_root
@@ -210,8 +215,7 @@ def test_ignored_unreadable_files_are_left_out_and_named(forbidding):
     root, out = forbidding
     done = run(*AS_USER, PACK, root, "-o", out / "image", "--ignore-unreadable")
     message = done.stderr.decode()
-    for name in ("closed", "secret", "secret-large"):
-        assert f"{name}: Permission denied; left out" in message
+    assert "squenv-pack: closed, secret, secret-large: Permission denied; left out\n" in message
     assert names_in(out / "image") == ["readable"]
 
 

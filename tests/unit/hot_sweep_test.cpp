@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/cpus.h"
+#include "support/no_threads.h"
 #include "support/page_cache.h"
 #include "support/reading.h"
 
@@ -138,6 +139,19 @@ TEST_F(HotSweepTest, HeldRequestsAreAnswered) {
         held.stop();
         EXPECT_EQ(asked, answered);
     }
+}
+
+TEST_F(HotSweepTest, WithoutThreadsNothingIsDeferred) {
+    EXPECT_EXIT(run_without_threads([&] {
+                    bool is_quiet = false;
+                    fuse::HotSweep sweep(*files_, items_, pages_.store());
+                    sweep.on_quiet([&] { is_quiet = true; });
+                    sweep.start(2, allowed_processors());
+                    sweep.wait_until_done();
+                    (void)sweep.note_read(nodes_[0], 0);
+                    return is_quiet && !sweep.defer(nodes_[0], 0, kBlock, [] {});
+                }),
+                ::testing::ExitedWithCode(0), "");
 }
 
 TEST_F(HotSweepTest, CanBeStoppedAtAnyTime) {

@@ -221,7 +221,12 @@ TEST(BufferPool, WakesAThreadForSeveralBuffersAtOnce) {
     EXPECT_EQ(pool.acquire(), nullptr);
 }
 
-TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
+/// The number of threads; none, as where the system refuses them, means the caller's.
+class BlockPipelineTest : public ::testing::TestWithParam<unsigned> {};
+
+INSTANTIATE_TEST_SUITE_P(Threads, BlockPipelineTest, ::testing::Values(0U, 1U, 4U));
+
+TEST_P(BlockPipelineTest, WritesInTheOrderOfSubmission) {
     const TemporaryDirectory directory;
     auto writer = ImageWriter::create(directory / "image", false);
     ASSERT_TRUE(writer);
@@ -230,7 +235,7 @@ TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
     std::vector<WrittenBlock> written;
     PipelineSettings settings;
     settings.compressor = compressor->get();
-    settings.threads = 4;
+    settings.threads = GetParam();
     settings.blocks_in_flight = 3;
     settings.block_size = 4096;
     settings.has_digests = true;
@@ -316,6 +321,22 @@ TEST(XattrTable, SharesSetsAndLongValues) {
     // The value once, and a reference of 8 bytes the second time.
     EXPECT_LT(bytes->size(), 2 * value.size());
     EXPECT_GT(header, 1000U);
+}
+
+TEST(HardLinks, ShareTheNumberAndTheTimeOfChange) {
+    TreeBuilder builder;
+    for (const char* path : {"a", "b", "c"}) {
+        Node* node = *builder.at(path);
+        node->type = InodeType::file;
+        node->source_inode = 5;
+        node->is_hard_linked = true;
+        // The number was given to another file meanwhile.
+        node->ctime_ns = path[0] == 'b' ? 2 : 1;
+    }
+    Tree tree = builder.build();
+    resolve_hard_links(tree);
+    EXPECT_EQ(tree.at(tree.find("b")).same_inode_as, kNoNode);
+    EXPECT_EQ(tree.at(tree.find("c")).same_inode_as, tree.find("a"));
 }
 
 TEST(Mtime, IsClampedToTheFormat) {

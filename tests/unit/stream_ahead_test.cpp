@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/cpus.h"
+#include "support/no_threads.h"
 #include "support/page_cache.h"
 #include "support/reading.h"
 
@@ -154,6 +155,17 @@ TEST_F(StreamAheadTest, ARequestIsAnsweredWhenNobodyDecodes) {
         (void)stream_->note_read(large_, at, kRequest);
     EXPECT_TRUE(request(large_, 1 << 20));
     EXPECT_FALSE(request(large_, (1 << 20) + kRequest)) << "it takes too long here";
+}
+
+TEST_F(StreamAheadTest, WithoutThreadsNothingIsDeferred) {
+    EXPECT_EXIT(run_without_threads([&] {
+                    start();
+                    for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
+                        (void)stream_->note_read(large_, at, kRequest);
+                    return !stream_->defer(large_, 1 << 20, kRequest, [] {}) &&
+                           !stream_->defer_until_quiet([] {});
+                }),
+                ::testing::ExitedWithCode(0), "");
 }
 
 TEST_F(StreamAheadTest, WhatWaitsForQuietIsAnsweredThen) {

@@ -21,7 +21,7 @@ _squenv_pack_value() {
             mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K 128K 256K 512K 1M" -- "$word") ;;
         --owner) mapfile -t COMPREPLY < <(compgen -W "keep root" -- "$word") ;;
         --mount-point) _squenv_files -d "$word" ;;
-        --level | --warm | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
+        --level | --warm | --mtime | -x | --exclude | -j | --jobs | --readers | --memory) ;;
         *) return 1 ;;
     esac
 }

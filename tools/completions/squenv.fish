@@ -90,7 +90,7 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l exclude-from -r -F -
 complete -c squenv -n '__fish_seen_subcommand_from pack' -s X -l one-file-system -d 'Do not enter mount points'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l ignore-unreadable -d 'Leave out what cannot be read'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l strict -d 'Fail when attributes would be lost'
-complete -c squenv -n '__fish_seen_subcommand_from pack' -l jobs -x -d 'Threads that compress'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s j -l jobs -x -d 'Threads that compress'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l readers -x -d 'Threads that read files'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l memory -x -d 'For file data under way'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l compile -d 'Compile all Python modules first'
