@@ -129,6 +129,38 @@ TEST(TreeBuilder, RefusesNamesThatLeaveTheTree) {
     EXPECT_FALSE(builder.at("file/inside"));
 }
 
+TEST(TreeBuilder, NamesAndSortsWhatItBuilds) {
+    TreeBuilder builder;
+    // What a caller fills in says nothing of its name, and a file takes the place of a directory.
+    Node file;
+    file.type = InodeType::file;
+    for (const char* path : {"b/z", "b/a", "gone/inside", "a/x/y", "gone"})
+        **builder.at(path) = file;
+    (*builder.at("a/x"))->mode = 0711;
+    const Tree tree = builder.build();
+    std::vector<std::string> paths;
+    for (NodeId id = 0; id < tree.nodes.size(); ++id) paths.push_back(tree.path_of(id));
+    const std::vector<std::string> expected{".",   "a",   "b",   "gone",
+                                            "a/x", "b/a", "b/z", "a/x/y"};
+    EXPECT_EQ(paths, expected);
+    EXPECT_EQ(tree.at(tree.find("a")).mode, 0755);
+    EXPECT_EQ(tree.at(tree.find("a/x")).mode, 0711);
+    EXPECT_EQ(builder.find("a"), nullptr);
+}
+
+TEST(TreeBuilder, FindsDirectoriesThatWereNotAdded) {
+    TreeBuilder builder;
+    ASSERT_TRUE(builder.at("a/b/c"));
+    ASSERT_NE(builder.find("a/b"), nullptr);
+    EXPECT_EQ(builder.find("a/b")->type, InodeType::directory);
+    EXPECT_EQ(builder.find("a/c"), nullptr);
+    EXPECT_EQ(builder.find("b"), nullptr);
+    // The index grows many times; what was in it stays found.
+    for (int i = 0; i < 5000; ++i) ASSERT_TRUE(builder.at("many/" + std::to_string(i)));
+    for (int i = 0; i < 5000; ++i) EXPECT_NE(builder.find("many/" + std::to_string(i)), nullptr);
+    EXPECT_NE(builder.find("a/b/c"), nullptr);
+}
+
 TEST(Duplicates, EqualHashAndSizeAreFound) {
     DuplicateIndex index(2);
     std::mt19937_64 random(1);
