@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -18,6 +20,7 @@
 #include "pack/image_writer.h"
 #include "pack/inode_table.h"
 #include "pack/order.h"
+#include "pack/spool.h"
 #include "pack/tree_builder.h"
 #include "pack/xattr_table.h"
 
@@ -159,6 +162,105 @@ TEST(TreeBuilder, FindsDirectoriesThatWereNotAdded) {
     for (int i = 0; i < 5000; ++i) ASSERT_TRUE(builder.at("many/" + std::to_string(i)));
     for (int i = 0; i < 5000; ++i) EXPECT_NE(builder.find("many/" + std::to_string(i)), nullptr);
     EXPECT_NE(builder.find("a/b/c"), nullptr);
+}
+
+/// Two files in a spool: one with holes everywhere but at 10..15 and 20, and one without a byte.
+class SpoolOfTwo : public ::testing::Test {
+  protected:
+    SpoolOfTwo() : spool_(*Spool::open(directory_ / "")) {
+        TreeBuilder builder;
+        for (const char* path : {"first", "second"}) {
+            Node* node = *builder.at(path);
+            node->type = InodeType::file;
+            node->source_inode = path[0] == 'f' ? 3 : 8;
+            node->size_bytes = path[0] == 'f' ? 100 : std::uint64_t{1} << 62;
+        }
+        tree_ = builder.build();
+        spool_.begin(3);
+        const std::vector<std::pair<std::uint64_t, const char*>> pieces{
+            {10, "abc"}, {13, ""}, {13, "de"}, {20, "f"}};
+        for (const auto& [offset, text] : pieces)
+            EXPECT_TRUE(spool_.write(offset, as_bytes(text)));
+        spool_.begin(8);
+    }
+    [[nodiscard]] std::string read(const char* name, std::uint64_t offset, std::size_t size) const {
+        ByteVector bytes(size, std::byte{'?'});
+        EXPECT_TRUE(spool_.open_reader(tree_)->read(tree_.find(name), offset, bytes));
+        return std::string(as_text(bytes));
+    }
+    [[nodiscard]] std::uint64_t next_data(const char* name, std::uint64_t offset) const {
+        return spool_.open_reader(tree_)->next_data(tree_.find(name), offset).value();
+    }
+
+    const TemporaryDirectory directory_;
+    Spool spool_;
+    Tree tree_;
+};
+
+TEST_F(SpoolOfTwo, ReadsEveryRange) {
+    std::string whole(100, '\0');
+    whole.replace(10, 5, "abcde");
+    whole[20] = 'f';
+    for (std::size_t begin = 0; begin < 40; ++begin)
+        for (std::size_t end = begin; end <= 100; ++end)
+            ASSERT_EQ(read("first", begin, end - begin), whole.substr(begin, end - begin));
+    EXPECT_EQ(read("second", std::uint64_t{1} << 61, 3), std::string(3, '\0'));
+}
+
+TEST_F(SpoolOfTwo, KnowsWhereDataIs) {
+    const std::vector<std::pair<std::uint64_t, std::uint64_t>> cases{
+        {0, 10}, {9, 10}, {10, 10}, {14, 14}, {15, 20}, {20, 20}, {21, 100}, {99, 100}};
+    for (const auto& [offset, data] : cases) EXPECT_EQ(next_data("first", offset), data) << offset;
+    EXPECT_EQ(next_data("second", 5), std::uint64_t{1} << 62);
+}
+
+/// Reads a file of a few bytes and holes as large as it says, and counts what it is asked for.
+class CountingReader final : public FileReader {
+  public:
+    CountingReader(std::uint64_t at, bool tells_holes) : at_(at), tells_holes_(tells_holes) {}
+    Status read(NodeId, std::uint64_t offset, MutableBytes out) override {
+        std::fill(out.begin(), out.end(), std::byte{0});
+        if (offset <= at_ && at_ < offset + out.size())
+            out[static_cast<std::size_t>(at_ - offset)] = std::byte{1};
+        ++reads_;
+        return {};
+    }
+    Result<std::uint64_t> next_data(NodeId, std::uint64_t offset) override {
+        if (!tells_holes_) return offset;
+        return offset <= at_ ? at_ : ~std::uint64_t{0} >> 1U;
+    }
+    [[nodiscard]] int reads() const { return reads_; }
+
+  private:
+    const std::uint64_t at_;
+    const bool tells_holes_;
+    int reads_ = 0;
+};
+
+TEST(FileHasher, HolesCostNothingAndCountAsZeros) {
+    const FileHasher hasher;
+    const Options options;
+    const auto hash = [&](CountingReader reader, std::uint64_t size) {
+        return *hasher.of_file(reader, 0, size, options);
+    };
+    const std::uint64_t size = 20'000'001;
+    for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{7'000'000}, size - 1})
+        EXPECT_EQ(hash({at, true}, size), hash({at, false}, size)) << at;
+    EXPECT_FALSE(hash({5, true}, size) == hash({6, true}, size));
+    EXPECT_FALSE(hash({5, true}, size) == hash({(1U << 20) + 5, true}, size));
+    CountingReader huge(std::uint64_t{1} << 50, true);
+    ASSERT_TRUE(hasher.of_file(huge, 0, std::uint64_t{1} << 60, options));
+    EXPECT_EQ(huge.reads(), 1);
+}
+
+TEST(FileHasher, StopsWhenItIsTold) {
+    const std::atomic<bool> cancel{true};
+    Options options;
+    options.cancel = &cancel;
+    CountingReader reader(0, false);
+    const auto hash = FileHasher().of_file(reader, 0, std::uint64_t{1} << 60, options);
+    ASSERT_FALSE(hash);
+    EXPECT_EQ(hash.error().code, Errc::cancelled);
 }
 
 TEST(Duplicates, EqualHashAndSizeAreFound) {
