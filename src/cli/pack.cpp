@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/temporary_name.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/hot_items.h"
@@ -113,6 +114,7 @@ void print_notes(std::ostream& err, const pack::Report& report) {
                            report.lost_xattrs, report.lost_xattr_example);
     if (report.clamped_mtimes > 0)
         err << fmt::format("{} times of files were changed to fit\n", report.clamped_mtimes);
+    if (!report.access_note.empty()) err << printable(report.access_note) << '\n';
 }
 
 class PackCommand final : public Command {
@@ -258,7 +260,7 @@ Result<pack::Report> PackCommand::pack_again(Io& io, const std::string& first,
 Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
                                             pack::Options options, bool is_environment) {
     SQUENV_TRY(pack::check_output(output, options));
-    const TemporaryFile first(fmt::format("{}.warm.{}", output, ::getpid()));
+    const TemporaryFile first(unique_name(output + ".warm."));
     SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, first.path(), options));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(first.path()));
     SQUENV_TRY(inherit_manifest(*image, options));

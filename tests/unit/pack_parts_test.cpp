@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -20,6 +21,7 @@
 #include "pack/image_writer.h"
 #include "pack/inode_table.h"
 #include "pack/order.h"
+#include "pack/output_path.h"
 #include "pack/spool.h"
 #include "pack/tree_builder.h"
 #include "pack/xattr_table.h"
@@ -317,9 +319,80 @@ TEST(ImageWriter, LeavesNothingBehindWhenAbandoned) {
     {
         auto writer = ImageWriter::create(directory / "image", false);
         ASSERT_TRUE(writer);
-        EXPECT_EQ(directory.count(), 1U);
+        EXPECT_FALSE(fs::exists(directory / "image"));
+        // Nothing to leave where there are files without names, else a file that is removed.
+        EXPECT_LE(directory.count(), 1U);
+        ASSERT_TRUE(writer->append(ByteVector(5'000'000)));
+        EXPECT_EQ(contents(writer->temporary_path()).substr(0, 4), std::string(4, '\0'));
     }
     EXPECT_EQ(directory.count(), 0U);
+}
+
+TEST(ImageWriter, ReplacesWithTheAccessOfTheOldOne) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    std::ofstream(path) << "old";
+    fs::permissions(path, fs::perms::owner_read | fs::perms::group_read);
+    {
+        auto writer = ImageWriter::create(path, true);
+        ASSERT_TRUE(writer) << writer.error().message();
+        ASSERT_TRUE(writer->seal(as_bytes("hsqs")));
+        struct stat info {};
+        ASSERT_EQ(::stat(writer->temporary_path().c_str(), &info), 0);
+        EXPECT_EQ(info.st_mode & 0777U, 0600U) << "what is written meanwhile may be private";
+        EXPECT_EQ(contents(path), "old");
+        ASSERT_TRUE(writer->publish());
+        EXPECT_EQ(writer->access_note(), "");
+    }
+    EXPECT_TRUE(contents(path).starts_with("hsqs"));
+    EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::group_read);
+    EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(ImageWriter, IsNewWhenTheOldOneIsGone) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    std::ofstream(path) << "old";
+    fs::permissions(path, fs::perms::owner_read);
+    auto writer = ImageWriter::create(path, true);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->seal(as_bytes("hsqs")));
+    fs::remove(path);
+    ASSERT_TRUE(writer->publish());
+    std::ofstream(directory / "plain") << "x";
+    EXPECT_EQ(fs::status(path).permissions(), fs::status(directory / "plain").permissions());
+}
+
+TEST(ImageWriter, SeveralCanBeOnTheirWayToOneName) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    std::vector<ImageWriter> writers;
+    for (int i = 0; i < 3; ++i) {
+        auto writer = ImageWriter::create(path, true);
+        ASSERT_TRUE(writer) << writer.error().message();
+        writers.push_back(std::move(*writer));
+    }
+    for (auto& writer : writers) {
+        ASSERT_TRUE(writer.seal(as_bytes("hsqs")));
+        ASSERT_TRUE(writer.publish());
+    }
+    writers.clear();
+    EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(OutputPath, LeadsWhereItsLinksLead) {
+    const TemporaryDirectory directory;
+    fs::create_directory(directory / "sub");
+    fs::create_symlink("../later", directory / "sub/up");
+    fs::create_symlink("sub/up", directory / "link");
+    fs::create_symlink("loop", directory / "loop");
+    EXPECT_EQ(*follow_links(directory / "plain"), directory / "plain");
+    EXPECT_EQ(*follow_links(directory / "sub"), directory / "sub");
+    EXPECT_EQ(fs::path(*follow_links(directory / "link")).lexically_normal().string(),
+              directory / "later");
+    const auto loop = follow_links(directory / "loop");
+    ASSERT_FALSE(loop);
+    EXPECT_EQ(loop.error().sys_errno, ELOOP);
 }
 
 TEST(ImageWriter, DoesNotReplaceWhatAppearedMeanwhile) {
