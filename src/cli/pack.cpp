@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_name.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/finding_lines.h"
@@ -131,6 +132,7 @@ std::vector<std::string> notes_of(const pack::Report& report, bool is_complete) 
     if (report.clamped_mtimes > 0)
         notes.push_back(
             fmt::format("{} times of files were changed to fit", report.clamped_mtimes));
+    if (!report.access_note.empty()) notes.push_back(printable(report.access_note));
     return notes;
 }
 
@@ -322,7 +324,7 @@ Result<pack::Report> PackCommand::pack_again(Io& io, const std::string& first,
 Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
                                             pack::Options options, bool is_environment) {
     SQUENV_TRY(pack::check_output(output, options));
-    const TemporaryFile first(fmt::format("{}.warm.{}", output, ::getpid()));
+    const TemporaryFile first(unique_name(output + ".warm."));
     SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, first.path(), options));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(first.path()));
     SQUENV_TRY(inherit_manifest(*image, options));

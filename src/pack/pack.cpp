@@ -266,7 +266,9 @@ Status Run::finish(ImageWriter& writer) {
                                        options_}));
         clock_.done(Pass::verify, report_);
     }
-    return writer.publish();
+    SQUENV_TRY(writer.publish());
+    report_.access_note = writer.access_note();
+    return {};
 }
 
 }  // namespace
