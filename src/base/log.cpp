@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "base/printable.h"
 #include "base/unique_fd.h"
 
 namespace squenv::log {
@@ -86,7 +87,7 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view text) {
     if (auto* logger = chosen_logger(); logger != nullptr)
-        logger->log(to_spdlog(level), "{}", text);
+        logger->log(to_spdlog(level), "{}", printable(text));
 }
 
 bool RateLimit::allow(std::uint64_t& suppressed) {

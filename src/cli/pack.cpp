@@ -7,13 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/printable.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/hot_items.h"
 #include "cli/mounted_run.h"
 #include "cli/pack_options.h"
 #include "cli/pass_lines.h"
-#include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
 #include "cli/warm_recording.h"
