@@ -29,10 +29,15 @@ bool is_stale(const std::string& path) {
     return ::stat(path.c_str(), &info) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-// Never waits for a daemon that may be dead.
+// Never waits for a daemon that may be dead, and asks none of another user, unless as root.
 Status clear_mountpoint(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto entry, find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
+    if (entry->is_squenv() && ::geteuid() != 0 && !entry->is_trusted_by(::geteuid()))
+        return fail(Errc::exists,
+                    path + ": " + entry->source + " is mounted here already, by user " +
+                        std::to_string(entry->user_id.value_or(0)),
+                    "'squenv run' goes around it where there are user namespaces");
     if (entry->is_squenv()) {
         const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
         // Looking at what does not answer would wait as well.
