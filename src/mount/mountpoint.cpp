@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 
@@ -17,6 +19,10 @@
 namespace squenv::mount {
 
 namespace {
+
+constexpr std::array kNeeded{"/",       "/dev",     "/proc",    "/sys",     "/bin",
+                             "/sbin",   "/lib",     "/lib32",   "/lib64",   "/usr",
+                             "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64"};
 
 /// Half a second in all.
 constexpr int kLooks = 50;
@@ -90,9 +96,13 @@ Status check_mountpoint(const std::string& path) {
 }
 
 Status check_place(const std::string& path) {
-    const bool is_needed = path == "/" || path == "/dev" || path == "/proc" || path == "/sys" ||
-                           path.starts_with("/proc/") || path.starts_with("/sys/");
-    if (is_needed)
+    const std::string name = path.substr(path.rfind('/') + 1);
+    const std::string parent = path.substr(0, path.size() - name.size());
+    // Debian has the loader's libraries in a directory of the architecture.
+    const bool is_multiarch = (parent == "/lib/" || parent == "/usr/lib/") &&
+                              name.find("-linux-") != std::string::npos;
+    if (is_multiarch || path.starts_with("/proc/") || path.starts_with("/sys/") ||
+        std::find(kNeeded.begin(), kNeeded.end(), path) != kNeeded.end())
         return fail(Errc::invalid_argument, path + ": every program needs what is there",
                     "choose another mount point");
     return {};
