@@ -8,7 +8,8 @@
 
 namespace squenv::appendix {
 
-/// The items in front that fit the bounds of a list, without those whose path a reader would refuse.
+/// The items in front that fit the bounds of a list, without those whose path a reader would
+/// refuse.
 [[nodiscard]] ByteVector encode_hot_list(const std::vector<HotItem>& items);
 /// Takes kMaxHotItems items from the first kMaxHotListBytes, and ignores what follows.
 /// Errors: corrupt, also for a path that leads out of the image.

@@ -16,16 +16,16 @@ struct ListedImage {
 };
 
 /// Splits at commas, then at the last colon with a path behind it. A backslash takes the meaning
-/// of the next character, and the name of a file that exists is never split. For "~" in front of a name
-/// or path see given_path(). Errors: invalid_argument (an empty name, "~user").
+/// of the next character, and the name of a file that exists is never split. For "~" in front of a
+/// name or path see given_path(). Errors: invalid_argument (an empty name, "~user").
 [[nodiscard]] Result<std::vector<ListedImage>> parse_image_list(const std::string& text);
 
 /// What an image says about itself, and where it is to go.
 struct ListedRequest {
     mount::Wanted wanted{};
     std::string image{};          ///< as the user wrote it
-    std::string recorded{};       ///< the path that the image records for what is mounted of it, or ""
-    std::string recorded_root{};  ///< and for its root
+    std::string recorded{};       ///< the path recorded for what is mounted of it, or ""
+    std::string recorded_root{};  ///< and for the root of the image
     bool is_python = false;       ///< a Python environment
     bool is_bound = false;        ///< one that works at the recorded path only
     bool is_given = false;        ///< the user named the path

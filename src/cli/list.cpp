@@ -38,8 +38,8 @@ const char* state_of(const Error& error) {
     }
 }
 
-/// What a daemon says: its process id, and the image when it names one. Another user's number 1 is a
-/// lie: a daemon is that only in a container, and seen from there it is our own.
+/// What a daemon says: its process id, and the image when it names one. Another user's number 1 is
+/// a lie: a daemon is that only in a container, and seen from there it is our own.
 Status take_answer(const std::string& text, bool is_ours, Row& row) {
     SQUENV_TRY_ASSIGN(const auto answer, mount::parse_answer(text));
     const auto pid = mount::number_in(answer, "pid", is_ours ? 1U : 2U, mount::kMaxPid);
