@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/file_io.h"
+#include "base/printable.h"
 #include "base/unique_fd.h"
 
 namespace squenv::log {
@@ -117,7 +118,7 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view text) {
     if (auto* logger = chosen_logger(); logger != nullptr)
-        logger->log(to_spdlog(level), "{}", text);
+        logger->log(to_spdlog(level), "{}", printable(text));
 }
 
 bool RateLimit::allow(std::uint64_t& suppressed) {

@@ -44,6 +44,8 @@ class Destination {
 /// Writes out what is buffered and lets go of the sink.
 void stop();
 [[nodiscard]] bool enabled(Level level);
+/// One line, whatever is in `text`: names come from images and from other users, and a newline or
+/// an escape sequence in one must not write lines of its own. See base/printable.h.
 void write(Level level, std::string_view text);
 
 template <class... Args>

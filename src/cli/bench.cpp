@@ -16,11 +16,13 @@
 #include "base/unique_fd.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
+#include "cli/given_path.h"
 #include "cli/manifest.h"
 #include "cli/mounted_run.h"
 #include "cli/stop_signal.h"
 #include "cli/trace_report.h"
 #include "mount/mount_table.h"
+#include "mount/recorded_place.h"
 #include "trace/trace.h"
 
 namespace squenv::cli {
@@ -145,8 +147,12 @@ Status BenchCommand::count_operations() {
 Status BenchCommand::prepare() {
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
     auto manifest = read_manifest(*image);
+    SQUENV_TRY_ASSIGN(mountpoint_, given_path(mountpoint_));
     if (mountpoint_.empty() && manifest && *manifest) {
         SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
+        if (!mountpoint_.empty())
+            if (const auto status = mount::check_recorded_place(mountpoint_, mountpoint_); !status)
+                return with_context(status.error(), image_);
     }
     if (mountpoint_.empty())
         return fail(Errc::invalid_argument, image_ + ": records no mount point",

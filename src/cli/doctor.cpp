@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
 #include "mount/diagnosis.h"
@@ -25,7 +26,8 @@ class DoctorCommand final : public Command {
         app.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
-        consult_image();
+        SQUENV_TRY_ASSIGN(subject_.mountpoint, given_path(subject_.mountpoint));
+        consult();
         auto diagnosis = mount::diagnose(subject_);
         if (misplaced_) add_misplaced(diagnosis);
         if (is_json_)
@@ -38,20 +40,14 @@ class DoctorCommand final : public Command {
 
   private:
     /// What is wrong with the image is told by its probe.
-    void consult_image() {
+    void consult() {
         if (subject_.image.empty()) return;
-        const std::vector<ListedImage> list{{subject_.image, subject_.mountpoint}};
-        auto resolved = resolve_images(list, {}, false);
-        if (!resolved) {
-            misplaced_ = resolved.error();
-            resolved = resolve_images(list, {}, true);
-        }
-        if (!resolved) {
-            misplaced_.reset();
-            return;
-        }
-        subject_.mountpoint = resolved->front().wanted.request.mountpoint;
-        subject_.is_relocatable = resolved->front().wanted.is_relocatable;
+        const auto listed = consult_image({subject_.image, subject_.mountpoint}, {});
+        if (!listed) return;
+        subject_.mountpoint = listed->wanted.request.mountpoint;
+        subject_.is_relocatable = listed->wanted.is_relocatable;
+        is_given_ = listed->is_given;
+        if (const auto status = check_path(*listed, false); !status) misplaced_ = status.error();
     }
     /// Everything may work, and `run` refuses all the same.
     void add_misplaced(mount::Diagnosis& diagnosis) const {
@@ -59,14 +55,16 @@ class DoctorCommand final : public Command {
         for (auto& verdict : diagnosis.verdicts) {
             if (!verdict.works) continue;
             verdict.works = false;
-            verdict.reason = "only with --force: not relocatable";
+            verdict.reason = is_given_ ? "only with --force: not relocatable"
+                                       : "only at a path that is named";
         }
     }
     static void print(Io& io, const mount::Diagnosis& diagnosis) {
         for (const auto& probe : diagnosis.probes) {
             io.out << fmt::format("{:<5} {:<25} {}\n", probe.is_passed ? "ok" : "FAIL",
                                   probe.subject, printable(probe.finding));
-            if (!probe.remedy.empty()) io.out << fmt::format("{:32}{}\n", "", probe.remedy);
+            if (!probe.remedy.empty())
+                io.out << fmt::format("{:32}{}\n", "", printable(probe.remedy));
         }
         io.out << "\nWays to have an image at its path, in the order 'squenv run' tries them:\n";
         for (const auto& verdict : diagnosis.verdicts)
@@ -89,6 +87,7 @@ class DoctorCommand final : public Command {
 
     mount::DiagnosisSubject subject_;
     std::optional<Error> misplaced_;  ///< why `run` would not have the image at that path
+    bool is_given_ = false;           ///< the user named the path
     bool is_json_ = false;
 };
 

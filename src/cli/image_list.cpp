@@ -6,8 +6,10 @@
 #include <algorithm>
 
 #include "base/paths.h"
+#include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/manifest.h"
+#include "mount/recorded_place.h"
 
 namespace squenv::cli {
 
@@ -40,24 +42,40 @@ std::vector<std::string> split_at_commas(const std::string& text) {
     return parts;
 }
 
-ListedImage split_at_colon(const std::string& text) {
-    if (exists(without_backslashes(text))) return {without_backslashes(text)};
+/// A name or path of the list; a backslash takes the meaning of "~", too.
+Result<std::string> unescaped(const std::string& text) {
+    if (text.starts_with('~')) return given_path(without_backslashes(text));
+    return without_backslashes(text);
+}
+
+/// The last colon with a path behind it, or npos.
+std::size_t find_colon(const std::string& text) {
     for (std::size_t colon = text.rfind(':'); colon != std::string::npos && colon > 0;
-         colon = text.rfind(':', colon - 1)) {
-        if (text[colon - 1] == '\\' || colon + 1 == text.size()) continue;
-        return {without_backslashes(text.substr(0, colon)),
-                without_backslashes(text.substr(colon + 1))};
+         colon = text.rfind(':', colon - 1))
+        if (text[colon - 1] != '\\' && colon + 1 != text.size()) return colon;
+    return std::string::npos;
+}
+
+Result<ListedImage> split_at_colon(const std::string& text) {
+    if (exists(without_backslashes(text))) return ListedImage{without_backslashes(text)};
+    const std::size_t colon = find_colon(text);
+    ListedImage listed;
+    SQUENV_TRY_ASSIGN(listed.image, unescaped(text.substr(0, colon)));
+    if (colon != std::string::npos) {
+        SQUENV_TRY_ASSIGN(listed.path, unescaped(text.substr(colon + 1)));
     }
-    return {without_backslashes(text)};
+    return listed;
 }
 
 bool looks_like_environment(const image::Image& image, const std::string& subdirectory) {
     return image.resolve(subdirectory + "/pyvenv.cfg").has_value();
 }
 
-Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountRequest& base,
-                              bool force) {
+}  // namespace
+
+Result<ListedRequest> consult_image(const ListedImage& listed, const mount::MountRequest& base) {
     ListedRequest resolved;
+    resolved.image = listed.image;
     auto& request = resolved.wanted.request;
     request = base;
     request.image_path = listed.image;
@@ -70,31 +88,42 @@ Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountReque
                          looks_like_environment(*image, request.view.subdirectory);
     resolved.wanted.is_relocatable =
         resolved.is_python && has_manifest && (*manifest)->is_relocatable;
-    std::string recorded;
     if (has_manifest) {
-        SQUENV_TRY_ASSIGN(recorded, recorded_mountpoint(**manifest, request.view.subdirectory));
+        resolved.recorded_root = (*manifest)->mount_point;
+        SQUENV_TRY_ASSIGN(resolved.recorded,
+                          recorded_mountpoint(**manifest, request.view.subdirectory));
     }
-    request.mountpoint = listed.path.empty() ? recorded : listed.path;
+    resolved.is_given = !listed.path.empty();
+    request.mountpoint = resolved.is_given ? listed.path : resolved.recorded;
     if (request.mountpoint.empty())
         return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
                     "name one: " + listed.image + ":PATH");
-    const bool is_bound = has_manifest && resolved.is_python && !resolved.wanted.is_relocatable;
-    if (is_bound && !force && !recorded.empty() && !is_same_place(request.mountpoint, recorded))
-        return fail(Errc::invalid_argument,
-                    listed.image + ": was packed at " + printable(recorded) +
-                        " and is not relocatable: its programs would not find it at " +
-                        printable(request.mountpoint),
-                    "leave the path out, or use --force");
+    resolved.is_bound = has_manifest && resolved.is_python && !resolved.wanted.is_relocatable;
     return resolved;
 }
 
-}  // namespace
+Status check_path(const ListedRequest& listed, bool force) {
+    const std::string& path = listed.wanted.request.mountpoint;
+    if (!listed.is_given) {
+        const auto status = mount::check_recorded_place(path, listed.recorded_root);
+        if (!status) return with_context(status.error(), listed.image);
+        return {};
+    }
+    const bool is_elsewhere = listed.is_bound && !listed.recorded.empty() &&
+                              !is_same_place(path, listed.recorded);
+    if (!is_elsewhere || force) return {};
+    return fail(Errc::invalid_argument,
+                listed.image + ": was packed at " + printable(listed.recorded) +
+                    " and is not relocatable: its programs would not find it at " +
+                    printable(path),
+                "leave the path out, or use --force");
+}
 
 Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
     std::vector<ListedImage> list;
     if (exists(text)) return std::vector<ListedImage>{{text}};
     for (const auto& part : split_at_commas(text)) {
-        auto image = split_at_colon(part);
+        SQUENV_TRY_ASSIGN(auto image, split_at_colon(part));
         if (image.image.empty())
             return fail(Errc::invalid_argument, "'" + text + "': an image without a name",
                         "write IMAGE[:PATH][,IMAGE[:PATH]...]");
@@ -107,7 +136,8 @@ Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>
                                                   const mount::MountRequest& base, bool force) {
     std::vector<ListedRequest> all;
     for (const auto& listed : list) {
-        SQUENV_TRY_ASSIGN(auto resolved, resolve(listed, base, force));
+        SQUENV_TRY_ASSIGN(auto resolved, consult_image(listed, base));
+        SQUENV_TRY(check_path(resolved, force));
         const auto& path = resolved.wanted.request.mountpoint;
         const bool is_taken = std::any_of(all.begin(), all.end(), [&](const auto& other) {
             return is_same_place(path, other.wanted.request.mountpoint);

@@ -159,7 +159,8 @@ bool is_active_already(const Launch& launch) {
             return false;
         // A batch system passes the variable on to other nodes, where nothing is mounted.
         const auto entry = mount::find_mount(path.value_or(""));
-        return entry && *entry && (*entry)->source == request.image_path;
+        return entry && *entry && (*entry)->source == request.image_path &&
+               (*entry)->is_trusted_by(::geteuid());
     });
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "base/temporary_name.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -18,7 +19,6 @@
 #include "cli/mounted_run.h"
 #include "cli/pack_options.h"
 #include "cli/pass_lines.h"
-#include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
 #include "cli/warm_recording.h"

@@ -263,7 +263,7 @@ void HotSweep::fill(Chunk& chunk) {
 
 void HotSweep::read_ahead() {
     plan_owner_ = std::make_unique<HotPlan>(file_system_, items_, most_bytes(), is_ending_);
-    items_ = {};
+    items_ = std::vector<appendix::HotItem>();  // "= {}" would keep the memory
     plan_.store(plan_owner_.get(), std::memory_order_release);
     const auto& blocks = plan_owner_->blocks();
     log::debug("hot list: {} blocks, {} bytes", blocks.size(), plan_owner_->size_bytes());

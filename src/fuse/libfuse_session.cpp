@@ -80,7 +80,7 @@ Status LibfuseSession::open(UniqueFd device) {
                        [this](NodeId node, ByteView content) { return store_pages(node, 0, content); });
     if (options_.stores_pages) streams_.emplace(file_system_, store, held_, reads_);
     if (options_.stores_pages && !options_.hot.empty()) {
-        sweep_.emplace(file_system_, options_.hot, store, held_, reads_);
+        sweep_.emplace(file_system_, std::move(options_.hot), store, held_, reads_);
         if (!warming_.is_under_way) sweep_->end_listing();
         if (options_.on_quiet) sweep_->on_quiet(options_.on_quiet);
     }

@@ -97,7 +97,7 @@ class LibfuseSession final : public Session {
     void work(const std::function<void()>& on_init_answered);
 
     const FileSystem& file_system_;
-    const SessionOptions options_;
+    SessionOptions options_;  ///< never changed, but for what is moved on to sweep_
     const Clock::time_point started_ = Clock::now();
     std::atomic<Clock::rep> last_request_{Clock::now().time_since_epoch().count()};
     RequestCounters counters_;

@@ -135,6 +135,14 @@ Probe probe_place(const std::string& mountpoint, const std::string& image, Place
     };
     Status status = check_place(*path);
     if (!status) return unusable(status.error());
+    // What another user serves is asked for nothing, and is none of ours whatever it says.
+    if (is_squenv && ::geteuid() != 0 && !(*mounted)->is_trusted_by(::geteuid())) {
+        status = fail(Errc::exists,
+                      fmt::format("{}: a mount of user {}", *path, (*mounted)->user_id.value_or(0)),
+                      "'squenv run' uses a namespace; or name another path");
+        place = {false, false, true, status.error().message()};
+        return judge("mount point", status, {});
+    }
     // First, because anything else would wait for a daemon that does not answer.
     if (is_squenv) {
         const auto statistics = query_statistics(*path, kQueryTimeout, &**mounted);

@@ -48,6 +48,10 @@ bool MountEntry::is_squenv() const {
                        [&](const char* subtype) { return type == std::string("fuse.") + subtype; });
 }
 
+bool MountEntry::is_trusted_by(std::uint32_t user) const {
+    return user_id && (*user_id == user || *user_id == 0);
+}
+
 std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
     std::istringstream words(line);
     std::string id;

@@ -27,6 +27,9 @@ struct MountEntry {
 
     /// Served by this program, under its own name or as a squashfuse replacement.
     [[nodiscard]] bool is_squenv() const;
+    /// Mounted by `user`, or by root, whom everybody has to trust. Any other user can serve a mount
+    /// that calls itself ours, names any image and answers anything.
+    [[nodiscard]] bool is_trusted_by(std::uint32_t user) const;
 };
 
 /// In mount order: of several mounts at one path the last is the visible one.

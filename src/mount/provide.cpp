@@ -14,6 +14,7 @@
 
 #include "cache/cache_directory.h"
 #include "cache/tree_cache.h"
+#include "mount/answer.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
@@ -67,8 +68,8 @@ bool is_final(const Error& error) {
 }
 
 std::string identity_in(const std::string& statistics) {
-    const auto json = nlohmann::json::parse(statistics, nullptr, false);
-    return json.is_object() ? json.value("identity", "") : "";
+    const auto answer = parse_answer(statistics);
+    return answer ? text_in(*answer, "identity").value_or("") : "";
 }
 
 /// Canonical, but a link of ours at the path is the path and not the tree that it shows.
@@ -152,6 +153,8 @@ Status Provider::mount_privately(std::vector<Item*> items) {
 void Provider::use_as_it_is(Item& item) {
     const auto entry = find_mount(item.placement.mountpoint);
     if (!entry || !*entry || !(*entry)->is_squenv()) return;
+    // The identity is what the mount itself says.
+    if (!(*entry)->is_trusted_by(::geteuid())) return;
     const auto statistics = query_statistics(item.placement.mountpoint, kQueryTimeout);
     const auto identity = content_identity(item.wanted->request);
     if (!statistics || !identity || identity_in(*statistics) != *identity) return;

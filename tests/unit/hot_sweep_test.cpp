@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/cpus.h"
 #include "support/no_threads.h"
 #include "support/page_cache.h"
@@ -88,6 +91,49 @@ TEST_F(HotSweepTest, AListThatGoesOnForEverIsLeft) {
     const std::atomic<bool> now{true};
     EXPECT_TRUE(fuse::HotPlan(*files_, items, ~std::uint64_t{0}, now).blocks().empty());
     EXPECT_LE(fuse::HotPlan(*files_, items, 1 << 20, never_).blocks().size(), 6U);
+}
+
+TEST_F(HotSweepTest, ThePartsOfABlockAreTogether) {
+    // Every file twice, in an order in which those that share a block are far from each other.
+    std::vector<appendix::HotItem> items(items_.rbegin(), items_.rend());
+    items.insert(items.end(), items_.begin(), items_.end());
+    const fuse::HotPlan plan(*files_, items, ~std::uint64_t{0}, never_);
+    std::set<std::uint64_t> positions;
+    std::uint64_t bytes = 0;
+    std::size_t parts = 0;
+    for (const auto& block : plan.blocks()) {
+        EXPECT_TRUE(positions.insert(block.place.position).second);
+        EXPECT_EQ(block.bytes_before, bytes);
+        ASSERT_FALSE(block.parts.empty());
+        for (const auto& part : block.parts) bytes += part.size_bytes;
+        parts += block.parts.size();
+    }
+    EXPECT_EQ(bytes, plan.size_bytes());
+    EXPECT_EQ(parts % 2, 0U);
+    // Blocks come in the order in which they are wanted first.
+    EXPECT_EQ(plan.blocks().front().parts.front().node, nodes_.back());
+    for (int i = 0; i < kFiles; ++i) {
+        const auto node = nodes_[static_cast<std::size_t>(i)];
+        for (std::uint64_t at = 0; at < content_of(i).size(); at += kBlock) {
+            const auto index = plan.find(node, at + 1);
+            ASSERT_TRUE(index) << i;
+            const auto& found = plan.blocks()[*index].parts;
+            EXPECT_TRUE(std::any_of(found.begin(), found.end(), [&](const auto& part) {
+                return part.node == node && part.file_offset == at;
+            })) << i << ' ' << at;
+        }
+    }
+}
+
+TEST_F(HotSweepTest, NoListMakesThePlanLargerThanItsBound) {
+    // Six blocks an item, of as many items as a list can have.
+    const std::vector<appendix::HotItem> items(appendix::kMaxHotItems, items_[1]);
+    const fuse::HotPlan plan(*files_, items, ~std::uint64_t{0}, never_);
+    std::size_t parts = 0;
+    for (const auto& block : plan.blocks()) parts += block.parts.size();
+    EXPECT_GT(parts, 0U);
+    EXPECT_LE(parts, fuse::HotPlan::kMaxParts);
+    EXPECT_LE(plan.blocks().size(), 6U);
 }
 
 TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
