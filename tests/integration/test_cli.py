@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import trees
-from support.processes import AS_USER, check, mounts_below, run
+from support.processes import AS_USER, check, mounts_below, run, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["mount", "umount", "list", "stats", "info", "ls", "cat", "extract", "verify"]
@@ -114,9 +114,24 @@ def test_truncated_image(size, command, refused, work, plain_image):
     refused(command, image, CORRUPT, image)
 
 
-def test_mount_point_missing(work, plain_image):
-    result = work.squenv("mount", plain_image, work.path / "none")
-    assert_refused(result, FAILURE, work.path / "none", "No such file", "mkdir -p")
+def test_mount_point_that_cannot_be_made(work, plain_image):
+    closed = work.directory("closed", user=False)
+    result = work.squenv("mount", plain_image, closed / "none")
+    assert_refused(result, FAILURE, closed / "none", "cannot be made", "mkdir -p")
+    assert os.listdir(closed) == []
+
+
+def test_mount_point_behind_a_dangling_link(work, plain_image):
+    os.symlink(work.path / "nowhere", work.path / "link")
+    result = work.squenv("mount", plain_image, work.path / "link")
+    assert_refused(result, FAILURE, work.path / "link", "a symlink to what does not exist")
+    assert not (work.path / "nowhere").exists()
+
+
+def test_mount_that_fails_leaves_no_mount_point(work, plain_image):
+    result = work.squenv("mount", "--via", "direct", plain_image, work.path / "a" / "b")
+    assert result.returncode != 0 and "--via fusermount" in result.stderr
+    wait_for(lambda: not (work.path / "a").exists(), "the removal of what was made")
 
 
 def test_mount_point_is_a_file(work, plain_image):
