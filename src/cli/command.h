@@ -57,7 +57,8 @@ std::unique_ptr<Command> make_verify_command();
 
 /// The other names this program answers to.
 [[nodiscard]] Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io);
-[[nodiscard]] Status run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
+/// Returns the exit status, one of mount(8)'s.
+[[nodiscard]] int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
 
 /// The whole program: `arguments` with the name it was called by first. Returns the exit status.
 [[nodiscard]] int run_program(const std::vector<std::string>& arguments, Io& io);

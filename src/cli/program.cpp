@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
+#include <sys/stat.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
 #include <functional>
@@ -135,6 +136,22 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     return kUsage;
 }
 
+bool is_kind(const std::string& path, mode_t kind) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IFMT) == kind;
+}
+
+/// mount.fuse3 runs a file system by the name of its type: "squenv IMAGE DIR -o OPTIONS".
+bool is_called_by_mount(const std::vector<std::string>& arguments) {
+    if (arguments.size() < 3 || arguments[1].starts_with('-')) return false;
+    if (!is_kind(arguments[2], S_IFDIR)) return false;
+    if (!is_kind(arguments[1], S_IFREG) && !is_kind(arguments[1], S_IFBLK)) return false;
+    const auto commands = make_commands();
+    return std::none_of(commands.begin(), commands.end(), [&](const auto& command) {
+        return arguments[1] == command->name();
+    });
+}
+
 }  // namespace
 
 int run_program(const std::vector<std::string>& arguments, Io& io) {
@@ -143,8 +160,8 @@ int run_program(const std::vector<std::string>& arguments, Io& io) {
     try {
         if (name == "squashfuse" || name == "squashfuse_ll")
             return report(io, name, run_as_squashfuse(arguments, io));
-        if (name == "mount.squenv" || name == "mount.fuse.squenv")
-            return report(io, name, run_as_mount_helper(arguments, io));
+        if (name == "mount.squenv" || name == "mount.fuse.squenv" || is_called_by_mount(arguments))
+            return run_as_mount_helper(arguments, io);
         return run_squenv(arguments, io);
     } catch (const std::exception& exception) {
         io.err << name << ": " << exception.what() << '\n';
