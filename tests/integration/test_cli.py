@@ -312,6 +312,24 @@ def test_ls(work, plain_image):
     assert_refused(work.squenv("ls", plain_image, "none"), FAILURE, "none")
 
 
+def test_ls_long_options(work, plain_image):
+    def names(*args):
+        return check(work.command("ls", *args)).stdout.splitlines()
+
+    everything = names(plain_image)
+    assert names("-a", plain_image) == [".", "..", *everything]
+    assert names("-d", plain_image, "package-0") == ["package-0"]
+    assert names("-d", plain_image) == ["."]
+    (line,) = names("-lh", plain_image, "large")
+    assert "683.6 KiB" in line and "700000" not in line
+    dots = names("-la", plain_image, "package-0")[:2]
+    assert [line.split()[-1] for line in dots] == [".", ".."]
+    assert all(line.startswith("d") for line in dots)
+    above = [json.loads(line) for line in names("-a", "--json", plain_image, "package-0")][:2]
+    root = json.loads(names("-d", "--json", plain_image)[0])
+    assert above[1]["inode"] == root["inode"] != above[0]["inode"]
+
+
 def test_ls_json(work, nasty_image):
     lines = check(work.command("ls", "-R", "--json", nasty_image)).stdout.splitlines()
     entries = {entry["path"]: entry for entry in map(json.loads, lines)}

@@ -129,7 +129,7 @@ _squenv() {
             umount) options+=" --lazy" ;;
             list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
-            ls) options+=" --offset --long --recursive --json" ;;
+            ls) options+=" --offset --all --directory --human-readable --long --recursive --json" ;;
             cat) options+=" --offset" ;;
             extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
