@@ -32,8 +32,13 @@ class Command {
     /// Adds options and arguments, bound to members.
     virtual void declare(CLI::App& app) = 0;
     [[nodiscard]] virtual Status run(Io& io) = 0;
-    /// Where to put the words after "--", which are not ours to understand; nullptr takes none.
+    /// Where to put the words of the command to run, which are not ours to understand: those
+    /// behind "--", or from the second word on that is no option. nullptr takes none.
     [[nodiscard]] virtual std::vector<std::string>* remainder() { return nullptr; }
+    /// What the usage line says behind the operands, or "".
+    [[nodiscard]] virtual const char* usage_tail() const { return ""; }
+    /// What to do about a word that is not understood, or "".
+    [[nodiscard]] virtual const char* stray_word_hint() const { return ""; }
     /// The exit status that says that we failed, and not what we were to run.
     [[nodiscard]] virtual int failure_status(Errc code) const { return exit_code(code); }
 };

@@ -87,7 +87,7 @@ def test_a_missing_mount_point_is_made_and_removed(work, packed):
     tree, image = packed
     shutil.rmtree(tree)
     result = run([*AS_USER, work.programs / "squenv", "bench", "--rounds", "1", "--json", image,
-                  "--", *cat_all(tree)])
+                  *cat_all(tree)])
     assert result.returncode == 0, result.stderr
     facts = json.loads(result.stdout)
     assert [row["name"] for row in facts["rows"]] == ROWS[1:] and facts["files_read"] == 30

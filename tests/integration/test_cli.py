@@ -163,7 +163,7 @@ def test_unknown_mount_option(options, word, work, mnt, plain_image):
     assert_refused(work.squenv("mount", "-o", options, plain_image, mnt), USAGE, word)
 
 
-@pytest.mark.parametrize("args", [["--nonsense"], ["nonsense"], [], ["mount"], ["info"],
+@pytest.mark.parametrize("args", [["--nonsense"], ["nonsense"], ["mount"], ["info"],
                                   ["info", "a", "b"], ["ls", "--nonsense", "a"],
                                   ["mount", "--via", "magic", "a", "b"],
                                   ["extract", "-j", "0", "a"]], ids=" ".join)
@@ -178,6 +178,42 @@ def test_usage_errors(args, work):
                                        (["esc\x1b[31m"], "unknown command 'esc\\x1b[31m'")])
 def test_unknown_words_are_named(args, what, work):
     assert_refused(work.squenv(*args), USAGE, what, "squenv --help")
+
+
+def test_an_image_instead_of_a_command(work, plain_image):
+    assert_refused(work.squenv(plain_image), USAGE, plain_image, "squenv mount", "squenv run")
+
+
+def test_words_that_are_not_understood_are_told_in_order(work):
+    assert_refused(work.squenv("info", "a", "b", "--no", "c"), USAGE, "'b --no c'", "info --help")
+    assert_refused(work.squenv("trace", "report", "a", "b", "c", "d"), USAGE, "'c d'")
+
+
+def test_no_command_at_all_prints_the_list_on_stderr(work):
+    result = work.squenv()
+    assert result.returncode == USAGE and result.stdout == ""
+    assert result.stderr == work.squenv("--help").stdout
+
+
+def test_help_and_version_as_words(work):
+    assert work.squenv("help").stdout == work.squenv("--help").stdout != ""
+    for words in [["run"], ["trace"], ["cache", "list"]]:
+        asked = work.squenv("help", *words)
+        assert (asked.returncode, asked.stderr) == (0, "")
+        assert asked.stdout == work.squenv(*words, "--help").stdout
+    assert_refused(work.squenv("help", "nonsense"), USAGE, "unknown command 'nonsense'")
+    for words in [["version"], ["-V"]]:
+        assert work.squenv(*words).stdout == work.squenv("--version").stdout != ""
+
+
+def test_help_says_how_to_go_on(work):
+    for command in ["run", "bench"]:
+        usage = work.squenv(command, "--help").stdout.split("Usage: ")[1].splitlines()[0]
+        assert usage.endswith(" -- CMD [ARG...]"), usage
+    for command in ["cache", "trace"]:
+        text = work.squenv(command, "--help").stdout
+        assert f"squenv {command} SUBCOMMAND --help" in text
+    assert "COMMAND" not in work.squenv("info", "--help").stdout
 
 
 def test_messages_keep_control_characters_from_the_terminal(work, plain_image):

@@ -100,7 +100,12 @@ _squenv() {
     done
     if [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
-            verify doctor cache trace bench --help --version" -- "$word")
+            verify doctor cache trace bench help version --help --version" -- "$word")
+        return
+    fi
+    if [[ $command == help ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
+            verify doctor cache trace bench" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
