@@ -67,38 +67,63 @@ Result<ListedImage> split_at_colon(const std::string& text) {
     return listed;
 }
 
-bool looks_like_environment(const image::Image& image, const std::string& subdirectory) {
-    return image.resolve(subdirectory + "/pyvenv.cfg").has_value();
+venv::HasPath paths_in(const image::Image& image, const std::string& subdirectory) {
+    return [&image, subdirectory](const std::string& path) {
+        return image.resolve(subdirectory + '/' + path).has_value();
+    };
+}
+
+/// The characters that split a list are the likely reason why no file of that name is there.
+Error explained(Error error, const ListedImage& listed, bool has_comma) {
+    if (error.code != Errc::not_found || !error.hint.empty()) return error;
+    if (has_comma)
+        error.hint = "a comma that belongs to a name is written '\\,'";
+    else if (!listed.path.empty())
+        error.hint = "a colon that belongs to a name is written '\\:'";
+    return error;
+}
+
+/// Finds out from `image` what it holds. Its manifest may be missing.
+void recognise(const image::Image& image, const std::optional<appendix::Manifest>& manifest,
+               ListedRequest& resolved) {
+    const std::string& subdirectory = resolved.wanted.request.view.subdirectory;
+    resolved.kind = environment_in(image, manifest, subdirectory);
+    if (resolved.kind == venv::EnvironmentKind::none)
+        resolved.inner_environment = venv::inner_environment(paths_in(image, subdirectory));
+    // The programs of conda have its path in them, whatever else is recorded.
+    resolved.wanted.is_relocatable = resolved.kind == venv::EnvironmentKind::venv && manifest &&
+                                     manifest->is_relocatable;
 }
 
 }  // namespace
 
-Result<ListedRequest> consult_image(const ListedImage& listed, const mount::MountRequest& base) {
+Result<ListedRequest> consult_image(const ListedImage& listed, const mount::MountRequest& base,
+                                    bool has_comma) {
     ListedRequest resolved;
     resolved.image = listed.image;
     auto& request = resolved.wanted.request;
     request = base;
     request.image_path = listed.image;
-    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(listed.image, base.image));
+    auto opened = image::Image::open(listed.image, base.image);
+    if (!opened) return tl::unexpected(explained(opened.error(), listed, has_comma));
+    const image::Image& image = **opened;
     request.image_path = real_path(listed.image);
-    auto manifest = read_manifest(*image);
-    if (!manifest && listed.path.empty()) return with_context(manifest.error(), listed.image);
-    const bool has_manifest = manifest && *manifest;
-    resolved.is_python = (has_manifest && !(*manifest)->python_version.empty()) ||
-                         looks_like_environment(*image, request.view.subdirectory);
-    resolved.wanted.is_relocatable =
-        resolved.is_python && has_manifest && (*manifest)->is_relocatable;
-    if (has_manifest) {
-        resolved.recorded_root = (*manifest)->mount_point;
+    auto loaded = read_manifest(image);
+    if (!loaded && listed.path.empty()) return with_context(loaded.error(), listed.image);
+    const auto manifest = loaded ? std::move(*loaded) : std::nullopt;
+    recognise(image, manifest, resolved);
+    if (manifest) {
+        resolved.recorded_root = manifest->mount_point;
         SQUENV_TRY_ASSIGN(resolved.recorded,
-                          recorded_mountpoint(**manifest, request.view.subdirectory));
+                          recorded_mountpoint(*manifest, request.view.subdirectory));
     }
     resolved.is_given = !listed.path.empty();
     request.mountpoint = resolved.is_given ? listed.path : resolved.recorded;
     if (request.mountpoint.empty())
         return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
                     "name one: " + listed.image + ":PATH");
-    resolved.is_bound = has_manifest && resolved.is_python && !resolved.wanted.is_relocatable;
+    resolved.is_bound = manifest && resolved.kind != venv::EnvironmentKind::none &&
+                        !resolved.wanted.is_relocatable;
     return resolved;
 }
 
@@ -119,6 +144,13 @@ Status check_path(const ListedRequest& listed, bool force) {
                 "leave the path out, or use --force");
 }
 
+venv::EnvironmentKind environment_in(const image::Image& image,
+                                     const std::optional<appendix::Manifest>& manifest,
+                                     const std::string& subdirectory) {
+    if (manifest && !manifest->python_version.empty()) return venv::EnvironmentKind::venv;
+    return venv::environment_kind(paths_in(image, subdirectory));
+}
+
 Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
     std::vector<ListedImage> list;
     if (exists(text)) return std::vector<ListedImage>{{text}};
@@ -127,6 +159,9 @@ Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
         if (image.image.empty())
             return fail(Errc::invalid_argument, "'" + text + "': an image without a name",
                         "write IMAGE[:PATH][,IMAGE[:PATH]...]");
+        if (part.ends_with(':') && !part.ends_with("\\:") && !exists(image.image))
+            return fail(Errc::invalid_argument, "'" + part + "': nothing follows the colon",
+                        "name a path there, or leave the colon out");
         list.push_back(std::move(image));
     }
     return list;
@@ -136,7 +171,7 @@ Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>
                                                   const mount::MountRequest& base, bool force) {
     std::vector<ListedRequest> all;
     for (const auto& listed : list) {
-        SQUENV_TRY_ASSIGN(auto resolved, consult_image(listed, base));
+        SQUENV_TRY_ASSIGN(auto resolved, consult_image(listed, base, list.size() > 1));
         SQUENV_TRY(check_path(resolved, force));
         const auto& path = resolved.wanted.request.mountpoint;
         const bool is_taken = std::any_of(all.begin(), all.end(), [&](const auto& other) {

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
+#include "cli/image_list.h"
 #include "cli/manifest.h"
 #include "cli/mount_options.h"
 #include "mount/mount_table.h"
@@ -77,8 +78,9 @@ Status MountCommand::consult_manifest(Io& io) {
     else if (*manifest) recorded = recorded_mountpoint(**manifest, request_.view.subdirectory);
     const char* const next_step = "name the directory to mount on";
     if (is_given) {
-        const bool is_bound = manifest && *manifest && !(*manifest)->python_version.empty() &&
-                              !(*manifest)->is_relocatable;
+        const bool is_bound = manifest && *manifest && !(*manifest)->is_relocatable &&
+                              environment_in(**image, *manifest, request_.view.subdirectory) !=
+                                  venv::EnvironmentKind::none;
         if (is_bound && recorded && !recorded->empty() &&
             !is_same_place(request_.mountpoint, *recorded))
             io.err << "squenv mount: " << printable(request_.image_path) << ": packed at "

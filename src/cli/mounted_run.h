@@ -26,7 +26,7 @@ class TemporaryFile {
 
 struct Program {
     std::vector<std::string> words;  ///< the first one is looked for in PATH
-    /// The Python environment that is activated for it; "" is none.
+    /// The environment, of Python or conda, that is activated for it; "" is none.
     std::string environment{};
     bool is_silent = false;  ///< its standard output is thrown away
 };

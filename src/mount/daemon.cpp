@@ -75,6 +75,7 @@ KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened) {
     kernel.subtype = request.subtype;
     kernel.allow_other = request.allow_other || request.allow_root;
     kernel.default_permissions = request.default_permissions || kernel.allow_other;
+    kernel.noexec = request.noexec;
     return kernel;
 }
 

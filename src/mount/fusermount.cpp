@@ -50,6 +50,7 @@ Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
                                       escaped(request.source, ","), escaped(request.subtype, ","));
     if (request.allow_other) options += ",allow_other";
     if (request.default_permissions) options += ",default_permissions";
+    if (request.noexec) options += ",noexec";
     SQUENV_TRY_ASSIGN(
         const auto result,
         run_subprocess({*program, "-o", options, "--", request.mountpoint},

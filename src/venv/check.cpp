@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 #include "base/unique_fd.h"
 #include "venv/environment.h"
-#include "venv/interpreter.h"
+#include "venv/check_interpreter.h"
 #include "venv/walk.h"
 
 namespace squenv::venv {

@@ -4,9 +4,10 @@
 import html.parser
 import json
 import os
+import shutil
 
 import pytest
-from support.processes import AS_USER, check, mounts_below, run
+from support.processes import AS_USER, check, mounts_below, run, wait_for
 
 ROWS = ["directory", "image from storage", "image, fresh mount", "image, again"]
 
@@ -82,6 +83,17 @@ def test_without_the_directory(work, packed):
     assert result.returncode == 0, result.stderr
     assert [row["name"] for row in json.loads(result.stdout)["rows"]] == ROWS[1:]
     assert tree.exists()
+
+
+def test_a_missing_mount_point_is_made_and_removed(work, packed):
+    tree, image = packed
+    shutil.rmtree(tree)
+    result = run([*AS_USER, work.programs / "squenv", "bench", "--rounds", "1", "--json", image,
+                  *cat_all(tree)])
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert [row["name"] for row in facts["rows"]] == ROWS[1:] and facts["files_read"] == 30
+    wait_for(lambda: not tree.exists(), "the removal of the mount point")
 
 
 def test_a_command_that_fails(work, packed):

@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from support.processes import check, mounts_below
+from support.processes import check, mounts_below, wait_for
 
 FAILURE, USAGE, CORRUPT = 1, 2, 3
 
@@ -75,10 +75,16 @@ def test_subdir_goes_below_the_recorded_path(work, tree, packed):
         assert work.squenv("umount", tree / "lib").returncode == 0
 
 
-def test_a_recorded_path_that_is_gone(work, tree, packed):
+def test_a_recorded_path_that_is_gone_is_made_and_removed(work, tree, packed):
     image = packed()
     shutil.rmtree(tree)
-    assert_one_line(work.squenv("mount", image), FAILURE, tree, "mkdir -p")
+    result = work.squenv("mount", image)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert [entry["mountpoint"] for entry in mounts_below(work.path)] == [str(tree)]
+    again = work.squenv("mount", image)
+    assert_one_line(again, FAILURE, tree, "mounted here already")
+    assert work.squenv("umount", tree).returncode == 0
+    wait_for(lambda: not tree.exists(), "the removal of the mount point")
     assert not mounts_below(work.path)
 
 

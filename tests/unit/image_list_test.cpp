@@ -106,6 +106,28 @@ TEST(ImageList, AHomeThatIsNoneIsAnError) {
     }
 }
 
+TEST(ImageList, AColonWithoutAPathIsRefused) {
+    for (const char* text : {"a.sqfs:", "a.sqfs,b.sqfs:", "a:b:"}) {
+        const auto list = parse_image_list(text);
+        ASSERT_FALSE(list) << text;
+        EXPECT_NE(list.error().message().find("colon"), std::string::npos) << text;
+    }
+    EXPECT_EQ(parsed("a\\:")[0].image, "a:");
+}
+
+TEST(ImageList, AMissingImageHasAHintAtWhatSplitTheName) {
+    for (const auto& [text, word] : std::vector<std::pair<std::string, std::string>>{
+             {"/none/a,b.sqfs", "'\\,'"}, {"/none/a:b", "'\\:'"}}) {
+        const auto resolved = resolve_images(parsed(text), {}, false);
+        ASSERT_FALSE(resolved) << text;
+        EXPECT_NE(resolved.error().hint.find(word), std::string::npos)
+            << resolved.error().message();
+    }
+    const auto plain = resolve_images(parsed("/none/a"), {}, false);
+    ASSERT_FALSE(plain);
+    EXPECT_EQ(plain.error().hint, "");
+}
+
 TEST(ImageList, EmptyNamesAreRefused) {
     for (const char* text : {"", ",", "a,", ",a"}) EXPECT_FALSE(parse_image_list(text)) << text;
 }

@@ -8,7 +8,7 @@ end
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
     for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= record= stage= allow_other allow_root \
-            default_permissions log= notify_pipe= fsname= subtype= debug ro nosuid nodev
+            default_permissions log= notify_pipe= fsname= subtype= debug noexec ro nosuid nodev
         echo "$done$option"
     end
 end
@@ -33,10 +33,15 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache trace bench
+set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache trace bench help version
 complete -c squenv -f
-complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
-complete -c squenv -s h -l help -d 'Print help'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
+complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -l help -d 'Print help'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -s h -l human-readable -d 'Sizes as 1.5 MiB'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -s a -l all -d '. and .. as well'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -s d -l directory -d 'A directory itself'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a 'help version'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a mount -d 'Mount an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a pack -d 'Pack a tree'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command with images mounted'
