@@ -12,9 +12,12 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "cache/cache_directory.h"
 #include "mount/background.h"
 #include "mount/meeting_point.h"
+#include "mount/mountpoint.h"
 #include "mount/mountpoint_hold.h"
+#include "mount/private_mounts.h"
 #include "mount/signal_block.h"
 
 namespace squenv::mount {
@@ -32,16 +35,19 @@ std::string parent_of(const std::string& path) {
     return std::filesystem::path(path).parent_path().string();
 }
 
+Status occupied(const std::string& path) {
+    return fail(Errc::exists,
+                path + ": something is there already, and nothing can be mounted over it here",
+                "move it away, so that a link to the unpacked image can take its place");
+}
+
 /// Nothing else is touched: an empty directory at `path` is somebody's mount point.
 Status make_link(const std::string& tree, const std::string& path) {
     if (::symlink(tree.c_str(), path.c_str()) == 0) return {};
     const int code = errno;
     if (target_of(path) == tree) return {};
-    if (code == EEXIST)
-        return fail(Errc::exists, path + ": something is there already, and nothing can be mounted "
-                                         "over it here",
-                    "move it away, so that a link to the unpacked image can take its place");
-    return fail_errno(code, path + ": symlink");
+    if (code == EEXIST) return occupied(path);
+    return fail_errno(code, path + ": cannot be made");
 }
 
 void hide(const ShownTree& shown) {
@@ -105,6 +111,26 @@ Result<Lease> lead_tree(const ShownTree& shown, UniqueFd listener,
 }
 
 }  // namespace
+
+Status check_link_place(const std::string& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) == 0)
+        return target_of(path).starts_with(cache::cache_path() + '/') ? Status() : occupied(path);
+    if (errno != ENOENT) return fail_errno(errno, path);
+    SQUENV_TRY_ASSIGN(const auto existing, nearest_directory(parent_of(path)));
+    if (::access(existing.c_str(), W_OK | X_OK) != 0)
+        return fail_errno(errno, path + ": cannot be made");
+    return {};
+}
+
+Status check_bind_place(const std::string& path) {
+    const SignalBlock block;
+    PrivateMount mount;
+    mount.kernel.mountpoint = path;
+    SQUENV_TRY_ASSIGN(mount.bind_source, cache::cache_directory());
+    SQUENV_TRY(make_private_mounts({mount}));
+    return {};
+}
 
 Result<Lease> share_tree(const ShownTree& shown, const std::vector<int>& foreign) {
     SQUENV_TRY_ASSIGN(const auto identity, identify(shown.tree));

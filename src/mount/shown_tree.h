@@ -18,6 +18,13 @@ struct ShownTree {
     int lock = -1;       ///< what keeps the tree in the cache; not owned
 };
 
+/// Whether a link could be made at `path` (canonical), as far as looking at it tells. A link into
+/// the cache counts as ours. Errors: exists (something is there), denied, invalid_argument.
+[[nodiscard]] Status check_link_place(const std::string& path);
+/// Whether a tree could be bound at `path` in a namespace: it is tried with the cache directory.
+/// Before any thread exists. Errors: those of make_private_mounts() and cache_directory().
+[[nodiscard]] Status check_bind_place(const std::string& path);
+
 /// Joins those who use `shown` like that, or begins to. A process in the background holds the
 /// lock, which a command might close, and removes the link with the last user, together with
 /// parents it had to make. A link of ours that lost that process is taken over.
