@@ -190,12 +190,13 @@ Status Provider::unpack(Item& item) {
         item.placement.note =
             "unpacked into " + item.placement.tree +
             (via_ == Method::automatic ? ", because nothing can be mounted here" : "");
-    const ShownTree linked{item.placement.tree, item.placement.mountpoint, tree->lock.get()};
-    auto lease = share_tree(linked, foreign());
+    ShownTree shown{item.placement.tree, item.placement.mountpoint, tree->entry, tree->lock.get()};
+    auto lease = share_tree(shown, foreign());
     item.is_done = lease.has_value();
     if (!lease) {
         item.refuse(Method::extract, lease.error());
-        lease = share_tree({linked.tree, {}, linked.lock}, foreign());
+        shown.path.clear();
+        lease = share_tree(shown, foreign());
         // The other methods have their reasons, too.
         if (!lease) {
             item.refuse(Method::extract, lease.error());
