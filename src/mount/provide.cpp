@@ -164,10 +164,24 @@ void Provider::use_as_it_is(Item& item) {
     item.placement.note = "mounted there by another job or container, with which it will end";
 }
 
+/// Whether an unpacked tree could be used, and if not, the reasons. Unpacking can take a minute,
+/// and the room that the image takes, so it begins when there is a place for the tree.
+bool has_place_for_tree(Item& item) {
+    if (item.wanted->is_relocatable) return true;
+    const auto link = check_link_place(item.placement.mountpoint);
+    if (link) return true;
+    const auto bind = check_bind_place(item.placement.mountpoint);
+    if (bind) return true;
+    item.refuse(Method::extract, link.error());
+    item.reasons.push_back("bind mount: " + bind.error().message());
+    return false;
+}
+
 /// Unpacks, and puts the tree at its path where that is free; `is_done` says whether it was.
 Status Provider::unpack(Item& item) {
     const MountRequest& request = item.wanted->request;
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.image_path, request.image));
+    if (!has_place_for_tree(item)) return {};
     auto tree = cache::obtain_tree(item.placement.image, *image);
     if (!tree) {
         item.refuse(Method::extract, tree.error());
@@ -181,13 +195,18 @@ Status Provider::unpack(Item& item) {
         item.placement.note =
             "unpacked into " + item.placement.tree +
             (via_ == Method::automatic ? ", because nothing can be mounted here" : "");
-    const ShownTree linked{item.placement.tree, item.placement.mountpoint, tree->lock.get()};
-    auto lease = share_tree(linked, foreign());
+    ShownTree shown{item.placement.tree, item.placement.mountpoint, tree->entry, tree->lock.get()};
+    auto lease = share_tree(shown, foreign());
     item.is_done = lease.has_value();
     if (!lease) {
         item.refuse(Method::extract, lease.error());
-        lease = share_tree({linked.tree, {}, linked.lock}, foreign());
-        if (!lease) return with_context(lease.error(), item.placement.image + ": unpacked");
+        shown.path.clear();
+        lease = share_tree(shown, foreign());
+        // The other methods have their reasons, too.
+        if (!lease) {
+            item.refuse(Method::extract, lease.error());
+            return {};
+        }
     }
     item.placement.method = Method::extract;
     provision_.keep(std::move(*lease));

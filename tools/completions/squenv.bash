@@ -136,7 +136,7 @@ _squenv() {
             info) options+=" --offset --json" ;;
             ls) options+=" --offset --all --directory --human-readable --long --recursive --json" ;;
             cat) options+=" --offset" ;;
-            extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
+            extract) options+=" --offset --path --force --no-xattrs --no-owner --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
             trace) options+=" --output --json" ;;
             bench) options+=" --mount-point -o --rounds --json --html" ;;

@@ -119,6 +119,7 @@ complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'Wha
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only what is below'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -s f -l force -d 'Into an existing directory'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-xattrs -d 'Leave xattrs out'
+complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-owner -d 'Do not restore owners'
 complete -c squenv -n '__fish_seen_subcommand_from extract verify' -s j -l jobs -x -d Threads
 complete -c squenv-pack -w 'squenv pack'
 complete -c squenv-pack -l version -d 'Print the version'
