@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <unordered_map>
 
-#include "cli/printable.h"
+#include "base/printable.h"
 
 namespace squenv::cli {
 

@@ -6,7 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/mount_options.h"
-#include "cli/printable.h"
+#include "base/printable.h"
 #include "config.h"
 #include "mount/mount_table.h"
 #include "mount/serve.h"

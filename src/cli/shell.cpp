@@ -4,7 +4,7 @@
 #include <ostream>
 
 #include "cli/launch.h"
-#include "cli/printable.h"
+#include "base/printable.h"
 #include "cli/shell_start.h"
 #include "venv/activation.h"
 

@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/mount_options.h"
-#include "cli/printable.h"
+#include "base/printable.h"
 #include "mount/serve.h"
 #include "config.h"
 

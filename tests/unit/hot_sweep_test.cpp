@@ -187,15 +187,15 @@ TEST_F(HotSweepTest, HeldRequestsAreAnswered) {
     }
 }
 
-TEST_F(HotSweepTest, WithoutThreadsNothingIsDeferred) {
+TEST_F(HotSweepTest, WithoutThreadsNothingIsHeld) {
     EXPECT_EXIT(run_without_threads([&] {
                     bool is_quiet = false;
-                    fuse::HotSweep sweep(*files_, items_, pages_.store());
+                    fuse::HotSweep sweep(*files_, items_, pages_.store(), held_, reads_);
                     sweep.on_quiet([&] { is_quiet = true; });
                     sweep.start(2, allowed_processors());
                     sweep.wait_until_done();
                     (void)sweep.note_read(nodes_[0], 0);
-                    return is_quiet && !sweep.defer(nodes_[0], 0, kBlock, [] {});
+                    return is_quiet && !sweep.hold_read({nodes_[0], 0, kBlock}, [] {});
                 }),
                 ::testing::ExitedWithCode(0), "");
 }

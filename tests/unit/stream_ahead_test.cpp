@@ -157,13 +157,13 @@ TEST_F(StreamAheadTest, ARequestIsAnsweredWhenNobodyDecodes) {
     EXPECT_FALSE(request(large_, (1 << 20) + kRequest)) << "it takes too long here";
 }
 
-TEST_F(StreamAheadTest, WithoutThreadsNothingIsDeferred) {
+TEST_F(StreamAheadTest, WithoutThreadsNothingIsHeld) {
     EXPECT_EXIT(run_without_threads([&] {
                     start();
                     for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
                         (void)stream_->note_read(large_, at, kRequest);
-                    return !stream_->defer(large_, 1 << 20, kRequest, [] {}) &&
-                           !stream_->defer_until_quiet([] {});
+                    return !stream_->hold_read({large_, 1 << 20, (1 << 20) + kRequest}, [] {}) &&
+                           !stream_->hold_until_quiet([] {});
                 }),
                 ::testing::ExitedWithCode(0), "");
 }
