@@ -83,7 +83,9 @@ struct Options {
     std::uint64_t memory_bytes = 0;
 
     Ownership owner;
-    std::optional<std::uint32_t> mtime;  ///< every file's, seconds since 1970
+    /// Every file's, seconds since 1970. Compiled Python modules hold the time of their source;
+    /// where this or the next one changes that, it is changed in them as well.
+    std::optional<std::uint32_t> mtime;
     /// Newer times are lowered to this, and the image says it was made then (SOURCE_DATE_EPOCH).
     std::optional<std::uint32_t> newest_mtime;
 
@@ -91,6 +93,7 @@ struct Options {
     bool stays_on_file_system = false;
     bool ignores_unreadable = false;  ///< leave such files out instead of failing
     bool is_strict = false;           ///< refuse to lose extended attributes
+    /// The new image keeps mode, group and ACL of the old one.
     bool replaces_output = false;
     bool has_appendix = true;         ///< manifest and digests behind the image
     std::string manifest_mount_point;  ///< where the image wants to be mounted; may be empty
@@ -143,6 +146,9 @@ struct Report {
     std::uint64_t lost_xattrs = 0;       ///< attributes that squashfs cannot hold
     std::string lost_xattr_example;      ///< name of one of them
     std::uint64_t clamped_mtimes = 0;    ///< outside 1970..2106, or newer than newest_mtime
+    /// What the image could not keep of the access rights of the file that it replaces, as one
+    /// line, or "". Fewer may read it then.
+    std::string access_note;
     std::vector<Size> sizes;             ///< of entries of measured_directory, largest first
     std::vector<Finding> left_out;       ///< with ignores_unreadable, or named by the error
 };
@@ -154,8 +160,9 @@ struct Outcome {
     Report report;                  ///< without one
 };
 
-/// Packs the directory into a new image at `image`. Without success no file of that name is made
-/// or changed. Thread-safe; uses Options::jobs + Options::readers threads of its own meanwhile.
+/// Packs the directory into a new image at `image`, or where that leads as a symbolic link. Without
+/// success no file of that name is made or changed. Thread-safe; uses up to Options::jobs +
+/// Options::readers threads of its own meanwhile, fewer where the system refuses them.
 /// Errors: invalid_argument (options), not_found, denied, exists, limit (disk full, limits of the
 /// format), unsupported, io, cancelled; busy when files could not be read or changed.
 [[nodiscard]] Outcome pack_tree(const std::string& directory, const std::string& image,

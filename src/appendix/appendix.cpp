@@ -36,7 +36,7 @@ constexpr std::uint32_t kVersion = 1;
 constexpr std::uint64_t kFirstRead = 128U << 10;
 /// A manifest has a few paths of at most 4 KiB; a reader holds it in memory.
 constexpr std::uint64_t kMaxManifest = 1U << 20;
-/// Paths of 100 bytes for a hundred thousand files, more than any start of a program touches.
+/// What earlier versions wrote at most; of a list beyond kMaxHotListBytes the rest is ignored.
 constexpr std::uint64_t kMaxHotList = 16U << 20;
 /// 34 bytes for each of four million blocks: 512 GiB of compressed data at 128 KiB.
 constexpr std::uint64_t kMaxDigests = 128U << 20;
@@ -90,11 +90,10 @@ Digest digest_with_blank(RawHeader header, ByteView body) {
 
 ByteVector encode(const Appendix& appendix) {
     const std::string manifest = encode_manifest(appendix.manifest);
-    ByteVector hot_list = encode_hot_list(appendix.hot);
+    const ByteVector hot_list = encode_hot_list(appendix.hot);
     // More than a reader accepts is left out; the image is as good without.
     ByteVector digests = encode_digests(appendix.digests);
     if (digests.size() > kMaxDigests) digests.clear();
-    if (hot_list.size() > kMaxHotList) hot_list.clear();
 
     RawHeader header{};
     header.magic = kMagic;
@@ -200,14 +199,18 @@ Result<std::vector<HotItem>> load_hot_list(std::uint64_t bytes_used, std::uint64
     SQUENV_TRY_ASSIGN(const auto header, parse_header(bytes));
     if (!header || header->hot_list_size == 0) return std::vector<HotItem>();
     const std::uint64_t begin = kHeaderSize + header->manifest_size;
-    const std::uint64_t end = begin + header->hot_list_size;
-    if (end > image_bytes - position) return fail(Errc::corrupt, "appendix: truncated");
+    if (begin + header->hot_list_size > image_bytes - position)
+        return fail(Errc::corrupt, "appendix: truncated");
+    // By one byte more than it takes, the parser knows that there is more.
+    const std::uint64_t size =
+        std::min<std::uint64_t>(header->hot_list_size, kMaxHotListBytes + 1);
+    const std::uint64_t end = begin + size;
     const std::size_t got = bytes.size();
     if (end > got) {
         bytes.resize(end);
         SQUENV_TRY(read(position + got, MutableBytes(bytes).subspan(got)));
     }
-    return parse_hot_list(ByteView(bytes).subspan(begin, header->hot_list_size));
+    return parse_hot_list(ByteView(bytes).subspan(begin, size));
 }
 
 }  // namespace squenv::appendix

@@ -8,8 +8,11 @@
 
 namespace squenv::appendix {
 
+/// The items in front that fit the bounds of a list, without those whose path a reader would
+/// refuse.
 [[nodiscard]] ByteVector encode_hot_list(const std::vector<HotItem>& items);
-/// Errors: corrupt.
+/// Takes kMaxHotItems items from the first kMaxHotListBytes, and ignores what follows.
+/// Errors: corrupt, also for a path that leads out of the image.
 [[nodiscard]] Result<std::vector<HotItem>> parse_hot_list(ByteView bytes);
 
 }  // namespace squenv::appendix

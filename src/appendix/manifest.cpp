@@ -3,11 +3,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
+
 namespace squenv::appendix {
 
 namespace {
 
 using Json = nlohmann::json;
+
+/// A manifest is two deep; members that later versions add may be deeper.
+constexpr int kMaxDepth = 32;
 
 std::string text_of(const Json& object, const char* key) {
     const auto found = object.find(key);
@@ -30,27 +35,6 @@ const Json& member(const Json& object, const char* key) {
     return found != object.end() && found->is_object() ? *found : kEmpty;
 }
 
-/// Calls back for every value; refuses depth, which is the only thing the size cap does not bound.
-bool is_shallow(std::string_view text) {
-    constexpr int kMaxDepth = 32;
-    int depth = 0;
-    bool is_quoted = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (is_quoted) {
-            if (c == '\\') ++i;
-            if (c == '"') is_quoted = false;
-        } else if (c == '"') {
-            is_quoted = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > kMaxDepth) return false;
-        } else if (c == '}' || c == ']') {
-            --depth;
-        }
-    }
-    return true;
-}
-
 }  // namespace
 
 std::string encode_manifest(const Manifest& manifest) {
@@ -69,7 +53,7 @@ std::string encode_manifest(const Manifest& manifest) {
 }
 
 Result<Manifest> parse_manifest(std::string_view text) {
-    if (!is_shallow(text)) return fail(Errc::corrupt, "manifest: nested too deeply");
+    if (!is_shallow(text, kMaxDepth)) return fail(Errc::corrupt, "manifest: nested too deeply");
     const Json json = Json::parse(text, nullptr, false);
     if (!json.is_object()) return fail(Errc::corrupt, "manifest: not a JSON object");
     Manifest manifest;

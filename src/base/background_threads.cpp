@@ -5,7 +5,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <latch>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/threads.h"
 
 namespace squenv {
 
@@ -13,18 +16,27 @@ namespace {
 constexpr int kNiceness = 5;
 }
 
-void start_background_threads(std::vector<std::jthread>& threads, unsigned count,
-                              const cpu_set_t& processors, const std::function<void()>& body) {
-    std::latch is_running(count);
-    for (unsigned i = 0; i < count; ++i)
-        threads.emplace_back([&is_running, processors, body] {
-            ::sched_setaffinity(0, sizeof processors, &processors);
-            // Of this thread alone, though setpriority(2) speaks of processes.
-            ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
-            is_running.count_down();
-            body();
-        });
-    is_running.wait();
+unsigned start_background_threads(std::vector<std::jthread>& threads, unsigned count,
+                                  const cpu_set_t& processors,
+                                  const std::function<void()>& body) {
+    // No latch: how many threads there are to wait for is known only when they are made.
+    std::mutex mutex;  // protects running
+    std::condition_variable changed;
+    unsigned running = 0;
+    const unsigned made = start_threads(threads, count, [&, processors, body] {
+        ::sched_setaffinity(0, sizeof processors, &processors);
+        // Of this thread alone, though setpriority(2) speaks of processes.
+        ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
+        {
+            const std::lock_guard lock(mutex);
+            ++running;
+            changed.notify_one();
+        }
+        body();
+    });
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return running == made; });
+    return made;
 }
 
 }  // namespace squenv

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/file_io.h"
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,6 +43,14 @@ Status read_at(int file, MutableBytes bytes, std::uint64_t position) {
     return repeat(bytes, [file, position](MutableBytes left, std::uint64_t done) {
         return ::pread(file, left.data(), left.size(), static_cast<off_t>(position + done));
     });
+}
+
+bool stat_open_file(int file, struct stat& info) {
+#if defined(SYS_fstat) && defined(__x86_64__)
+    return ::syscall(SYS_fstat, file, &info) == 0;
+#else
+    return ::fstat(file, &info) == 0;
+#endif
 }
 
 }  // namespace squenv

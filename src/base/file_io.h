@@ -2,6 +2,8 @@
 // Whole reads and writes: the kernel may do a part of one and may be interrupted.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -16,5 +18,9 @@ namespace squenv {
 /// Fills `bytes` from `position`. Errors: those of pread(2), without a context; io (the file ends
 /// before).
 [[nodiscard]] Status read_at(int file, MutableBytes bytes, std::uint64_t position);
+
+/// fstat(2) by the system call of that name. The C library's function asks by an empty path, which
+/// a sandbox that refuses paths cannot tell from others. False when it fails; errno says why.
+[[nodiscard]] bool stat_open_file(int file, struct stat& info);
 
 }  // namespace squenv

@@ -2,14 +2,19 @@
 #include "base/log.h"
 
 #include <fcntl.h>
-#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
 #include <ctime>
+#include <mutex>
+#include <string_view>
 
+#include "base/bytes.h"
+#include "base/file_io.h"
+#include "base/printable.h"
 #include "base/unique_fd.h"
 
 namespace squenv::log {
@@ -35,6 +40,24 @@ spdlog::logger* chosen_logger() {
     return logger != nullptr && logger->name() == kName ? logger : nullptr;
 }
 
+/// Appends to a file that is open, and that programs started later do not inherit: spdlog's own
+/// sink opens the file itself, inheritably.
+class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
+  public:
+    explicit FileSink(UniqueFd file) : file_(std::move(file)) {}
+
+  private:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        // A full disk must not stop the daemon.
+        (void)write_all(file_.get(), as_bytes(std::string_view(line.data(), line.size())));
+    }
+    void flush_() override {}
+
+    UniqueFd file_;
+};
+
 tl::unexpected<Error> log_denied(int sys_errno, const std::string& path) {
     const auto slash = path.rfind('/');
     const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
@@ -45,7 +68,11 @@ tl::unexpected<Error> log_denied(int sys_errno, const std::string& path) {
 
 }  // namespace
 
-Status start(const std::string& destination, Level threshold) {
+void Destination::use() {
+    spdlog::set_default_logger(std::move(logger_));
+}
+
+Result<Destination> open(const std::string& destination, Level threshold) {
     std::shared_ptr<spdlog::logger> logger;
     try {
         if (destination == "stderr") {
@@ -54,24 +81,29 @@ Status start(const std::string& destination, Level threshold) {
             logger->set_pattern("squenv: %l: %v");
         } else if (destination == "syslog") {
             logger = std::make_shared<spdlog::logger>(
-                kName,
-                std::make_shared<spdlog::sinks::syslog_sink_mt>("squenv", LOG_PID | LOG_NDELAY, LOG_USER, false));
+                kName, std::make_shared<spdlog::sinks::syslog_sink_mt>(
+                           "squenv", LOG_PID | LOG_NDELAY, LOG_USER, false));
         } else {
-            // spdlog would make missing directories, and say less about why it cannot write.
             auto file = open_file(destination, O_WRONLY | O_CREAT | O_APPEND, 0666);
             if (!file) return log_denied(file.error().sys_errno, destination);
             logger = std::make_shared<spdlog::logger>(
-                kName, std::make_shared<spdlog::sinks::basic_file_sink_mt>(destination));
+                kName, std::make_shared<FileSink>(std::move(*file)));
             logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");
         }
     } catch (const spdlog::spdlog_ex& exception) {
         return fail(Errc::denied, fmt::format("log {}: {}", destination, exception.what()),
                     "choose another --log destination");
     }
-    ::tzset();  // a sandboxed daemon can no longer read /etc/localtime
+    // A daemon may not read /etc/localtime later: it is sandboxed, or the file is in its own mount.
+    ::tzset();
     logger->set_level(to_spdlog(threshold));
     logger->flush_on(spdlog::level::debug);
-    spdlog::set_default_logger(std::move(logger));
+    return Destination(std::move(logger));
+}
+
+Status start(const std::string& destination, Level threshold) {
+    SQUENV_TRY_ASSIGN(auto opened, open(destination, threshold));
+    opened.use();
     return {};
 }
 
@@ -86,7 +118,7 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view text) {
     if (auto* logger = chosen_logger(); logger != nullptr)
-        logger->log(to_spdlog(level), "{}", text);
+        logger->log(to_spdlog(level), "{}", printable(text));
 }
 
 bool RateLimit::allow(std::uint64_t& suppressed) {

@@ -7,21 +7,45 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
+
+namespace spdlog {
+class logger;
+}
 
 namespace squenv::log {
 
 enum class Level { debug, info, warning, error };
 
-/// Where the log goes: "stderr", "syslog", or the path of a file that is appended to. Its directory
-/// must be there. May be called again, to go on elsewhere. Errors: of open(2).
+/// A log that is open and not in use yet.
+class Destination {
+  public:
+    Destination() = default;
+    /// The log goes there from now on.
+    void use();
+
+  private:
+    friend Result<Destination> open(const std::string& destination, Level threshold);
+    explicit Destination(std::shared_ptr<spdlog::logger> logger) : logger_(std::move(logger)) {}
+    std::shared_ptr<spdlog::logger> logger_{};
+};
+
+/// Opens "stderr", "syslog", or the path of a file that is appended to. Its directory must be
+/// there. No file is opened later, neither by use() nor by a message. Errors: of open(2).
+[[nodiscard]] Result<Destination> open(const std::string& destination, Level threshold);
+
+/// Opens and uses it. May be called again, to go on elsewhere. Errors: of open().
 [[nodiscard]] Status start(const std::string& destination, Level threshold);
 /// Writes out what is buffered and lets go of the sink.
 void stop();
 [[nodiscard]] bool enabled(Level level);
+/// One line, whatever is in `text`: names come from images and from other users, and a newline or
+/// an escape sequence in one must not write lines of its own. See base/printable.h.
 void write(Level level, std::string_view text);
 
 template <class... Args>

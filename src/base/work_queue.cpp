@@ -2,21 +2,20 @@
 #include "base/work_queue.h"
 
 #include <algorithm>
-#include <system_error>
+
+#include "base/threads.h"
 
 namespace squenv {
 
 WorkQueue::WorkQueue(unsigned threads, std::size_t capacity) : capacity_(capacity) {
-    try {
-        for (unsigned i = 0; i < std::max(threads, 1U); ++i)
-            threads_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {
-        // A limit of the user's. With one thread everything is done, if later.
-        if (threads_.empty()) throw;
-    }
+    start_threads(threads_, std::max(threads, 1U), [this] { work(); });
 }
 
 void WorkQueue::submit(std::function<void()> job) {
+    if (threads_.empty()) {
+        job();
+        return;
+    }
     std::unique_lock lock(mutex_);
     job_taken_.wait(lock, [this] { return jobs_.size() < capacity_; });
     jobs_.push_back(std::move(job));

@@ -11,7 +11,8 @@
 
 namespace squenv {
 
-/// submit() blocks while `capacity` jobs wait, so that a fast producer cannot fill the memory.
+/// submit() blocks while `capacity` jobs wait, so that a fast producer cannot fill the memory. It
+/// does the job itself when the system refused every thread.
 /// Thread-safe. Jobs must not throw and must not submit jobs themselves.
 class WorkQueue {
   public:
@@ -34,7 +35,7 @@ class WorkQueue {
     std::deque<std::function<void()>> jobs_;
     const std::size_t capacity_;
     bool is_finishing_ = false;
-    std::vector<std::jthread> threads_;
+    std::vector<std::jthread> threads_;  ///< made by the constructor, ended by finish()
 };
 
 }  // namespace squenv

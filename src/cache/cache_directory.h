@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -11,11 +12,19 @@ namespace squenv::cache {
 
 /// $SQUENV_CACHE, or squenv below $XDG_CACHE_HOME, or squenv-UID below $TMPDIR or /tmp. Home
 /// directories are not guessed: on a cluster they are on a network. It need not exist.
+/// Where another user has squenv-UID, as root of another user namespace has, it is
+/// squenv-UID-OUTER, with the number that the user has outside of the namespace.
 [[nodiscard]] std::string cache_path();
 
-/// The same, made with mode 0700. Errors: denied (it belongs to somebody else, or others may write
-/// in it), environment (nothing can be executed there), not_found.
+/// The same, made with mode 0700. What lies there is run as us, so no other user may be able to
+/// write in it, or to exchange it: each directory above belongs to us or root, and others may not
+/// write there, unless it has the sticky bit.
+/// Errors: denied (that is not so), invalid_argument (SQUENV_CACHE is relative), environment
+/// (nothing can be executed there), not_found.
 [[nodiscard]] Result<std::string> cache_directory();
+
+/// The same, but nothing when it does not exist.
+[[nodiscard]] Result<std::optional<std::string>> existing_cache_directory();
 
 /// $SQUENV_CACHE_SIZE, default 20 GiB, in bytes. Errors: invalid_argument.
 [[nodiscard]] Result<std::uint64_t> cache_size_limit();

@@ -11,12 +11,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <optional>
+#include <utility>
 
 #include "base/units.h"
 #include "cache/cache_directory.h"
-#include "cache/file_digest.h"
+#include "cache/entry.h"
+#include "cache/lock.h"
+#include "cache/survey.h"
+#include "cache/tree_name.h"
 #include "extract/extract.h"
 #include "image/walk.h"
 
@@ -27,75 +30,63 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLockSuffix = ".lock";
-constexpr const char* kPartialSuffix = ".partial";
 /// What a small file takes on disk beyond its content.
 constexpr std::uint64_t kInodeBytes = 4096;
 
-enum class Wait { yes, no };
-
-/// Locks the file at `path`; nothing when somebody else has it and we do not wait. The file may
-/// have been removed between opening and locking: then it is made anew.
-Result<UniqueFd> lock_file(const std::string& path, int kind, Wait wait) {
+/// The right to unpack a tree: its lock file, open, to be removed by the process that gets it.
+/// Without locks several processes get it, and each unpacks for itself; the first that is ready
+/// wins. Empty when another process had it before, and has unpacked the tree by now, or failed.
+/// Errors: denied, limit, io.
+Result<UniqueFd> take_turn(const std::string& lock_path) {
     for (;;) {
-        SQUENV_TRY_ASSIGN(auto fd, open_file(path, O_RDWR | O_CREAT, 0600));
-        int result = 0;
-        do {
-            result = ::flock(fd.get(), kind | (wait == Wait::no ? LOCK_NB : 0));
-        } while (result != 0 && errno == EINTR);
-        if (result != 0) return fail_errno(errno, path);
-        struct stat locked {};
-        struct stat named {};
-        if (::fstat(fd.get(), &locked) == 0 && ::stat(path.c_str(), &named) == 0 &&
-            locked.st_ino == named.st_ino)
-            return fd;
+        SQUENV_TRY_ASSIGN(auto fd, open_file(lock_path, O_RDWR | O_CREAT, 0600));
+        if (lock_file(fd.get(), LOCK_EX | LOCK_NB) == Locking::busy) {
+            lock_file(fd.get(), LOCK_EX);
+            return UniqueFd();
+        }
+        if (is_named(fd.get(), lock_path)) return fd;
     }
 }
 
-/// Trees are not writable: a directory must become so before its entries can go.
-void remove_tree(const std::string& path) {
-    std::error_code error;
-    fs::permissions(path, fs::perms::owner_all, fs::perm_options::add, error);
-    for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
-         at.increment(error))
-        if (at->is_directory(error) && !at->is_symlink(error))
-            fs::permissions(at->path(), fs::perms::owner_all, fs::perm_options::add, error);
-    fs::remove_all(path, error);
+/// The tree at `path` if it is whole, with our lock on it.
+std::optional<CachedTree> use_entry(const std::string& path) {
+    auto entry = hold_entry(path);
+    if (!entry) return std::nullopt;
+    const auto record = read_record(path);
+    if (!record || record->fingerprint.empty()) return std::nullopt;
+    const auto survey = survey_tree(tree_in(path));
+    if (!survey || survey->fingerprint() != record->fingerprint) return std::nullopt;
+    renew_use(entry->directory.get());
+    return CachedTree{tree_in(path), path, std::move(entry->directory), false};
 }
 
-/// Whoever runs something in it must not change it for the next.
-void protect_tree(const std::string& path) {
-    constexpr auto kWrite =
-        fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write;
-    std::error_code error;
-    for (fs::recursive_directory_iterator at(path, error), end; !error && at != end;
-         at.increment(error))
-        if (!at->is_symlink(error))
-            fs::permissions(at->path(), kWrite, fs::perm_options::remove, error);
-    fs::permissions(path, kWrite, fs::perm_options::remove, error);
-}
-
+/// An entry without a record has its size on disk.
 CacheEntry describe(const std::string& directory, const std::string& name) {
     CacheEntry entry{name, {}, 0, 0, false};
-    const std::string path = directory + '/' + name + kLockSuffix;
-    std::ifstream file(path);
-    file >> entry.size_bytes;
-    file.ignore(1);
-    // The path ends with the file, not with a line: it may contain a newline itself.
-    entry.image.assign(std::istreambuf_iterator<char>(file), {});
-    if (entry.image.ends_with('\n')) entry.image.pop_back();
+    const std::string path = directory + '/' + name;
+    if (auto record = read_record(path)) {
+        entry.image = std::move(record->image);
+        entry.size_bytes = record->size_bytes;
+        entry.last_used = record->last_used;
+        return entry;
+    }
+    if (const auto survey = survey_tree(path)) entry.size_bytes = survey->bytes;
     struct stat info {};
-    if (::stat(path.c_str(), &info) == 0) entry.last_used = info.st_mtim.tv_sec;
+    if (::lstat(path.c_str(), &info) == 0) entry.last_used = info.st_mtim.tv_sec;
     return entry;
 }
 
-/// Most recently used first.
+/// Entries and partial entries, most recently used first. What else lies in the directory is not
+/// ours: a user may have named one that has content.
 std::vector<CacheEntry> entries_in(const std::string& directory) {
     std::vector<CacheEntry> entries;
     std::error_code error;
     for (const auto& file : fs::directory_iterator(directory, error)) {
         const std::string name = file.path().filename().string();
-        if (file.path().extension() == kLockSuffix)
-            entries.push_back(describe(directory, file.path().stem().string()));
+        std::error_code unknown;
+        if ((is_tree_name(name) || is_partial_name(name)) &&
+            file.symlink_status(unknown).type() == fs::file_type::directory)
+            entries.push_back(describe(directory, name));
     }
     std::sort(entries.begin(), entries.end(), [](const CacheEntry& a, const CacheEntry& b) {
         return a.last_used != b.last_used ? a.last_used > b.last_used : a.name < b.name;
@@ -103,18 +94,9 @@ std::vector<CacheEntry> entries_in(const std::string& directory) {
     return entries;
 }
 
-/// False when somebody uses it. The tree loses its name before anything in it goes: whoever stops
-/// half way leaves something partial, as an unpacking that is stopped does, and no damaged tree.
-bool remove_entry(const std::string& directory, const std::string& name) {
-    const std::string path = directory + '/' + name;
-    const auto lock = lock_file(path + kLockSuffix, LOCK_EX, Wait::no);
-    if (!lock) return false;
-    const std::string partial = path + kPartialSuffix;
-    remove_tree(partial);
-    if (::rename(path.c_str(), partial.c_str()) != 0 && errno != ENOENT) return false;
-    remove_tree(partial);
-    ::unlink((path + kLockSuffix).c_str());
-    return true;
+bool remove_any(const std::string& directory, const std::string& name) {
+    return is_partial_name(name) ? remove_partial_entry(directory + '/' + name)
+                                 : remove_entry(directory, name);
 }
 
 /// Bytes that the unpacked tree takes on disk.
@@ -130,9 +112,16 @@ std::uint64_t unpacked_bytes(const image::Image& image) {
     return bytes;
 }
 
-/// Removes what was not used for longest until `needed` bytes fit, into the cache and on the disk.
-Status make_room(const std::string& directory, const std::string& own_name,
-                 std::uint64_t needed) {
+/// What the disk has for us; nothing when it does not say.
+std::optional<std::uint64_t> available_bytes(const std::string& directory) {
+    struct statvfs disk {};
+    if (::statvfs(directory.c_str(), &disk) != 0) return std::nullopt;
+    return static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+}
+
+/// Removes what a crash left, then what was not used for longest, until `needed` bytes fit, into
+/// the cache and on the disk.
+Status make_room(const std::string& directory, std::uint64_t needed) {
     SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
     if (needed > limit)
         return fail(Errc::limit,
@@ -140,121 +129,136 @@ Status make_room(const std::string& directory, const std::string& own_name,
                                 format_size(needed), format_size(limit)),
                     "set SQUENV_CACHE_SIZE to more");
     auto entries = entries_in(directory);
-    std::erase_if(entries, [&](const CacheEntry& entry) { return entry.name == own_name; });
+    std::erase_if(entries, [&](const CacheEntry& entry) {
+        return is_partial_name(entry.name) && remove_any(directory, entry.name);
+    });
     std::uint64_t used = 0;
     for (const auto& entry : entries) used += entry.size_bytes;
-    const auto available = [&] {
-        struct statvfs disk {};
-        return ::statvfs(directory.c_str(), &disk) == 0
-                   ? static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize
-                   : needed;
-    };
+    const auto fits_disk = [&] { return available_bytes(directory).value_or(needed) >= needed; };
     for (auto oldest = entries.rbegin();
-         oldest != entries.rend() && (used + needed > limit || available() < needed); ++oldest)
-        if (remove_entry(directory, oldest->name)) used -= oldest->size_bytes;
+         oldest != entries.rend() && (used + needed > limit || !fits_disk()); ++oldest)
+        if (remove_any(directory, oldest->name)) used -= oldest->size_bytes;
     if (used + needed > limit)
         return fail(Errc::limit, directory + ": the cache is full of trees in use",
                     "set SQUENV_CACHE_SIZE to more");
-    if (available() < needed)
+    if (!fits_disk())
         return fail(Errc::limit,
                     fmt::format("{}: unpacked it takes {}, the disk has {}", directory,
-                                format_size(needed), format_size(available())),
+                                format_size(needed),
+                                format_size(available_bytes(directory).value_or(0))),
                     "name a directory with more room in SQUENV_CACHE");
     return {};
 }
 
-Status unpack(const image::Image& image, const std::string& tree) {
-    const std::string partial = tree + kPartialSuffix;
-    remove_tree(partial);
-    auto report = extract::extract_tree(image, image.root(), partial, {});
-    if (!report || !report->errors.empty()) {
-        remove_tree(partial);
-        return tl::unexpected(report ? report->errors.front() : report.error());
+/// Unpacks into a partial entry.
+Status fill_entry(const std::string& entry, const TreeName& name, Record record,
+                  const image::Image& image) {
+    // Its size counts for others from now on.
+    SQUENV_TRY(write_record(entry, record));
+    extract::ExtractOptions options;
+    options.is_read_only = true;
+    SQUENV_TRY_ASSIGN(const auto report,
+                      extract::extract_tree(image, image.root(), tree_in(entry), options));
+    if (!report.errors.empty()) return tl::unexpected(report.errors.front());
+    if (!is_unchanged(name, image))
+        return fail(Errc::busy, record.image + ": was changed while it was unpacked",
+                    "try again when it is complete");
+    SQUENV_TRY_ASSIGN(const auto survey, survey_tree(tree_in(entry)));
+    record.fingerprint = survey.fingerprint();
+    return write_record(entry, record);
+}
+
+/// Gives a filled entry its name. Something can be there: the tree of a process that was faster,
+/// where nothing can be locked, or one that is damaged and in use, whose users keep it.
+Result<CachedTree> publish(HeldEntry fresh, const std::string& path) {
+    if (::rename(fresh.path.c_str(), path.c_str()) != 0) {
+        const int code = errno;
+        if (code != EEXIST && code != ENOTEMPTY) {
+            remove_tree(fresh.path);
+            return fail_errno(code, path);
+        }
+        if (auto tree = use_entry(path)) {
+            remove_tree(fresh.path);
+            return std::move(*tree);
+        }
+        const auto old = exchange_entries(fresh.path, path);
+        if (!old) {
+            remove_tree(fresh.path);
+            return tl::unexpected(old.error());
+        }
+        remove_partial_entry(*old);
     }
-    protect_tree(partial);
-    if (::rename(partial.c_str(), tree.c_str()) != 0) return fail_errno(errno, tree);
-    return {};
+    return CachedTree{tree_in(path), path, std::move(fresh.directory), true};
 }
 
-void note_use(int lock, std::uint64_t size_bytes, const std::string& image_path) {
-    const std::string text = fmt::format("{} {}\n", size_bytes, image_path);
-    if (::ftruncate(lock, 0) == 0)
-        (void)!::pwrite(lock, text.data(), text.size(), 0);
+Result<CachedTree> make_tree(const std::string& directory, const TreeName& name,
+                             const std::string& image_path, const image::Image& image) {
+    remove_entry(directory, name.text);  // it is not whole; while it is in use it stays
+    const std::uint64_t needed = unpacked_bytes(image);
+    SQUENV_TRY(make_room(directory, needed));
+    SQUENV_TRY_ASSIGN(auto fresh, make_partial_entry(directory, name.text));
+    const auto status = fill_entry(fresh.path, name, {needed, {}, image_path, 0}, image);
+    if (!status) {
+        remove_tree(fresh.path);
+        return tl::unexpected(status.error());
+    }
+    return publish(std::move(fresh), directory + '/' + name.text);
 }
 
-bool exists(const std::string& path) {
-    struct stat info {};
-    return ::lstat(path.c_str(), &info) == 0;
-}
-
-/// The digest of an image, remembered under what tells its file from others: reading hundreds of
-/// megabytes at every start would cost more than the start.
-Result<std::string> remembered_digest(const std::string& directory, const std::string& path) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return fail_errno(errno, path);
-    const std::string note =
-        fmt::format("{}/{:x}-{:x}-{:x}-{:x}.{:x}.digest", directory, info.st_dev, info.st_ino,
-                    info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
-    std::string digest;
-    if (std::ifstream(note) >> digest && digest.size() == 64) return digest;
-    SQUENV_TRY_ASSIGN(digest, file_digest(path));
-    const std::string fresh = fmt::format("{}.{}", note, ::getpid());
-    std::ofstream(fresh) << digest << '\n';
-    if (::rename(fresh.c_str(), note.c_str()) != 0) ::unlink(fresh.c_str());
-    return digest;
+/// Those whose process was killed while it unpacked.
+void remove_locks(const std::string& directory) {
+    std::error_code error;
+    for (const auto& file : fs::directory_iterator(directory, error)) {
+        const auto& path = file.path();
+        if (path.extension() != kLockSuffix || !is_tree_name(path.stem().string())) continue;
+        const auto fd = open_file(path.string(), O_RDWR | O_NOFOLLOW);
+        if (fd && lock_file(fd->get(), LOCK_EX | LOCK_NB) != Locking::busy)
+            ::unlink(path.c_str());
+    }
 }
 
 }  // namespace
 
 Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image& image) {
+    SQUENV_TRY(cache_size_limit());
     SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
-    SQUENV_TRY_ASSIGN(auto name, remembered_digest(directory, image_path));
-    if (image.offset() != 0) name += fmt::format("-{:x}", image.offset());
-    const std::string tree = directory + '/' + name;
-    SQUENV_TRY_ASSIGN(auto lock, lock_file(tree + kLockSuffix, LOCK_SH, Wait::yes));
-    if (exists(tree)) {
-        ::futimens(lock.get(), nullptr);
-        return CachedTree{tree, std::move(lock), false};
+    SQUENV_TRY_ASSIGN(const auto name, name_tree(directory, image_path, image));
+    const std::string path = directory + '/' + name.text;
+    for (;;) {
+        if (auto tree = use_entry(path)) return std::move(*tree);
+        SQUENV_TRY_ASSIGN(const auto turn, take_turn(path + kLockSuffix));
+        if (!turn) continue;
+        // It may have been unpacked between the first look and our turn.
+        auto unpacked = use_entry(path);
+        auto tree = unpacked ? Result<CachedTree>(std::move(*unpacked))
+                             : make_tree(directory, name, image_path, image);
+        // Those who wait for the file find that it has no name any more.
+        ::unlink((path + kLockSuffix).c_str());
+        return tree;
     }
-    // Nobody else is let in from here to the rename; who waited finds the tree.
-    lock.reset();
-    SQUENV_TRY_ASSIGN(lock, lock_file(tree + kLockSuffix, LOCK_EX, Wait::yes));
-    const bool is_new = !exists(tree);
-    if (is_new) {
-        const std::uint64_t needed = unpacked_bytes(image);
-        auto status = make_room(directory, name, needed);
-        if (status) status = unpack(image, tree);
-        if (!status) {
-            ::unlink((tree + kLockSuffix).c_str());
-            return tl::unexpected(status.error());
-        }
-        note_use(lock.get(), needed, image_path);
-    }
-    // Not atomic, but only an eviction could come between, and this is the tree used last.
-    if (::flock(lock.get(), LOCK_SH) != 0 || !exists(tree))
-        return fail(Errc::busy, tree + ": removed while it was being unpacked", "try again");
-    return CachedTree{tree, std::move(lock), is_new};
 }
 
 Result<std::vector<CacheEntry>> list_trees() {
-    if (!exists(cache_path())) return std::vector<CacheEntry>();
-    SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
-    auto entries = entries_in(directory);
-    for (auto& entry : entries)
-        entry.is_used = !lock_file(directory + '/' + entry.name + kLockSuffix, LOCK_EX, Wait::no);
+    SQUENV_TRY_ASSIGN(const auto directory, existing_cache_directory());
+    if (!directory) return std::vector<CacheEntry>();
+    auto entries = entries_in(*directory);
+    std::erase_if(entries, [](const CacheEntry& entry) { return is_partial_name(entry.name); });
+    for (auto& entry : entries) {
+        const auto fd = open_file(*directory + '/' + entry.name, O_RDONLY | O_DIRECTORY);
+        entry.is_used = fd && !is_unused(fd->get());
+    }
     return entries;
 }
 
 Result<std::vector<CacheEntry>> remove_unused_trees() {
-    if (!exists(cache_path())) return std::vector<CacheEntry>();
-    SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
+    SQUENV_TRY_ASSIGN(const auto directory, existing_cache_directory());
+    if (!directory) return std::vector<CacheEntry>();
     std::vector<CacheEntry> removed;
-    for (const auto& entry : entries_in(directory))
-        if (remove_entry(directory, entry.name)) removed.push_back(entry);
-    std::error_code error;
-    for (const auto& file : fs::directory_iterator(directory, error))
-        if (file.path().filename().string().find(".digest") != std::string::npos)
-            fs::remove(file.path(), error);
+    for (const auto& entry : entries_in(*directory))
+        if (remove_any(*directory, entry.name) && !is_partial_name(entry.name))
+            removed.push_back(entry);
+    remove_locks(*directory);
+    forget_digests(*directory);
     return removed;
 }
 

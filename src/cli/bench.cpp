@@ -16,12 +16,16 @@
 #include "base/unique_fd.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
+#include "cli/given_path.h"
+#include "cli/image_list.h"
 #include "cli/manifest.h"
 #include "cli/mounted_run.h"
 #include "cli/stop_signal.h"
 #include "cli/trace_report.h"
 #include "mount/mount_table.h"
+#include "mount/recorded_place.h"
 #include "trace/trace.h"
+#include "venv/interpreter.h"
 
 namespace squenv::cli {
 
@@ -58,7 +62,7 @@ class BenchCommand final : public Command {
     const char* summary() const override { return "Time a command without and with the image"; }
     void declare(CLI::App& app) override {
         app.add_option("IMAGE", image_, "The image file")->required();
-        app.footer("Then -- and the command with its arguments.");
+        app.footer("CMD begins behind --, or with the first word behind IMAGE that is no option.");
         app.add_option("--mount-point", mountpoint_, "Where; default: the recorded path")
             ->type_name("PATH");
         app.add_option("-o", options_, "Mount options, see squenv-mount(1)")->type_name("OPT,...");
@@ -69,10 +73,13 @@ class BenchCommand final : public Command {
         app.add_option("--html", page_, "Write a page with plots")->type_name("FILE");
     }
     std::vector<std::string>* remainder() override { return &command_; }
+    const char* usage_tail() const override { return "-- CMD [ARG...]"; }
+    const char* stray_word_hint() const override { return "write '--' before the command"; }
     Status run(Io& io) override;
 
   private:
     Status prepare();
+    Status check_interpreter() const;
     Status count_operations();
     Status add_round(bool has_directory);
     /// Seconds of one run. Errors: invalid_argument when the command fails.
@@ -124,6 +131,15 @@ Status BenchCommand::time_mounted(bool is_cached, BenchRow& cold, BenchRow* warm
     return mounted.unmount();
 }
 
+/// Another Python than that of the image would be timed without a word.
+Status BenchCommand::check_interpreter() const {
+    if (program_.environment.empty() || !venv::is_interpreter_name(command_.front())) return {};
+    const auto state = venv::inspect_interpreter(program_.environment);
+    if (state.is_usable()) return {};
+    return fail(Errc::not_found, command_.front() + ": " + image_ + ": " + state.finding,
+                state.remedy);
+}
+
 /// The same run on a mount that does nothing ahead tells what the command asks for.
 Status BenchCommand::count_operations() {
     const char* temporary = ::getenv("TMPDIR");
@@ -132,6 +148,7 @@ Status BenchCommand::count_operations() {
     std::string options = "record=" + escaped(file.path(), ",");
     if (!options_.empty()) options += ',' + options_;
     SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options));
+    SQUENV_TRY(check_interpreter());
     SQUENV_TRY(time());
     SQUENV_TRY(mounted.unmount());
     SQUENV_TRY_ASSIGN(const auto trace, trace::load(file.path()));
@@ -145,8 +162,12 @@ Status BenchCommand::count_operations() {
 Status BenchCommand::prepare() {
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
     auto manifest = read_manifest(*image);
+    SQUENV_TRY_ASSIGN(mountpoint_, given_path(mountpoint_));
     if (mountpoint_.empty() && manifest && *manifest) {
         SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
+        if (!mountpoint_.empty())
+            if (const auto status = mount::check_recorded_place(mountpoint_, mountpoint_); !status)
+                return with_context(status.error(), image_);
     }
     if (mountpoint_.empty())
         return fail(Errc::invalid_argument, image_ + ": records no mount point",
@@ -158,7 +179,8 @@ Status BenchCommand::prepare() {
                     "unmount it first with 'squenv umount " + mountpoint_ + "'");
     program_.words = command_;
     program_.is_silent = true;
-    if (manifest && *manifest && !(*manifest)->python_version.empty())
+    const auto recorded = manifest ? *manifest : std::nullopt;
+    if (environment_in(*image, recorded, "") != venv::EnvironmentKind::none)
         program_.environment = mountpoint_;
     report_.image = image_;
     report_.mountpoint = mountpoint_;

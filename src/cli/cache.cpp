@@ -45,11 +45,13 @@ class CacheCommand final : public Command {
             io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
             return {};
         }
+        if (io.is_quiet && !list_->parsed()) return {};
         for (const auto& entry : entries)
             io.out << fmt::format("{:.12}  {:>10}  {:%F %R}  {:<6}  {}\n", entry.name,
                                   format_size(entry.size_bytes), fmt::localtime(entry.last_used),
                                   list_->parsed() ? (entry.is_used ? "in use" : "") : "removed",
-                                  printable(entry.image));
+                                  entry.image.empty() ? "of an image that is not known"
+                                                      : printable(entry.image));
         return {};
     }
 

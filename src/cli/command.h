@@ -32,8 +32,13 @@ class Command {
     /// Adds options and arguments, bound to members.
     virtual void declare(CLI::App& app) = 0;
     [[nodiscard]] virtual Status run(Io& io) = 0;
-    /// Where to put the words after "--", which are not ours to understand; nullptr takes none.
+    /// Where to put the words of the command to run, which are not ours to understand: those
+    /// behind "--", or from the second word on that is no option. nullptr takes none.
     [[nodiscard]] virtual std::vector<std::string>* remainder() { return nullptr; }
+    /// What the usage line says behind the operands, or "".
+    [[nodiscard]] virtual const char* usage_tail() const { return ""; }
+    /// What to do about a word that is not understood, or "".
+    [[nodiscard]] virtual const char* stray_word_hint() const { return ""; }
     /// The exit status that says that we failed, and not what we were to run.
     [[nodiscard]] virtual int failure_status(Errc code) const { return exit_code(code); }
 };
@@ -47,7 +52,8 @@ std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_list_command();
 std::unique_ptr<Command> make_ls_command();
 std::unique_ptr<Command> make_mount_command();
-std::unique_ptr<Command> make_pack_command();
+/// `who` is the program in its messages.
+std::unique_ptr<Command> make_pack_command(const char* who = "squenv pack");
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_shell_command();
 std::unique_ptr<Command> make_stats_command();
@@ -57,7 +63,8 @@ std::unique_ptr<Command> make_verify_command();
 
 /// The other names this program answers to.
 [[nodiscard]] Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io);
-[[nodiscard]] Status run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
+/// Returns the exit status, one of mount(8)'s.
+[[nodiscard]] int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
 
 /// The whole program: `arguments` with the name it was called by first. Returns the exit status.
 [[nodiscard]] int run_program(const std::vector<std::string>& arguments, Io& io);

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
 #include "mount/diagnosis.h"
@@ -24,6 +25,7 @@ class DoctorCommand final : public Command {
         app.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
+        SQUENV_TRY_ASSIGN(path_, given_path(path_));
         consult_image();
         const auto diagnosis = mount::diagnose(subject_);
         if (is_json_)

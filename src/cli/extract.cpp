@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ostream>
 
 #include "base/units.h"
@@ -14,6 +15,27 @@
 namespace squenv::cli {
 
 namespace {
+
+/// What differs from the image although nothing is missing.
+void tell_losses(Io& io, const extract::ExtractReport& report) {
+    const auto tell = [&io](std::uint64_t count, const char* what) {
+        if (count != 0 && !io.is_quiet)
+            io.err << fmt::format("squenv extract: {} {}\n", count, what);
+    };
+    tell(report.left_owners, "owners could not be set here; --no-owner does not try");
+    tell(report.lost_privileges, "files lost setuid or setgid, which root alone can restore");
+    tell(report.skipped_xattrs, "extended attributes could not be set here");
+}
+
+/// The exit status is 3 when the image is damaged, else 1: the command line was right.
+Status missing(const std::string& target, const extract::ExtractReport& report) {
+    const bool is_damaged =
+        std::any_of(report.errors.begin(), report.errors.end(),
+                    [](const Error& error) { return error.code == Errc::corrupt; });
+    return fail(is_damaged ? Errc::corrupt : Errc::io,
+                fmt::format("{}: {} objects are missing or incomplete", target,
+                            report.error_count));
+}
 
 class ExtractCommand final : public Command {
   public:
@@ -26,6 +48,8 @@ class ExtractCommand final : public Command {
         app.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
         app.add_flag_callback("--no-xattrs", [this] { options_.xattrs = false; },
                               "Leave extended attributes out");
+        app.add_flag_callback("--no-owner", [this] { options_.owners = false; },
+                              "As root: do not restore owners");
         app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
             ->type_name("N")
             ->check(CLI::Range(1, 256));
@@ -41,10 +65,7 @@ class ExtractCommand final : public Command {
         SQUENV_TRY_ASSIGN(const auto report,
                           extract::extract_tree(*image, start, target_, options_));
         print_errors(io, "squenv extract", report.errors, report.error_count);
-        if (report.skipped_xattrs != 0 && !io.is_quiet)
-            io.err << fmt::format(
-                "squenv extract: {} extended attributes could not be set here\n",
-                report.skipped_xattrs);
+        tell_losses(io, report);
         if (io.is_verbose)
             io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
                                   format_size(report.bytes));
@@ -58,10 +79,7 @@ class ExtractCommand final : public Command {
                                     target_, report.objects),
                         "free some space, or choose another directory");
         if (report.errors.empty()) return {};
-        return tl::unexpected(Error{report.errors.front().code, 0,
-                                    fmt::format("{}: {} objects are missing or incomplete",
-                                                target_, report.error_count),
-                                    {}});
+        return missing(target_, report);
     }
 
   private:

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "base/printable.h"
 #include "cli/command.h"
-#include "cli/printable.h"
 #include "image/image.h"
 
 namespace CLI {

@@ -6,8 +6,10 @@
 #include <algorithm>
 
 #include "base/paths.h"
+#include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/manifest.h"
+#include "mount/recorded_place.h"
 
 namespace squenv::cli {
 
@@ -40,64 +42,126 @@ std::vector<std::string> split_at_commas(const std::string& text) {
     return parts;
 }
 
-ListedImage split_at_colon(const std::string& text) {
-    if (exists(without_backslashes(text))) return {without_backslashes(text)};
+/// A name or path of the list; a backslash takes the meaning of "~", too.
+Result<std::string> unescaped(const std::string& text) {
+    if (text.starts_with('~')) return given_path(without_backslashes(text));
+    return without_backslashes(text);
+}
+
+/// The last colon with a path behind it, or npos.
+std::size_t find_colon(const std::string& text) {
     for (std::size_t colon = text.rfind(':'); colon != std::string::npos && colon > 0;
-         colon = text.rfind(':', colon - 1)) {
-        if (text[colon - 1] == '\\' || colon + 1 == text.size()) continue;
-        return {without_backslashes(text.substr(0, colon)),
-                without_backslashes(text.substr(colon + 1))};
-    }
-    return {without_backslashes(text)};
+         colon = text.rfind(':', colon - 1))
+        if (text[colon - 1] != '\\' && colon + 1 != text.size()) return colon;
+    return std::string::npos;
 }
 
-bool looks_like_environment(const image::Image& image, const std::string& subdirectory) {
-    return image.resolve(subdirectory + "/pyvenv.cfg").has_value();
+Result<ListedImage> split_at_colon(const std::string& text) {
+    if (exists(without_backslashes(text))) return ListedImage{without_backslashes(text)};
+    const std::size_t colon = find_colon(text);
+    ListedImage listed;
+    SQUENV_TRY_ASSIGN(listed.image, unescaped(text.substr(0, colon)));
+    if (colon != std::string::npos) {
+        SQUENV_TRY_ASSIGN(listed.path, unescaped(text.substr(colon + 1)));
+    }
+    return listed;
 }
 
-Result<ListedRequest> resolve(const ListedImage& listed, const mount::MountRequest& base,
-                              bool force) {
-    ListedRequest resolved;
-    auto& request = resolved.wanted.request;
-    request = base;
-    request.image_path = listed.image;
-    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(listed.image, base.image));
-    request.image_path = real_path(listed.image);
-    auto manifest = read_manifest(*image);
-    if (!manifest && listed.path.empty()) return with_context(manifest.error(), listed.image);
-    const bool has_manifest = manifest && *manifest;
-    resolved.is_python = (has_manifest && !(*manifest)->python_version.empty()) ||
-                         looks_like_environment(*image, request.view.subdirectory);
-    resolved.wanted.is_relocatable =
-        resolved.is_python && has_manifest && (*manifest)->is_relocatable;
-    std::string recorded;
-    if (has_manifest) {
-        SQUENV_TRY_ASSIGN(recorded, recorded_mountpoint(**manifest, request.view.subdirectory));
-    }
-    request.mountpoint = listed.path.empty() ? recorded : listed.path;
-    if (request.mountpoint.empty())
-        return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
-                    "name one: " + listed.image + ":PATH");
-    const bool is_bound = has_manifest && resolved.is_python && !resolved.wanted.is_relocatable;
-    if (is_bound && !force && !recorded.empty() && !is_same_place(request.mountpoint, recorded))
-        return fail(Errc::invalid_argument,
-                    listed.image + ": was packed at " + printable(recorded) +
-                        " and is not relocatable: its programs would not find it at " +
-                        printable(request.mountpoint),
-                    "leave the path out, or use --force");
-    return resolved;
+venv::HasPath paths_in(const image::Image& image, const std::string& subdirectory) {
+    return [&image, subdirectory](const std::string& path) {
+        return image.resolve(subdirectory + '/' + path).has_value();
+    };
+}
+
+/// The characters that split a list are the likely reason why no file of that name is there.
+Error explained(Error error, const ListedImage& listed, bool has_comma) {
+    if (error.code != Errc::not_found || !error.hint.empty()) return error;
+    if (has_comma)
+        error.hint = "a comma that belongs to a name is written '\\,'";
+    else if (!listed.path.empty())
+        error.hint = "a colon that belongs to a name is written '\\:'";
+    return error;
+}
+
+/// Finds out from `image` what it holds. Its manifest may be missing.
+void recognise(const image::Image& image, const std::optional<appendix::Manifest>& manifest,
+               ListedRequest& resolved) {
+    const std::string& subdirectory = resolved.wanted.request.view.subdirectory;
+    resolved.kind = environment_in(image, manifest, subdirectory);
+    if (resolved.kind == venv::EnvironmentKind::none)
+        resolved.inner_environment = venv::inner_environment(paths_in(image, subdirectory));
+    // The programs of conda have its path in them, whatever else is recorded.
+    resolved.wanted.is_relocatable = resolved.kind == venv::EnvironmentKind::venv && manifest &&
+                                     manifest->is_relocatable;
 }
 
 }  // namespace
+
+Result<ListedRequest> consult_image(const ListedImage& listed, const mount::MountRequest& base,
+                                    bool has_comma) {
+    ListedRequest resolved;
+    resolved.image = listed.image;
+    auto& request = resolved.wanted.request;
+    request = base;
+    request.image_path = listed.image;
+    auto opened = image::Image::open(listed.image, base.image);
+    if (!opened) return tl::unexpected(explained(opened.error(), listed, has_comma));
+    const image::Image& image = **opened;
+    request.image_path = real_path(listed.image);
+    auto loaded = read_manifest(image);
+    if (!loaded && listed.path.empty()) return with_context(loaded.error(), listed.image);
+    const auto manifest = loaded ? std::move(*loaded) : std::nullopt;
+    recognise(image, manifest, resolved);
+    if (manifest) {
+        resolved.recorded_root = manifest->mount_point;
+        SQUENV_TRY_ASSIGN(resolved.recorded,
+                          recorded_mountpoint(*manifest, request.view.subdirectory));
+    }
+    resolved.is_given = !listed.path.empty();
+    request.mountpoint = resolved.is_given ? listed.path : resolved.recorded;
+    if (request.mountpoint.empty())
+        return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
+                    "name one: " + listed.image + ":PATH");
+    resolved.is_bound = manifest && resolved.kind != venv::EnvironmentKind::none &&
+                        !resolved.wanted.is_relocatable;
+    return resolved;
+}
+
+Status check_path(const ListedRequest& listed, bool force) {
+    const std::string& path = listed.wanted.request.mountpoint;
+    if (!listed.is_given) {
+        const auto status = mount::check_recorded_place(path, listed.recorded_root);
+        if (!status) return with_context(status.error(), listed.image);
+        return {};
+    }
+    const bool is_elsewhere = listed.is_bound && !listed.recorded.empty() &&
+                              !is_same_place(path, listed.recorded);
+    if (!is_elsewhere || force) return {};
+    return fail(Errc::invalid_argument,
+                listed.image + ": was packed at " + printable(listed.recorded) +
+                    " and is not relocatable: its programs would not find it at " +
+                    printable(path),
+                "leave the path out, or use --force");
+}
+
+venv::EnvironmentKind environment_in(const image::Image& image,
+                                     const std::optional<appendix::Manifest>& manifest,
+                                     const std::string& subdirectory) {
+    if (manifest && !manifest->python_version.empty()) return venv::EnvironmentKind::venv;
+    return venv::environment_kind(paths_in(image, subdirectory));
+}
 
 Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
     std::vector<ListedImage> list;
     if (exists(text)) return std::vector<ListedImage>{{text}};
     for (const auto& part : split_at_commas(text)) {
-        auto image = split_at_colon(part);
+        SQUENV_TRY_ASSIGN(auto image, split_at_colon(part));
         if (image.image.empty())
             return fail(Errc::invalid_argument, "'" + text + "': an image without a name",
                         "write IMAGE[:PATH][,IMAGE[:PATH]...]");
+        if (part.ends_with(':') && !part.ends_with("\\:") && !exists(image.image))
+            return fail(Errc::invalid_argument, "'" + part + "': nothing follows the colon",
+                        "name a path there, or leave the colon out");
         list.push_back(std::move(image));
     }
     return list;
@@ -107,7 +171,8 @@ Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>
                                                   const mount::MountRequest& base, bool force) {
     std::vector<ListedRequest> all;
     for (const auto& listed : list) {
-        SQUENV_TRY_ASSIGN(auto resolved, resolve(listed, base, force));
+        SQUENV_TRY_ASSIGN(auto resolved, consult_image(listed, base, list.size() > 1));
+        SQUENV_TRY(check_path(resolved, force));
         const auto& path = resolved.wanted.request.mountpoint;
         const bool is_taken = std::any_of(all.begin(), all.end(), [&](const auto& other) {
             return is_same_place(path, other.wanted.request.mountpoint);

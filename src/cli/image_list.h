@@ -2,11 +2,15 @@
 // IMAGE[:PATH][,IMAGE[:PATH]...]: images and where they go, as one word.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "appendix/appendix.h"
 #include "base/result.h"
+#include "image/image.h"
 #include "mount/provide.h"
+#include "venv/kind.h"
 
 namespace squenv::cli {
 
@@ -16,19 +20,41 @@ struct ListedImage {
 };
 
 /// Splits at commas, then at the last colon with a path behind it. A backslash takes the meaning
-/// of the next character, and the name of a file that exists is never split.
-/// Errors: invalid_argument (an empty name).
+/// of the next character, and the name of a file that exists is never split. For "~" in front of a
+/// name or path see given_path(). Errors: invalid_argument (an empty name or path, "~user").
 [[nodiscard]] Result<std::vector<ListedImage>> parse_image_list(const std::string& text);
 
-/// What the images of a list say about themselves.
+/// What an image says about itself, and where it is to go.
 struct ListedRequest {
     mount::Wanted wanted{};
-    bool is_python = false;  ///< a Python environment
+    std::string image{};          ///< as the user wrote it
+    std::string recorded{};       ///< the path recorded for what is mounted of it, or ""
+    std::string recorded_root{};  ///< and for the root of the image
+    venv::EnvironmentKind kind = venv::EnvironmentKind::none;
+    /// Where in it an environment lies, when it is none itself: ".venv", or "".
+    std::string inner_environment{};
+    bool is_bound = false;        ///< one that works at the recorded path only
+    bool is_given = false;        ///< the user named the path
 };
 
-/// Opens each image, finds out where it goes, and refuses what cannot work: a path other than the
-/// recorded one for an environment that is bound to that, unless `force`; two images at one path.
-/// `base` has the mount options. Errors: those of Image::open(); invalid_argument.
+/// The kind of environment that `subdirectory` of the image ("" is its root) is.
+[[nodiscard]] venv::EnvironmentKind environment_in(
+    const image::Image& image, const std::optional<appendix::Manifest>& manifest,
+    const std::string& subdirectory);
+
+/// Opens the image and finds out where it goes. `base` has the mount options. `has_comma`: the name
+/// is one of several, and might be a part of one with a comma.
+/// Errors: those of Image::open(); invalid_argument (no path).
+[[nodiscard]] Result<ListedRequest> consult_image(const ListedImage& listed,
+                                                  const mount::MountRequest& base,
+                                                  bool has_comma = false);
+
+/// Refuses a path other than the recorded one for an environment that is bound to that, unless
+/// `force`; and a recorded path that only the user may choose, see mount/recorded_place.h.
+/// Errors: invalid_argument.
+[[nodiscard]] Status check_path(const ListedRequest& listed, bool force);
+
+/// Both for each image of a list, of which no two may go to one path. Errors: as these two.
 [[nodiscard]] Result<std::vector<ListedRequest>> resolve_images(
     const std::vector<ListedImage>& list, const mount::MountRequest& base, bool force);
 

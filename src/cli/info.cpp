@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/image_argument.h"
 #include "cli/manifest.h"
+#include "venv/environment.h"
 
 namespace squenv::cli {
 
@@ -19,13 +20,25 @@ using Json = nlohmann::ordered_json;
 
 using MaybeManifest = std::optional<appendix::Manifest>;
 
-Json to_json(const MaybeManifest& manifest) {
+/// Whether the environment in the image sees packages of the system it runs on.
+bool has_system_packages(const image::Image& image) {
+    const auto file = image.resolve("pyvenv.cfg");
+    if (!file || !file->is_file()) return false;
+    const auto slices = image.data().read(*file, 0, venv::kMaxConfig);
+    if (!slices) return false;
+    std::string text;
+    for (const auto& slice : *slices) text += as_text(slice.bytes);
+    return venv::parse_config(text).has_system_packages;
+}
+
+Json to_json(const MaybeManifest& manifest, const image::Image& image) {
     if (!manifest) return nullptr;
     Json python = nullptr;
     if (!manifest->python_version.empty())
         python = {{"version", manifest->python_version},
                   {"home", manifest->python_home},
-                  {"relocatable", manifest->is_relocatable}};
+                  {"relocatable", manifest->is_relocatable},
+                  {"system_site_packages", has_system_packages(image)}};
     return {{"mount_point", manifest->mount_point},
             {"tool_version", manifest->tool_version},
             {"options",
@@ -50,7 +63,7 @@ Json to_json(const image::Image& image, const std::string& path, const MaybeMani
             {"created", sb.mkfs_time},
             {"export_table", sb.has_export_table()},
             {"xattrs", sb.has_xattrs()},
-            {"manifest", to_json(manifest)}};
+            {"manifest", to_json(manifest, image)}};
 }
 
 void print_text(std::ostream& out, const image::Image& image, const std::string& path) {
@@ -102,6 +115,8 @@ class InfoCommand final : public Command {
         } else {
             print_text(io.out, *image, image_.path());
             if (manifest) print_manifest(io.out, *manifest);
+            if (has_system_packages(*image))
+                io.out << "packages     also those of the system, of the machine where it runs\n";
         }
         if (!loaded) return with_context(loaded.error(), image_.path());
         return {};

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <ostream>
 #include <sstream>
+#include <utility>
 
 #include "base/environment.h"
 #include "base/escape.h"
@@ -20,6 +21,7 @@
 #include "cli/mount_options.h"
 #include "mount/mount_table.h"
 #include "venv/activation.h"
+#include "venv/interpreter.h"
 
 namespace squenv::cli {
 
@@ -76,12 +78,12 @@ void activate(const std::vector<ListedRequest>& images,
     for (std::size_t i = images.size(); i-- > 0;) {
         const std::string& root = placements[i].mountpoint;
         mounts = listed(placements[i].image, root) + (mounts.empty() ? "" : ',' + mounts);
-        if (!images[i].is_python) continue;
-        for (const auto& change : venv::activation(root, search_path())) {
+        if (images[i].kind == venv::EnvironmentKind::none) continue;
+        for (const auto& change : venv::activation(root, search_path(), images[i].kind)) {
             if (change.is_removed)
                 ::unsetenv(change.name.c_str());
             else
-                ::setenv(change.name.c_str(), change.value.c_str(), 1);
+                ::setenv(change.name.c_str(), change.value.c_str(), change.is_default ? 0 : 1);
         }
     }
     ::setenv(kMountsVariable, mounts.c_str(), 1);
@@ -96,6 +98,18 @@ bool is_in_path(const std::string& program) {
     for (std::string directory; std::getline(directories, directory, ':');)
         if (::access((directory + '/' + program).c_str(), F_OK) == 0) return true;
     return false;
+}
+
+/// What to do about an environment that lies deeper in an image, when no image is one itself; "".
+std::string inner_hint(const Launch& launch) {
+    for (const auto& image : launch.images)
+        if (image.kind != venv::EnvironmentKind::none) return {};
+    for (const auto& image : launch.images)
+        if (const std::string& inner = image.inner_environment; !inner.empty())
+            return fmt::format("the environment {} in {} is not activated: add -o subdir={} to have "
+                               "that alone, or name its programs with their path",
+                               inner, image.wanted.request.image_path, inner);
+    return {};
 }
 
 void tell(const std::vector<mount::Placement>& placements, Io& io) {
@@ -159,7 +173,8 @@ bool is_active_already(const Launch& launch) {
             return false;
         // A batch system passes the variable on to other nodes, where nothing is mounted.
         const auto entry = mount::find_mount(path.value_or(""));
-        return entry && *entry && (*entry)->source == request.image_path;
+        return entry && *entry && (*entry)->source == request.image_path &&
+               (*entry)->is_trusted_by(::geteuid());
     });
 }
 
@@ -174,6 +189,30 @@ Result<mount::Provision> provide_images(const Launch& launch, Io& io) {
     return provision;
 }
 
+Status check_environments(const Launch& launch, const mount::Provision& provision,
+                          const std::string& program, Io& io) {
+    const bool is_interpreter = venv::is_interpreter_name(program);
+    bool is_first = true;
+    for (std::size_t i = 0; i < launch.images.size(); ++i) {
+        if (launch.images[i].kind == venv::EnvironmentKind::none) continue;
+        const auto& placement = provision.placements[i];
+        const auto state = venv::inspect_interpreter(placement.mountpoint);
+        const bool is_meant = std::exchange(is_first, false) && is_interpreter;
+        if (state.is_usable()) continue;
+        if (is_meant)
+            return fail(Errc::not_found,
+                        fmt::format("{}: {}: {}", program, placement.image, state.finding),
+                        state.remedy);
+        if (!io.is_quiet)
+            io.err << fmt::format("squenv: {}: {}; {}\n", printable(placement.image),
+                                  printable(state.finding), state.remedy);
+    }
+    if (io.is_quiet || !(program.empty() || is_interpreter)) return {};
+    if (const auto hint = inner_hint(launch); !hint.empty())
+        io.err << "squenv: " << printable(hint) << '\n';
+    return {};
+}
+
 Status become(const Launch& launch, const std::vector<std::string>& command) {
     for (const int fd : launch.closed) ::close(fd);
     std::vector<char*> words;
@@ -185,8 +224,10 @@ Status become(const Launch& launch, const std::vector<std::string>& command) {
     if (code == ENOENT && exists)
         return fail_errno(code, command.front() + ": the interpreter in its first line",
                           "install that, or correct the line");
-    return fail_errno(code == EACCES && !exists ? ENOENT : code, command.front(),
-                      exists ? "" : "neither in PATH nor in the environment");
+    std::string hint;
+    if (!exists) hint = inner_hint(launch);
+    if (!exists && hint.empty()) hint = "neither in PATH nor in the environment";
+    return fail_errno(code == EACCES && !exists ? ENOENT : code, command.front(), hint);
 }
 
 int launch_status(bool has_provided, Errc code) {

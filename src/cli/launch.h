@@ -43,6 +43,13 @@ struct Launch {
 /// Errors: whatever keeps an image from being where it belongs.
 [[nodiscard]] Result<mount::Provision> provide_images(const Launch& launch, Io& io);
 
+/// Says on io.err what keeps the Python of the environments from working, and that an environment
+/// deeper in an image is not active. `program` is the command, "" an interactive shell.
+/// Errors: not_found, when `program` is the name of an interpreter and that of the first
+/// environment does not work: another one in PATH would be run without a word.
+[[nodiscard]] Status check_environments(const Launch& launch, const mount::Provision& provision,
+                                        const std::string& program, Io& io);
+
 /// The process becomes `command`. Returns only when that fails: not_found when there is no such
 /// program, denied when it cannot be executed.
 [[nodiscard]] Status become(const Launch& launch, const std::vector<std::string>& command);

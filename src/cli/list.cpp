@@ -4,11 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/image_argument.h"
+#include "mount/answer.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 
@@ -20,8 +23,9 @@ struct Row {
     std::string mountpoint;
     std::string image;
     std::string state;
-    int pid = 0;          ///< of the daemon, 0 when it does not answer
-    std::string error{};  ///< what is known beyond a state that is not "ok"
+    std::uint64_t pid = 0;  ///< of the daemon, 0 when it does not answer
+    std::string error{};    ///< what is known beyond a state that is not "ok"
+    bool is_odd = false;    ///< its user should hear of that
 };
 
 const char* state_of(const Error& error) {
@@ -34,20 +38,46 @@ const char* state_of(const Error& error) {
     }
 }
 
-Row describe(const mount::MountEntry& entry) {
+/// What a daemon says: its process id, and the image when it names one. Another user's number 1 is
+/// a lie: a daemon is that only in a container, and seen from there it is our own.
+Status take_answer(const std::string& text, bool is_ours, Row& row) {
+    SQUENV_TRY_ASSIGN(const auto answer, mount::parse_answer(text));
+    const auto pid = mount::number_in(answer, "pid", is_ours ? 1U : 2U, mount::kMaxPid);
+    if (!pid) return fail(Errc::unsupported, "does not answer properly");
+    row.pid = *pid;
+    row.image = mount::text_in(answer, "image").value_or(row.image);
+    return {};
+}
+
+Row describe(const mount::MountEntry& entry, const Result<std::string>& text) {
     Row row{entry.mountpoint, entry.source, "ok"};
-    auto text = mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
-    const auto json = nlohmann::json::parse(text ? *text : "", nullptr, false);
-    if (text && !json.is_object())
-        text = fail(Errc::unsupported, entry.mountpoint + ": the daemon's answer is not JSON");
     if (!text) {
         row.state = state_of(text.error());
         row.error = text.error().message();
+        row.is_odd = row.state == "error";
         return row;
     }
-    row.pid = json.value("pid", 0);
-    row.image = json.value("image", row.image);
+    if (const auto status = take_answer(*text, entry.user_id == ::geteuid(), row); !status) {
+        row.state = state_of(status.error());
+        row.error = entry.mountpoint + ": " + status.error().message();
+        row.is_odd = true;
+    }
     return row;
+}
+
+/// One for each mount of this user, or of all for root.
+Result<std::vector<Row>> rows_of_mounts() {
+    SQUENV_TRY_ASSIGN(auto entries, mount::read_mount_table());
+    std::erase_if(entries, [](const mount::MountEntry& entry) {
+        return !entry.is_squenv() || (::getuid() != 0 && entry.user_id != ::getuid());
+    });
+    std::vector<mount::Question> questions;
+    for (const auto& entry : entries) questions.push_back({entry.mountpoint, &entry});
+    const auto answers = mount::query_all_statistics(questions, mount::kQueryTimeout);
+    std::vector<Row> rows;
+    for (std::size_t i = 0; i < entries.size(); ++i)
+        rows.push_back(describe(entries[i], answers[i]));
+    return rows;
 }
 
 class ListCommand final : public Command {
@@ -58,11 +88,7 @@ class ListCommand final : public Command {
         app.add_flag("--json", is_json_, "Print a JSON array");
     }
     Status run(Io& io) override {
-        SQUENV_TRY_ASSIGN(const auto entries, mount::read_mount_table());
-        std::vector<Row> rows;
-        for (const auto& entry : entries)
-            if (entry.is_squenv() && (::getuid() == 0 || entry.user_id == ::getuid()))
-                rows.push_back(describe(entry));
+        SQUENV_TRY_ASSIGN(const auto rows, rows_of_mounts());
         if (is_json_) {
             auto json = nlohmann::ordered_json::array();
             for (const auto& row : rows) {
@@ -78,7 +104,7 @@ class ListCommand final : public Command {
         for (const auto& row : rows) {
             io.out << fmt::format("{:<9} {:>7}  {}  {}\n", row.state, row.pid,
                                   printable(row.mountpoint), printable(row.image));
-            if (row.state == "error") io.err << "squenv list: " << printable(row.error) << '\n';
+            if (row.is_odd) io.err << "squenv list: " << printable(row.error) << '\n';
         }
         return {};
     }

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
 #include "image/walk.h"
@@ -24,21 +26,42 @@ class LsCommand final : public Command {
         image_.declare(app);
         app.add_option("PATH", path_, "Inside the image; default: its root");
         app.add_flag("-l,--long", is_long_, "Mode, owner, size and time as well");
+        // As in ls(1), where -h is about sizes.
+        app.set_help_flag("--help", "Print this help message and exit");
+        app.add_flag("-h,--human-readable", is_human_, "With -l, sizes as 1.5 MiB");
+        app.add_flag("-a,--all", has_dots_, "The entries . and .. as well");
+        app.add_flag("-d,--directory", is_itself_, "A directory itself, not what is in it");
         app.add_flag("-R,--recursive", is_recursive_, "What is below as well");
         app.add_flag("--json", is_json_, "Print one JSON object a line");
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());
         SQUENV_TRY_ASSIGN(const auto start, image->resolve(path_));
-        if (!start.is_directory()) {
-            print(io, *image, path_, start);
+        if (!start.is_directory() || is_itself_) {
+            print(io, *image, path_.empty() ? "." : path_, start);
             return {};
+        }
+        if (has_dots_) {
+            SQUENV_TRY_ASSIGN(const auto above, image->resolve(parent_path()));
+            print(io, *image, ".", start);
+            print(io, *image, "..", above);
         }
         if (is_recursive_) return list_tree(io, *image, start);
         return list_directory(io, *image, start);
     }
 
   private:
+    /// Of the directory that is listed; the root is its own.
+    [[nodiscard]] std::string parent_path() const {
+        auto path = std::filesystem::path('/' + path_).lexically_normal();
+        if (!path.has_filename()) path = path.parent_path();
+        return path.parent_path().string();
+    }
+    [[nodiscard]] std::string size_text(const image::Inode& inode) const {
+        const std::uint64_t size_bytes = inode.is_directory() ? 0 : inode.size_bytes;
+        return is_human_ ? format_size(size_bytes) : fmt::format("{}", size_bytes);
+    }
+
     Status list_directory(Io& io, const image::Image& image, const image::Inode& directory) {
         Status first_error;
         const auto listed = image.directories().visit(
@@ -85,7 +108,7 @@ class LsCommand final : public Command {
         } else if (is_long_) {
             io.out << fmt::format(
                 "{} {:>3} {:>5} {:>5} {:>11} {:%Y-%m-%d %H:%M} {}{}\n", mode_text(inode),
-                inode.nlink, inode.uid, inode.gid, inode.is_directory() ? 0 : inode.size_bytes,
+                inode.nlink, inode.uid, inode.gid, size_text(inode),
                 fmt::gmtime(static_cast<std::time_t>(inode.mtime)), printable(name),
                 inode.is_symlink() ? " -> " + printable(shown_target) : "");
         } else {
@@ -96,6 +119,9 @@ class LsCommand final : public Command {
     ImageArgument image_;
     std::string path_;
     bool is_long_ = false;
+    bool is_human_ = false;
+    bool has_dots_ = false;
+    bool is_itself_ = false;  ///< a directory is not entered
     bool is_recursive_ = false;
     bool is_json_ = false;
 };

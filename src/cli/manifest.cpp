@@ -22,8 +22,9 @@ Result<std::string> recorded_mountpoint(const appendix::Manifest& manifest,
     if (recorded[0] != '/')
         return fail(Errc::corrupt, "manifest: the mount point '" + recorded + "' is not absolute");
     if (subdir.find_first_not_of('/') == std::string::npos) return recorded;
-    return (std::filesystem::path(recorded) / std::filesystem::path(subdir).relative_path())
-        .string();
+    // The user writes the subdirectory in any way that names it.
+    const auto below = std::filesystem::path(subdir).relative_path().lexically_normal();
+    return below == "." ? recorded : (std::filesystem::path(recorded) / below).string();
 }
 
 bool is_same_place(const std::string& one, const std::string& other) {

@@ -3,10 +3,13 @@
 #include <ostream>
 
 #include "cli/command.h"
+#include "cli/given_path.h"
 #include "cli/image_argument.h"
+#include "cli/image_list.h"
 #include "cli/manifest.h"
 #include "cli/mount_options.h"
 #include "mount/mount_table.h"
+#include "mount/recorded_place.h"
 #include "mount/scope.h"
 #include "mount/serve.h"
 
@@ -34,6 +37,7 @@ class MountCommand final : public Command {
     Status run(Io& io) override {
         // An unset variable of a script must not mean the recorded path.
         if (is_empty_) return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
+        SQUENV_TRY_ASSIGN(request_.mountpoint, given_path(request_.mountpoint));
         for (const auto& options : options_) SQUENV_TRY(apply_mount_options(options, request_));
         request_.log_destination = log_destination(request_.log_destination);
         SQUENV_TRY_ASSIGN(request_.method, mount::parse_method(via_));
@@ -47,7 +51,7 @@ class MountCommand final : public Command {
         SQUENV_TRY(mount::serve(request_));
         const bool stays = !request_.is_foreground && !request_.trace;
         if (const auto job = mount::killing_job(); stays && !job.empty() && !io.is_quiet)
-            io.err << "squenv mount: this is a " << job << ", whose end kills the daemon; "
+            io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
         return {};
     }
@@ -74,13 +78,14 @@ Status MountCommand::consult_manifest(Io& io) {
     else if (*manifest) recorded = recorded_mountpoint(**manifest, request_.view.subdirectory);
     const char* const next_step = "name the directory to mount on";
     if (is_given) {
-        const bool is_bound = manifest && *manifest && !(*manifest)->python_version.empty() &&
-                              !(*manifest)->is_relocatable;
+        const bool is_bound = manifest && *manifest && !(*manifest)->is_relocatable &&
+                              environment_in(**image, *manifest, request_.view.subdirectory) !=
+                                  venv::EnvironmentKind::none;
         if (is_bound && recorded && !recorded->empty() &&
             !is_same_place(request_.mountpoint, *recorded))
-            io.err << "squenv mount: " << request_.image_path << ": packed at "
+            io.err << "squenv mount: " << printable(request_.image_path) << ": packed at "
                    << printable(*recorded) << " and not relocatable; its programs may not work at "
-                   << request_.mountpoint << '\n';
+                   << printable(request_.mountpoint) << '\n';
         return {};
     }
     if (!recorded) {
@@ -92,6 +97,8 @@ Status MountCommand::consult_manifest(Io& io) {
         return fail(Errc::invalid_argument,
                     request_.image_path + ": no MOUNTPOINT given and the image records none",
                     next_step);
+    const auto status = mount::check_recorded_place(*recorded, (*manifest)->mount_point);
+    if (!status) return with_context(status.error(), request_.image_path);
     request_.mountpoint = std::move(*recorded);
     return {};
 }

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
 #include <limits>
-#include <string_view>
-#include <vector>
+#include <system_error>
 
 #include "base/units.h"
 #include "mount/mount_table.h"
@@ -21,10 +21,8 @@ constexpr std::uint64_t kMaxTimeout = 1U << 30;
 constexpr std::uint64_t kMinCache = 1U << 20;
 constexpr std::uint64_t kMaxCache = 1ULL << 40;
 
-/// Always in force, or about mounting at boot: nothing is left to do for them.
-constexpr std::array kGranted{"ro", "nosuid", "nodev", "defaults", "auto", "noauto", "nofail",
-                              "_netdev", "user", "users", "nouser", "exec", "noatime",
-                              "relatime", "auto_unmount", "nonempty"};
+/// The permission bits that umask can take.
+constexpr std::uint32_t kMaxUmask = 0777;
 /// What a read-only, untrusted image can never be.
 constexpr std::array kImpossible{"rw", "suid", "dev"};
 
@@ -34,12 +32,15 @@ struct Option {
     bool has_value = false;
 };
 
-std::vector<Option> split(const std::string& text) {
+std::vector<Option> split(const std::string& text, Dialect dialect) {
     std::vector<std::string> words(1);
+    bool is_quoted = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '\\' && i + 1 < text.size())
             words.back() += text[++i];
-        else if (text[i] == ',')
+        else if (text[i] == '"' && dialect == Dialect::mount)
+            is_quoted = !is_quoted;
+        else if (text[i] == ',' && !is_quoted)
             words.emplace_back();
         else
             words.back() += text[i];
@@ -55,9 +56,36 @@ std::vector<Option> split(const std::string& text) {
     return options;
 }
 
+Result<mount::Prefetch> parse_prefetch(const std::string& value) {
+    if (value == "auto") return mount::Prefetch::automatic;
+    if (value == "on") return mount::Prefetch::on;
+    if (value == "off") return mount::Prefetch::off;
+    return fail(Errc::invalid_argument, "auto, on or off");
+}
+
 Result<std::uint32_t> parse_id(const Option& option) {
     SQUENV_TRY_ASSIGN(const auto id, parse_number(option.value, kMaxId));
     return static_cast<std::uint32_t>(id);
+}
+
+/// What squashfuse and libfuse understand, and our own commands call otherwise or have not got.
+Result<bool> apply_of_squashfuse(const Option& option, mount::MountRequest& request) {
+    if (option.name == "max_threads") {
+        // No error where libfuse would have more: beyond this, threads only wait for each other.
+        SQUENV_TRY_ASSIGN(const auto threads,
+                          parse_number(option.value, std::numeric_limits<std::uint32_t>::max()));
+        request.threads = static_cast<unsigned>(std::min(threads, kMaxThreads));
+    } else if (option.name == "umask") {
+        std::uint32_t mask = 0;
+        const char* const end = option.value.data() + option.value.size();
+        const auto [rest, error] = std::from_chars(option.value.data(), end, mask, 8);
+        if (error != std::errc{} || rest != end || mask > kMaxUmask)
+            return fail(Errc::invalid_argument, "an octal number from 0 to 777");
+        request.view.umask = mask;
+    } else {
+        return false;
+    }
+    return true;
 }
 
 /// Options with a value. False when `option` is none of them.
@@ -84,9 +112,7 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
     } else if (option.name == "notify_pipe") {
         request.notify_pipe = option.value;
     } else if (option.name == "prefetch") {
-        if (option.value != "on" && option.value != "off")
-            return fail(Errc::invalid_argument, "on or off");
-        request.prefetch = option.value == "on";
+        SQUENV_TRY_ASSIGN(request.prefetch, parse_prefetch(option.value));
     } else if (option.name == "record") {
         request.record_path = option.value;
     } else if (option.name == "stage") {
@@ -112,9 +138,10 @@ bool apply_plain(const Option& option, mount::MountRequest& request) {
         request.default_permissions = true;
     else if (option.name == "debug")
         request.trace = true;
+    else if (option.name == "noexec" || option.name == "exec")
+        request.noexec = option.name == "noexec";
     else
-        return std::find(kGranted.begin(), kGranted.end(), option.name) != kGranted.end() ||
-               option.name.starts_with("x-");
+        return false;
     return true;
 }
 
@@ -124,6 +151,26 @@ Status check_subtype(const std::string& subtype) {
     return fail(Errc::invalid_argument,
                 "option subtype: 'squenv list' would not find mounts of type '" + subtype + "'",
                 "use squenv, squashfuse or squashfuse_ll, or leave it out");
+}
+
+Status check_possible(const Option& option) {
+    if (std::find(kImpossible.begin(), kImpossible.end(), option.name) == kImpossible.end())
+        return {};
+    return fail(Errc::invalid_argument,
+                "option " + option.name + ": images are mounted ro,nosuid,nodev", "leave it out");
+}
+
+/// False when `option` is not known.
+Result<bool> apply(const Option& option, mount::MountRequest& request, const OptionRules& rules) {
+    if (!option.has_value) return apply_plain(option, request);
+    if (option.value.empty()) return false;
+    const bool is_of_squashfuse = rules.dialect == Dialect::squashfuse;
+    auto applied = apply_valued(option, request);
+    if (applied && !*applied && is_of_squashfuse) applied = apply_of_squashfuse(option, request);
+    if (!applied) return with_context(applied.error(), "option " + option.name);
+    // squashfuse takes any, and so the mount is not found again.
+    if (option.name == "subtype" && !is_of_squashfuse) SQUENV_TRY(check_subtype(option.value));
+    return applied;
 }
 
 }  // namespace
@@ -144,29 +191,32 @@ Status parse_offset(const std::string& text, image::OpenOptions& options) {
 }
 
 Status apply_mount_options(const std::string& options, mount::MountRequest& request,
-                           const Tolerance& tolerance) {
-    for (const Option& option : split(options)) {
-        if (tolerance.of_rw && option.name == "rw") continue;
-        if (std::find(kImpossible.begin(), kImpossible.end(), option.name) != kImpossible.end())
-            return fail(Errc::invalid_argument,
-                        "option " + option.name + ": images are mounted ro,nosuid,nodev",
-                        "leave it out");
-        if (option.has_value && !option.value.empty()) {
-            auto applied = apply_valued(option, request);
-            if (!applied) return with_context(applied.error(), "option " + option.name);
-            if (option.name == "subtype" && !tolerance.of_subtypes)
-                SQUENV_TRY(check_subtype(option.value));
-            if (*applied || option.name.starts_with("x-")) continue;
-        } else if (!option.has_value && apply_plain(option, request)) {
+                           const OptionRules& rules) {
+    for (const Option& option : split(options, rules.dialect)) {
+        const auto* passed =
+            find_passed_over(option.name + (option.has_value ? "=" : ""), rules.dialect);
+        if (passed != nullptr) {
+            if (rules.notes != nullptr && !passed->note.empty())
+                rules.notes->push_back("option " + option.name + ": passed over, " +
+                                       std::string(passed->note));
             continue;
         }
-        if (tolerance.of_unknown) continue;
+        SQUENV_TRY(check_possible(option));
+        SQUENV_TRY_ASSIGN(const bool is_applied, apply(option, request, rules));
+        if (is_applied || rules.takes_unknown) continue;
         return fail(Errc::invalid_argument,
                     "unknown option '" + option.name + (option.has_value ? "=" + option.value : "") +
                         "'",
                     "see squenv-mount(1)");
     }
     return {};
+}
+
+bool has_option(const std::string& options, const std::string& name) {
+    const auto all = split(options, Dialect::mount);
+    return std::any_of(all.begin(), all.end(), [&](const Option& option) {
+        return !option.has_value && option.name == name;
+    });
 }
 
 }  // namespace squenv::cli

@@ -3,23 +3,29 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "cli/passed_over.h"
 #include "mount/request.h"
 
 namespace squenv::cli {
 
-/// What mount(8) hands to its helpers although it means nothing here, and what squashfuse takes.
-struct Tolerance {
-    bool of_unknown = false;  ///< its -s
-    bool of_rw = false;       ///< it says rw unless fstab says ro
-    bool of_subtypes = false; ///< squashfuse takes any, and so the mount is not found again
+/// How options are read.
+struct OptionRules {
+    Dialect dialect = Dialect::squenv;
+    bool takes_unknown = false;                 ///< as the -s of mount(8) asks
+    std::vector<std::string>* notes = nullptr;  ///< gets what the user should know, a line each
 };
 
 /// Applies "name", "name=value" or several, separated by commas. A comma or backslash inside a
-/// value is escaped by a backslash. Errors: invalid_argument, naming the option.
+/// value is escaped by a backslash; mount(8) also has values in double quotes.
+/// Errors: invalid_argument, naming the option.
 [[nodiscard]] Status apply_mount_options(const std::string& options,
                                          mount::MountRequest& request,
-                                         const Tolerance& tolerance = {});
+                                         const OptionRules& rules = {});
+
+/// Whether `name`, which has no value, is among the options that mount(8) hands over.
+[[nodiscard]] bool has_option(const std::string& options, const std::string& name);
 
 /// "auto" or a number of bytes. Errors: invalid_argument.
 [[nodiscard]] Status parse_offset(const std::string& text, image::OpenOptions& options);

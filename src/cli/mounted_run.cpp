@@ -47,9 +47,14 @@ Variables variables_of(const std::string& environment) {
             variables[text.substr(0, equals)] = text.substr(equals + 1);
     }
     if (environment.empty()) return variables;
-    for (const auto& change : venv::activation(environment, variables["PATH"])) {
+    const auto kind = venv::environment_kind_at(environment) == venv::EnvironmentKind::conda
+                          ? venv::EnvironmentKind::conda
+                          : venv::EnvironmentKind::venv;
+    for (const auto& change : venv::activation(environment, variables["PATH"], kind)) {
         if (change.is_removed)
             variables.erase(change.name);
+        else if (change.is_default)
+            variables.emplace(change.name, change.value);
         else
             variables[change.name] = change.value;
     }

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/temporary_name.h"
 
 namespace squenv::cli {
 
 /// A file that is removed with its owner.
 class TemporaryFile {
   public:
-    explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+    explicit TemporaryFile(std::string path) : path_(std::move(path)), name_(path_) {}
     ~TemporaryFile();
     TemporaryFile(const TemporaryFile&) = delete;
     TemporaryFile& operator=(const TemporaryFile&) = delete;
@@ -20,11 +21,12 @@ class TemporaryFile {
 
   private:
     std::string path_;
+    TemporaryName name_;
 };
 
 struct Program {
     std::vector<std::string> words;  ///< the first one is looked for in PATH
-    /// The Python environment that is activated for it; "" is none.
+    /// The environment, of Python or conda, that is activated for it; "" is none.
     std::string environment{};
     bool is_silent = false;  ///< its standard output is thrown away
 };

@@ -5,24 +5,31 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
+#include <string>
+#include <vector>
 
+#include "base/printable.h"
+#include "base/temporary_name.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/finding_lines.h"
 #include "cli/hot_items.h"
 #include "cli/mounted_run.h"
 #include "cli/pack_options.h"
 #include "cli/pass_lines.h"
-#include "cli/printable.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
 #include "cli/warm_recording.h"
 #include "appendix/appendix.h"
 #include "image/image.h"
+#include "pack/image_mount.h"
 #include "pack/pack.h"
 #include "pack/tar_source.h"
 #include "repack/image_source.h"
 #include "repack/read_back.h"
+#include "venv/compiled_forms.h"
 #include "venv/environment.h"
 
 namespace squenv::cli {
@@ -41,15 +48,16 @@ struct Surroundings {
     std::vector<venv::Finding> findings;
 };
 
-/// Image bytes per source byte, in percent.
-double ratio(const pack::Report& report) {
-    if (report.source_bytes == 0) return 100;
-    return 100.0 * static_cast<double>(report.image_bytes) /
-           static_cast<double>(report.source_bytes);
+/// Image bytes per source byte, as " (12.3 %)". Of a tree that is smaller than the smallest image
+/// it says nothing.
+std::string ratio(const pack::Report& report) {
+    if (report.image_bytes > report.source_bytes) return {};
+    return fmt::format(" ({:.1f} %)", 100.0 * static_cast<double>(report.image_bytes) /
+                                          static_cast<double>(report.source_bytes));
 }
 
 void print_summary(std::ostream& out, const std::string& output, const pack::Report& report) {
-    out << fmt::format("{}: {} inodes in one file, {} of {} ({:.1f} %)\n", printable(output),
+    out << fmt::format("{}: {} inodes in one file, {} of {}{}\n", printable(output),
                        report.inodes, format_size(report.image_bytes), format_size(report.source_bytes),
                        ratio(report));
     if (report.duplicate_files > 0)
@@ -92,38 +100,67 @@ Json to_json(const std::string& output, const pack::Report& report, const Surrou
     if (around.environment)
         json["python"] = {{"version", around.environment->python_version},
                           {"home", around.environment->home},
-                          {"relocatable", around.environment->is_relocatable}};
+                          {"relocatable", around.environment->is_relocatable},
+                          {"system_site_packages", around.environment->has_system_packages}};
     return json;
 }
 
-void print_findings(std::ostream& err, const std::vector<venv::Finding>& findings) {
-    for (std::size_t i = 0; i < findings.size() && i < kMostFindings; ++i)
-        err << fmt::format("{}: {}; {}\n", printable(findings[i].path), findings[i].reason,
-                           findings[i].advice);
-    if (findings.size() > kMostFindings)
-        err << fmt::format("and {} more findings; --json lists them all\n",
-                           findings.size() - kMostFindings);
+std::vector<Fault> faults_of(const std::vector<pack::Finding>& findings, const char* end) {
+    std::vector<Fault> faults;
+    for (const auto& finding : findings) faults.push_back({finding.path, finding.reason + end});
+    return faults;
 }
 
-void print_notes(std::ostream& err, const pack::Report& report) {
-    for (const auto& finding : report.left_out)
-        err << fmt::format("{}: {}; left out\n", printable(finding.path), finding.reason);
+std::vector<std::string> lines_of(const std::vector<venv::Finding>& findings) {
+    std::vector<Fault> faults;
+    for (const auto& finding : findings)
+        faults.push_back({finding.path, finding.reason + "; " + finding.advice});
+    auto lines = finding_lines(faults, false);
+    if (lines.size() <= kMostFindings) return lines;
+    const std::size_t more = lines.size() - kMostFindings;
+    lines.resize(kMostFindings);
+    lines.push_back(fmt::format("and {} more findings; --json lists them all", more));
+    return lines;
+}
+
+std::vector<std::string> notes_of(const pack::Report& report, bool is_complete) {
+    auto notes = finding_lines(faults_of(report.left_out, "; left out"), is_complete);
     if (report.lost_xattrs > 0)
-        err << fmt::format("{} extended attributes such as {} do not fit into squashfs; left out\n",
-                           report.lost_xattrs, report.lost_xattr_example);
+        notes.push_back(
+            fmt::format("{} extended attributes such as {} do not fit into squashfs; left out",
+                        report.lost_xattrs, report.lost_xattr_example));
     if (report.clamped_mtimes > 0)
-        err << fmt::format("{} times of files were changed to fit\n", report.clamped_mtimes);
+        notes.push_back(
+            fmt::format("{} times of files were changed to fit", report.clamped_mtimes));
+    if (!report.access_note.empty()) notes.push_back(printable(report.access_note));
+    return notes;
+}
+
+/// What is packed and what is not, when the tree shows an image.
+std::string text_of(const std::string& tree, const pack::ImageMount& mount) {
+    const std::string where =
+        tree == mount.mountpoint
+            ? "is a mount of " + printable(mount.image)
+            : fmt::format("lies in {}, a mount of {}", printable(mount.mountpoint),
+                          printable(mount.image));
+    return fmt::format(
+        "{} {}: this packs the image, not what is below it; 'squenv umount {}' first",
+        printable(tree), where, printable(mount.mountpoint));
 }
 
 class PackCommand final : public Command {
   public:
+    explicit PackCommand(const char* who) : who_(who) {}
     const char* name() const override { return "pack"; }
     const char* summary() const override { return "Pack a tree into an image"; }
     void declare(CLI::App& app) override { arguments_.declare(app); }
     Status run(Io& io) override;
 
   private:
+    void warn(Io& io, const std::vector<std::string>& lines) const;
     Status look_around(Io& io, Surroundings& around, pack::Options& options);
+    Status compile(Io& io, const venv::Environment& environment);
+    Status check(Io& io, Surroundings& around);
     tl::expected<pack::Report, pack::PackFailure> pack_other(const std::string& output,
                                                              pack::Options& options,
                                                              const pack::Verify& verify);
@@ -136,14 +173,46 @@ class PackCommand final : public Command {
     template <class Pack>
     Result<pack::Report> watch(Io& io, const pack::Options& options, Pack&& pack);
 
+    const char* const who_;
     PackArguments arguments_;
+    std::optional<venv::CompiledForms> compiled_;  ///< removed when the image is complete
 };
+
+void PackCommand::warn(Io& io, const std::vector<std::string>& lines) const {
+    if (io.is_quiet) return;
+    for (const std::string& line : lines) io.err << who_ << ": " << line << '\n';
+}
+
+Status PackCommand::compile(Io& io, const venv::Environment& environment) {
+    SQUENV_TRY_ASSIGN(const std::vector<int> levels, arguments_.compile_levels());
+    SQUENV_TRY_ASSIGN(auto compiled,
+                      venv::CompiledForms::make(environment, levels, StopSignal::flag()));
+    compiled_.emplace(std::move(compiled));
+    if (!compiled_->is_complete()) warn(io, {"some modules could not be compiled"});
+    return {};
+}
+
+Status PackCommand::check(Io& io, Surroundings& around) {
+    // A signal must not leave behind what is compiled.
+    std::optional<StopSignal> stop;
+    if (arguments_.has_compile()) {
+        stop.emplace();
+        SQUENV_TRY(compile(io, *around.environment));
+    }
+    around.findings =
+        venv::check(*around.environment, compiled_ ? compiled_->tree() : std::string());
+    warn(io, lines_of(around.findings));
+    if (stop && StopSignal::flag())
+        return fail(Errc::cancelled, "stopped on request; no image was written");
+    return {};
+}
 
 Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& options) {
     SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
     if (tree.empty()) return {};
-    if (options.manifest_mount_point.empty() && !io.is_quiet)
-        io.err << printable(tree) << ": is not UTF-8 and is not recorded; name it when you mount\n";
+    if (options.manifest_mount_point.empty())
+        warn(io, {printable(tree) + ": is not UTF-8 and is not recorded; name it when you mount"});
+    if (const auto mount = pack::image_mount_of(tree)) warn(io, {text_of(tree, *mount)});
     SQUENV_TRY_ASSIGN(around.environment, venv::recognise(tree));
     if (!around.environment) {
         if (arguments_.has_compile())
@@ -155,12 +224,7 @@ Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& opt
     options.manifest_python = environment.python_version;
     options.manifest_python_home = environment.home;
     options.manifest_is_relocatable = environment.is_relocatable;
-    if (arguments_.has_compile()) {
-        SQUENV_TRY_ASSIGN(const bool is_complete, venv::compile(environment));
-        if (!is_complete && !io.is_quiet) io.err << "some modules could not be compiled\n";
-    }
-    around.findings = venv::check(environment);
-    if (!io.is_quiet) print_findings(io.err, around.findings);
+    SQUENV_TRY(check(io, around));
     if (!environment.library.empty()) options.measured_directory = environment.site_packages();
     return {};
 }
@@ -227,8 +291,9 @@ Result<pack::Report> PackCommand::watch(Io& io, const pack::Options& options, Pa
     auto report = std::forward<Pack>(pack)(watched);
     bar.clear();
     if (report) return std::move(*report);
-    for (const auto& finding : report.error().findings)
-        io.err << fmt::format("{}: {}\n", printable(finding.path), finding.reason);
+    const auto faults = faults_of(report.error().findings, "");
+    for (const std::string& line : finding_lines(faults, io.is_verbose))
+        io.err << who_ << ": " << line << '\n';
     return tl::unexpected(report.error().error);
 }
 
@@ -238,7 +303,8 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
     return watch(io, options, [&](pack::Options& watched) {
         return arguments_.directory().empty()
                    ? pack_other(output, watched, verify)
-                   : pack::pack_directory(arguments_.directory(), output, watched, verify);
+                   : pack::pack_directory(arguments_.directory(), output, watched, verify,
+                                          compiled_ ? compiled_->tree() : std::string());
     });
 }
 
@@ -258,7 +324,7 @@ Result<pack::Report> PackCommand::pack_again(Io& io, const std::string& first,
 Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
                                             pack::Options options, bool is_environment) {
     SQUENV_TRY(pack::check_output(output, options));
-    const TemporaryFile first(fmt::format("{}.warm.{}", output, ::getpid()));
+    const TemporaryFile first(unique_name(output + ".warm."));
     SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, first.path(), options));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(first.path()));
     SQUENV_TRY(inherit_manifest(*image, options));
@@ -289,7 +355,7 @@ Status PackCommand::run(Io& io) {
     SQUENV_TRY_ASSIGN(const pack::Report report,
                       arguments_.warm().empty() ? pack(io, output, options)
                                                 : pack_warm(io, output, options, is_environment));
-    if (!io.is_quiet) print_notes(io.err, report);
+    warn(io, notes_of(report, io.is_verbose));
     if (arguments_.is_json())
         io.out << to_json(output, report, around)
                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
@@ -301,8 +367,8 @@ Status PackCommand::run(Io& io) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_pack_command() {
-    return std::make_unique<PackCommand>();
+std::unique_ptr<Command> make_pack_command(const char* who) {
+    return std::make_unique<PackCommand>(who);
 }
 
 }  // namespace squenv::cli

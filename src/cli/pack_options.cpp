@@ -12,6 +12,8 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "base/units.h"
 #include "pack/exclude.h"
@@ -22,7 +24,9 @@ namespace squenv::cli {
 namespace {
 
 constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
-constexpr unsigned kMaxThreads = 1024;
+/// As extract and verify.
+constexpr unsigned kMaxThreads = 256;
+constexpr int kMaxOptimization = 2;
 
 /// The next one means "no id" to every system call.
 constexpr std::uint64_t kMaxId = kMax32 - 1;
@@ -91,14 +95,14 @@ void PackArguments::declare(CLI::App& app) {
     app.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
     declare_image(app);
     declare_selection(app);
-    app.add_option("--jobs", jobs_, "Threads that compress; default: all")
+    app.add_option("-j,--jobs", jobs_, "Threads that compress; default: all")
         ->type_name("N")
         ->check(CLI::Range(1U, kMaxThreads));
     app.add_option("--readers", readers_, "Threads that read files")
         ->type_name("N")
         ->check(CLI::Range(1U, kMaxThreads));
     app.add_option("--memory", memory_, "For file data under way (12M for two threads)")->type_name("SIZE");
-    app.add_flag("--compile", has_compile_, "Compile all Python modules first");
+    app.add_flag("--compile", compile_, "Compile all modules first; =0,1,2: for -O and -OO");
     app.add_flag("--verify", has_verify_, "Read the image back and compare");
     app.add_flag("--json", is_json_, "Print the summary as a JSON object");
 }
@@ -135,6 +139,21 @@ void PackArguments::declare_selection(CLI::App& app) {
     app.add_flag("--strict", is_strict_, "Fail when attributes would be lost");
 }
 
+Result<std::vector<int>> PackArguments::compile_levels() const {
+    // CLI11 gives a flag without a value this one.
+    const std::string text = compile_ == "true" ? "0" : compile_;
+    std::set<int> levels;
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');) {
+        const auto level = parse_level(part);
+        if (!level || *level < 0 || *level > kMaxOptimization)
+            return fail(Errc::invalid_argument, fmt::format("--compile: '{}' is not a level", part),
+                        "write one or more of 0, 1 and 2, as in --compile=0,1,2");
+        levels.insert(*level);
+    }
+    return std::vector<int>(levels.begin(), levels.end());
+}
+
 Result<std::string> PackArguments::tree() const {
     if (directory_.empty()) return std::string();
     const std::string path = without_slashes(directory_);
@@ -160,8 +179,9 @@ Result<pack::Options> PackArguments::options() const {
     if (sources != 1)
         return fail(Errc::invalid_argument, "name one thing to pack",
                     "a directory, --tar FILE or --from-image IMAGE");
-    if (has_compile_ && directory_.empty())
+    if (has_compile() && directory_.empty())
         return fail(Errc::invalid_argument, "--compile needs a directory");
+    SQUENV_TRY(compile_levels());
     if ((!warm_.empty() || !hot_.empty()) && has_no_appendix_)
         return fail(Errc::invalid_argument, "--no-appendix leaves no place for a list of hot files",
                     "leave it out");

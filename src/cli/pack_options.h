@@ -37,7 +37,10 @@ class PackArguments {
     [[nodiscard]] const std::vector<std::string>& hot() const { return hot_; }
     /// A command to record, or empty.
     [[nodiscard]] const std::string& warm() const { return warm_; }
-    [[nodiscard]] bool has_compile() const { return has_compile_; }
+    [[nodiscard]] bool has_compile() const { return !compile_.empty(); }
+    /// The levels of optimization to compile for, from 0 to 2, each once and in order.
+    /// Errors: invalid_argument. Checked by options().
+    [[nodiscard]] Result<std::vector<int>> compile_levels() const;
 
   private:
     void declare_image(CLI::App& app);
@@ -56,6 +59,7 @@ class PackArguments {
     std::string mount_point_;
     std::vector<std::string> hot_;
     std::string warm_;
+    std::string compile_;  ///< empty without it, "true" when no levels are named
     std::vector<std::string> exclude_;
     std::vector<std::string> exclude_from_;
     unsigned jobs_ = 0;
@@ -67,7 +71,6 @@ class PackArguments {
     bool ignores_unreadable_ = false;
     bool is_strict_ = false;
     bool is_forced_ = false;
-    bool has_compile_ = false;
     bool has_verify_ = false;
     bool is_json_ = false;
 };

@@ -23,7 +23,7 @@ int run_pack_program(const std::vector<std::string>& arguments, Io& io) {
     app.get_formatter()->column_width(kHelpColumn);
     app.add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
     app.add_flag("-q,--quiet", io.is_quiet, "Say errors only");
-    const auto command = make_pack_command();
+    const auto command = make_pack_command(kName);
     command->declare(app);
     refuse_empty_values(app);
     try {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
+#include <sys/stat.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <functional>
 #include <ostream>
+#include <system_error>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/image_argument.h"
@@ -52,6 +56,28 @@ std::string printable_lines(const std::string& text) {
     return lines;
 }
 
+/// Help with the command to run in the usage line, which is no operand of ours.
+class UsageFormatter final : public CLI::Formatter {
+  public:
+    explicit UsageFormatter(std::string tail) : tail_(std::move(tail)) {}
+    std::string make_usage(const CLI::App* app, std::string name) const override {
+        std::string usage = CLI::Formatter::make_usage(app, std::move(name));
+        usage.insert(usage.find_last_not_of('\n') + 1, ' ' + tail_);
+        return usage;
+    }
+
+  private:
+    std::string tail_;
+};
+
+/// With what mends a limit of the process, which any part of a message may be about.
+std::string message_of(const Error& error) {
+    std::string text = error.message();
+    if (text.find(std::generic_category().message(EMFILE)) != std::string::npos)
+        text += "; 'ulimit -n' raises that limit";
+    return text;
+}
+
 int report(Io& io, const std::string& who, const Status& status,
            const Command* command = nullptr) {
     if (status) {
@@ -60,33 +86,64 @@ int report(Io& io, const std::string& who, const Status& status,
         io.err << who << ": cannot write the output\n";
         return 1;
     }
-    if (!status.error().message().empty())
-        io.err << who << ": " << printable_lines(status.error().message()) << '\n';
+    if (const std::string message = message_of(status.error()); !message.empty())
+        io.err << who << ": " << printable_lines(message) << '\n';
     return command != nullptr ? command->failure_status(status.error().code)
                               : exit_code(status.error().code);
 }
 
-int parse_failed(Io& io, const std::string& who, const CLI::App& app,
-                 const CLI::ParseError& error, int status, bool takes_command = false) {
-    if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
-    const bool lacks_dashes = takes_command && dynamic_cast<const CLI::ExtrasError*>(&error);
-    io.err << who << ": " << error.what() << "; "
-           << (lacks_dashes ? "write '--' before the command, " : "") << "see '" << who
-           << " --help'\n";
-    return status;
+/// The words that are neither options nor operands, as they were written.
+std::string stray_words(const CLI::App& app) {
+    std::string words;
+    for (const std::string& word : app.remaining(true))
+        if (word != "--") words += (words.empty() ? "" : " ") + word;
+    return words;
 }
 
-/// Takes the words after "--" out of `words`, for the command that they are meant for.
-void split_remainder(std::vector<std::string>& words,
-                     const std::vector<std::unique_ptr<Command>>& commands) {
-    if (words.empty()) return;
-    for (const auto& command : commands) {
-        if (words.front() != command->name() || command->remainder() == nullptr) continue;
-        const auto dashes = std::find(words.begin(), words.end(), "--");
-        if (dashes == words.end()) return;
-        command->remainder()->assign(dashes + 1, words.end());
-        words.erase(dashes, words.end());
+int parse_failed(Io& io, const std::string& who, const CLI::App& app,
+                 const CLI::ParseError& error, const Command& command) {
+    if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
+    const bool has_strays = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+    const std::string hint = has_strays ? command.stray_word_hint() : "";
+    io.err << who << ": "
+           << printable(has_strays ? "unexpected '" + stray_words(app) + "'" : error.what()) << "; "
+           << hint << (hint.empty() ? "" : ", ") << "see '" << who << " --help'\n";
+    return command.failure_status(Errc::invalid_argument);
+}
+
+bool takes_value(const CLI::App& app, const std::string& name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->get_items_expected_max() > 0;
+}
+
+/// Whether the option or the letters in `word` take the word behind it as a value.
+bool takes_next_word(const CLI::App& app, const std::string& word) {
+    if (word.starts_with("--")) return takes_value(app, word);
+    for (std::size_t i = 1; i < word.size(); ++i)
+        if (takes_value(app, std::string{'-', word[i]})) return i + 1 == word.size();
+    return false;
+}
+
+/// Takes the words of the command to run out of `words`, which begin with the name of ours: those
+/// behind "--", or, without that, from the second word on that is no option of `app`.
+std::vector<std::string> split_command(std::vector<std::string>& words, const CLI::App& app) {
+    const auto dashes = std::find(words.begin(), words.end(), "--");
+    auto begin = dashes == words.end() ? dashes : dashes + 1;
+    auto ours_end = dashes;
+    bool has_images = false;
+    for (auto word = words.begin() + 1; dashes == words.end() && word != words.end(); ++word) {
+        if (word->size() > 1 && word->front() == '-') {
+            if (takes_next_word(app, *word) && word + 1 != words.end()) ++word;
+        } else if (has_images) {
+            begin = ours_end = word;
+            break;
+        } else {
+            has_images = true;
+        }
     }
+    std::vector<std::string> command(begin, words.end());
+    words.erase(ours_end, words.end());
+    return command;
 }
 
 int run_command(Io& io, Command& command) {
@@ -98,54 +155,95 @@ int run_command(Io& io, Command& command) {
     }
 }
 
+bool is_kind(const std::string& path, mode_t kind) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IFMT) == kind;
+}
+
 int unknown_word(Io& io, const std::string& word) {
     io.err << "squenv: unknown " << (word.starts_with('-') ? "option '" : "command '")
-           << printable(word) << "'; see 'squenv --help'\n";
+           << printable(word) << "'; "
+           << (is_kind(word, S_IFREG) ? "write 'squenv run IMAGE -- CMD' or 'squenv mount IMAGE', "
+                                      : "")
+           << "see 'squenv --help'\n";
     return kUsage;
+}
+
+/// "help", "help COMMAND" and "version" as the options that they stand for.
+void spell_out(std::vector<std::string>& words) {
+    if (words.empty()) return;
+    if (words.front() == "version") words.front() = "--version";
+    if (words.front() != "help") return;
+    words.erase(words.begin());
+    words.push_back("--help");
+}
+
+CLI::App* declare(CLI::App& app, Command& command, Io& io) {
+    CLI::App* sub = app.add_subcommand(command.name(), command.summary());
+    if (const std::string tail = command.usage_tail(); !tail.empty())
+        sub->formatter(std::make_shared<UsageFormatter>(tail));
+    sub->get_formatter()->column_width(kHelpColumn);
+    sub->footer("");  // that of the program itself would be inherited
+    sub->add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
+    sub->add_flag("-q,--quiet", io.is_quiet, "Say errors only");
+    command.declare(*sub);
+    if (!std::as_const(*sub).get_subcommands({}).empty())
+        sub->footer(std::string("Run 'squenv ") + command.name() +
+                    " SUBCOMMAND --help' for its options.");
+    refuse_empty_values(*sub);
+    return sub;
 }
 
 int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     CLI::App app{"Python environments from one file: mounts squashfs images without privilege.",
                  "squenv"};
-    app.set_version_flag("--version", "squenv " SQUENV_VERSION);
+    app.set_version_flag("-V,--version", "squenv " SQUENV_VERSION, "Print the version");
     app.get_formatter()->column_width(kHelpColumn);
     app.require_subcommand(1);
-    app.footer("Run 'squenv COMMAND --help' for the options of a command.");
+    app.footer("Run 'squenv help COMMAND' for the options of a command.");
     std::vector<std::string> words(arguments.begin() + 1, arguments.end());
+    spell_out(words);
+    const std::string first = words.empty() ? "" : words.front();
     auto commands = make_commands();
     // Declaring options takes time, which a rank that starts with a thousand others feels.
-    const auto is_called = [&](const auto& command) { return command->name() == words.front(); };
-    if (!words.empty() && std::any_of(commands.begin(), commands.end(), is_called))
+    const auto is_called = [&](const auto& command) { return command->name() == first; };
+    if (std::any_of(commands.begin(), commands.end(), is_called))
         std::erase_if(commands, std::not_fn(is_called));
+    else if (!first.empty() && !first.starts_with('-'))
+        return unknown_word(io, first);
     std::vector<CLI::App*> declared;
-    for (const auto& command : commands) {
-        CLI::App* sub = app.add_subcommand(command->name(), command->summary());
-        sub->get_formatter()->column_width(kHelpColumn);
-        sub->add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
-        sub->add_flag("-q,--quiet", io.is_quiet, "Say errors only");
-        command->declare(*sub);
-        refuse_empty_values(*sub);
-        declared.push_back(sub);
+    for (const auto& command : commands) declared.push_back(declare(app, *command, io));
+    if (words.empty()) {
+        io.err << app.help();
+        return kUsage;
     }
-    split_remainder(words, commands);
-    std::vector<std::string> reversed(words.rbegin(), words.rend());
+    if (is_called(commands.front()) && commands.front()->remainder() != nullptr)
+        *commands.front()->remainder() = split_command(words, *declared.front());
     try {
-        app.parse(std::move(reversed));
+        app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
     } catch (const CLI::ParseError& error) {
         const auto chosen = app.get_subcommands();
-        if (chosen.empty() && error.get_exit_code() != 0 && arguments.size() > 1)
-            return unknown_word(io, arguments[1]);
-        if (chosen.empty()) return parse_failed(io, "squenv", app, error, kUsage);
+        if (chosen.empty() && error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
+        if (chosen.empty()) return unknown_word(io, first);
         const auto place = std::find(declared.begin(), declared.end(), chosen.front());
-        const auto& command = commands[static_cast<std::size_t>(place - declared.begin())];
         return parse_failed(io, "squenv " + chosen.front()->get_name(), app, error,
-                            command->failure_status(Errc::invalid_argument),
-                            command->remainder() != nullptr);
+                            *commands[static_cast<std::size_t>(place - declared.begin())]);
     }
     for (std::size_t i = 0; i < commands.size(); ++i)
         if (declared[i]->parsed())
             return run_command(io, *commands[i]);
     return kUsage;
+}
+
+/// mount.fuse3 runs a file system by the name of its type: "squenv IMAGE DIR -o OPTIONS".
+bool is_called_by_mount(const std::vector<std::string>& arguments) {
+    if (arguments.size() < 3 || arguments[1].starts_with('-')) return false;
+    if (!is_kind(arguments[2], S_IFDIR)) return false;
+    if (!is_kind(arguments[1], S_IFREG) && !is_kind(arguments[1], S_IFBLK)) return false;
+    const auto commands = make_commands();
+    return std::none_of(commands.begin(), commands.end(), [&](const auto& command) {
+        return arguments[1] == command->name();
+    });
 }
 
 }  // namespace
@@ -156,8 +254,8 @@ int run_program(const std::vector<std::string>& arguments, Io& io) {
     try {
         if (name == "squashfuse" || name == "squashfuse_ll")
             return report(io, name, run_as_squashfuse(arguments, io));
-        if (name == "mount.squenv" || name == "mount.fuse.squenv")
-            return report(io, name, run_as_mount_helper(arguments, io));
+        if (name == "mount.squenv" || name == "mount.fuse.squenv" || is_called_by_mount(arguments))
+            return run_as_mount_helper(arguments, io);
         return run_squenv(arguments, io);
     } catch (const std::exception& exception) {
         io.err << name << ": " << exception.what() << '\n';

@@ -13,9 +13,11 @@ class RunCommand final : public Command {
     const char* summary() const override { return "Run a command with images mounted"; }
     void declare(CLI::App& app) override {
         options_.declare(app);
-        app.footer("Then -- and the command with its arguments.");
+        app.footer("CMD begins behind --, or with the first word behind IMAGES that is no option.");
     }
     std::vector<std::string>* remainder() override { return &command_; }
+    const char* usage_tail() const override { return "-- CMD [ARG...]"; }
+    const char* stray_word_hint() const override { return "write '--' before the command"; }
     int failure_status(Errc code) const override { return launch_status(has_provided_, code); }
     Status run(Io& io) override {
         if (command_.empty())
@@ -24,6 +26,7 @@ class RunCommand final : public Command {
         SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
         SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
         has_provided_ = true;
+        SQUENV_TRY(check_environments(launch, provision, command_.front(), io));
         return become(launch, command_);
     }
 

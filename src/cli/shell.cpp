@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 
+#include <ostream>
+
 #include "cli/launch.h"
+#include "base/printable.h"
 #include "cli/shell_start.h"
 #include "venv/activation.h"
 
@@ -17,28 +20,71 @@ std::string prompt_mark(const std::vector<mount::Placement>& placements) {
     return '(' + names + ") ";
 }
 
+/// The prefix that CONDA_PREFIX names, or "".
+std::string conda_prefix(const Launch& launch, const mount::Provision& provision) {
+    for (std::size_t i = 0; i < launch.images.size(); ++i)
+        if (launch.images[i].kind == venv::EnvironmentKind::conda)
+            return provision.placements[i].mountpoint;
+    return {};
+}
+
+/// The names of what was set for the environments: start-up files, as that of "conda init", set
+/// them anew.
+std::vector<std::string> active_variables(const Launch& launch) {
+    std::vector<std::string> names;
+    for (const auto& image : launch.images) {
+        if (image.kind == venv::EnvironmentKind::none) continue;
+        for (const auto& change : venv::activation("/", "", image.kind))
+            if (!change.is_removed && !change.is_default && change.name != "PATH")
+                names.push_back(change.name);
+    }
+    return names;
+}
+
 class ShellCommand final : public Command {
   public:
     const char* name() const override { return "shell"; }
     const char* summary() const override { return "Start a shell with images mounted"; }
-    void declare(CLI::App& app) override { options_.declare(app); }
-    int failure_status(Errc code) const override { return launch_status(has_provided_, code); }
-    Status run(Io& io) override {
-        SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
-        if (is_active_already(launch))
-            return fail(Errc::exists, options_.images + ": this shell has it already",
-                        "'exit' leaves it");
-        SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
-        has_provided_ = true;
-        SQUENV_TRY_ASSIGN(const auto command,
-                          shell_command(user_shell(), prompt_mark(provision.placements)));
-        return become(launch, command);
+    void declare(CLI::App& app) override {
+        options_.declare(app);
+        app.footer("'exit' leaves the shell.");
     }
+    /// Only to be told that this is not the place for a command.
+    std::vector<std::string>* remainder() override { return &command_; }
+    const char* stray_word_hint() const override {
+        return "'squenv run IMAGE -- CMD' runs a command";
+    }
+    int failure_status(Errc code) const override { return launch_status(has_provided_, code); }
+    Status run(Io& io) override;
 
   private:
     LaunchOptions options_;
+    std::vector<std::string> command_;
     bool has_provided_ = false;
 };
+
+Status ShellCommand::run(Io& io) {
+    if (!command_.empty())
+        return fail(Errc::invalid_argument, command_.front() + ": a shell is given no command",
+                    "write squenv run " + options_.images + " -- CMD");
+    SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
+    if (is_active_already(launch))
+        return fail(Errc::exists, options_.images + ": this shell has it already",
+                    "'exit' leaves it");
+    SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
+    has_provided_ = true;
+    SQUENV_TRY(check_environments(launch, provision, "", io));
+    const std::string shell = user_shell();
+    if (!is_adapted(shell) && !io.is_quiet)
+        io.err << "squenv: " << printable(shell)
+               << ": is started as it is; a PATH that its start-up files set hides the "
+                  "environment, see squenv-shell(1)\n";
+    SQUENV_TRY_ASSIGN(const auto command,
+                      shell_command(shell, {prompt_mark(provision.placements),
+                                            active_variables(launch),
+                                            conda_prefix(launch, provision)}));
+    return become(launch, command);
+}
 
 }  // namespace
 

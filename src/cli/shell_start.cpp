@@ -6,10 +6,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 #include "base/environment.h"
 
@@ -32,18 +34,41 @@ Result<std::string> anonymous_file(const std::string& text) {
     return fmt::format("/proc/self/fd/{}", fd);
 }
 
-Result<std::vector<std::string>> start_bash(const std::string& shell, const std::string& mark) {
+/// Lines that run the scripts which conda runs when it activates `start.conda_prefix`: those with
+/// `extension`, by name. `command` reads a file into the shell.
+std::string activation_lines(const ShellStart& start, const std::string& command,
+                             const std::string& extension) {
+    if (start.conda_prefix.empty()) return {};
+    std::vector<std::string> scripts;
+    std::error_code error;
+    std::filesystem::directory_iterator entry(start.conda_prefix + "/etc/conda/activate.d", error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+        if (entry->path().extension() == extension) scripts.push_back(entry->path().string());
+    std::sort(scripts.begin(), scripts.end());
+    std::string lines;
+    for (const auto& script : scripts) lines += command + ' ' + quoted(script) + '\n';
+    return lines;
+}
+
+/// What every shell but fish reads behind its own files.
+std::string posix_lines(const ShellStart& start, const std::string& prompt) {
+    std::string lines = "export PATH=" + quoted(environment_variable("PATH")) + '\n';
+    for (const auto& name : start.variables)
+        lines += "export " + name + '=' + quoted(environment_variable(name.c_str())) + '\n';
+    return lines + activation_lines(start, ".", ".sh") +
+           fmt::format("{}={}\"${}\"\n", prompt, quoted(start.mark), prompt);
+}
+
+Result<std::vector<std::string>> start_bash(const std::string& shell, const ShellStart& start) {
     SQUENV_TRY_ASSIGN(const auto file,
-                      anonymous_file(fmt::format("if [ -f ~/.bashrc ]; then . ~/.bashrc; fi\n"
-                                                 "export PATH={}\n"
-                                                 "PS1={}\"$PS1\"\n",
-                                                 quoted(environment_variable("PATH")), quoted(mark))));
+                      anonymous_file("if [ -f ~/.bashrc ]; then . ~/.bashrc; fi\n" +
+                                     posix_lines(start, "PS1")));
     return std::vector<std::string>{shell, "--rcfile", file, "-i"};
 }
 
 /// zsh has no option for it: its start-up files are looked for in a directory of ours, which sends
 /// it back to the user's.
-Result<std::vector<std::string>> start_zsh(const std::string& shell, const std::string& mark) {
+Result<std::vector<std::string>> start_zsh(const std::string& shell, const ShellStart& start) {
     const std::string temporary = environment_variable("TMPDIR");
     std::string directory = (temporary.empty() ? "/tmp" : temporary) + "/squenv-zsh-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr) return fail_errno(errno, directory);
@@ -59,30 +84,45 @@ Result<std::vector<std::string>> start_zsh(const std::string& shell, const std::
         << "ZDOTDIR=$_squenv_home; unset _squenv_home\n"
         << "if [ -f $ZDOTDIR/.zshrc ]; then . $ZDOTDIR/.zshrc; fi\n"
         << (own.empty() ? "[ \"$ZDOTDIR\" = \"$HOME\" ] && unset ZDOTDIR\n" : "")
-        << "export PATH=" << quoted(environment_variable("PATH")) << '\n'
-        << "PROMPT=" << quoted(mark) << "\"$PROMPT\"\n";
+        << posix_lines(start, "PROMPT");
     ::setenv("ZDOTDIR", directory.c_str(), 1);
     return std::vector<std::string>{shell, "-i"};
 }
 
-std::vector<std::string> start_fish(const std::string& shell, const std::string& mark) {
+std::vector<std::string> start_fish(const std::string& shell, const ShellStart& start) {
+    std::string variables;
+    for (const auto& name : start.variables)
+        variables += "set -gx " + name + ' ' + quoted(environment_variable(name.c_str())) + '\n';
     return {shell, "-i", "-C",
-            fmt::format("set -gx PATH (string split : -- {})\n"
+            fmt::format("set -gx PATH (string split : -- {})\n{}{}"
                         "functions -q _squenv_prompt; or functions -c fish_prompt _squenv_prompt\n"
                         "function fish_prompt; echo -n {}; _squenv_prompt; end",
-                        quoted(environment_variable("PATH")), quoted(mark))};
+                        quoted(environment_variable("PATH")), variables,
+                        activation_lines(start, "source", ".fish"), quoted(start.mark))};
 }
 
-Result<std::vector<std::string>> start_posix(const std::string& shell, const std::string& mark) {
+Result<std::vector<std::string>> start_posix(const std::string& shell, const ShellStart& start) {
     const std::string own = environment_variable("ENV");
     SQUENV_TRY_ASSIGN(const auto file,
                       anonymous_file((own.empty() ? "unset ENV\n"
                                                   : fmt::format("ENV={}\n. {}\n", quoted(own),
                                                                 quoted(own))) +
-                                     fmt::format("export PATH={}\nPS1={}\"$PS1\"\n",
-                                                 quoted(environment_variable("PATH")), quoted(mark))));
+                                     posix_lines(start, "PS1")));
     ::setenv("ENV", file.c_str(), 1);
     return std::vector<std::string>{shell, "-i"};
+}
+
+/// Shells that are started alike.
+enum class Family { bash, zsh, fish, posix, other };
+
+Family family_of(const std::string& shell) {
+    const std::string name = std::filesystem::path(shell).filename().string();
+    if (name == "bash") return Family::bash;
+    if (name == "zsh") return Family::zsh;
+    if (name == "fish") return Family::fish;
+    for (const char* posix : {"sh", "dash", "ash", "ksh", "mksh"})
+        if (name == posix) return Family::posix;
+    return Family::other;
 }
 
 }  // namespace
@@ -97,13 +137,18 @@ std::string user_shell() {
     return "/bin/sh";
 }
 
-Result<std::vector<std::string>> shell_command(const std::string& shell, const std::string& mark) {
-    const std::string name = std::filesystem::path(shell).filename().string();
-    if (name == "bash") return start_bash(shell, mark);
-    if (name == "zsh") return start_zsh(shell, mark);
-    if (name == "fish") return start_fish(shell, mark);
-    if (name == "sh" || name == "dash" || name == "ash" || name == "ksh" || name == "mksh")
-        return start_posix(shell, mark);
+bool is_adapted(const std::string& shell) {
+    return family_of(shell) != Family::other;
+}
+
+Result<std::vector<std::string>> shell_command(const std::string& shell, const ShellStart& start) {
+    switch (family_of(shell)) {
+        case Family::bash: return start_bash(shell, start);
+        case Family::zsh: return start_zsh(shell, start);
+        case Family::fish: return start_fish(shell, start);
+        case Family::posix: return start_posix(shell, start);
+        case Family::other: break;
+    }
     return std::vector<std::string>{shell};
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/mount_options.h"
+#include "base/printable.h"
 #include "mount/serve.h"
 #include "config.h"
 
@@ -26,10 +27,10 @@ constexpr const char* kUsage =
     "    -o uid=N,gid=N         show everything as owned by N\n"
     "    -o notify_pipe=PATH    write 's' or 'f' there when mounted or failed\n"
     "    -o allow_other         allow access by other users\n"
+    "    -o umask=M             show everything with the permissions 0777 & ~M\n"
+    "    -o max_threads=N       worker threads, at most 256\n"
     "\n"
     "This is squenv " SQUENV_VERSION "; squenv-mount(1) describes all options.\n";
-
-constexpr Tolerance kTolerance{.of_subtypes = true};
 
 /// The single letters without a value, which may be joined as in "-fs".
 Status apply_letters(const std::string& letters, mount::MountRequest& request) {
@@ -52,6 +53,9 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
     mount::MountRequest request;
     const std::string& path = arguments.front();
     request.subtype = path.substr(path.rfind('/') + 1);
+    const std::string name = request.subtype;
+    std::vector<std::string> notes;
+    const OptionRules rules{Dialect::squashfuse, false, &notes};
     std::vector<std::string> operands;
     bool is_options = true;
     for (std::size_t i = 1; i < arguments.size(); ++i) {
@@ -69,9 +73,9 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
         } else if (word == "-o") {
             if (++i == arguments.size())
                 return fail(Errc::invalid_argument, "-o needs a value", "see --help");
-            SQUENV_TRY(apply_mount_options(arguments[i], request, kTolerance));
+            SQUENV_TRY(apply_mount_options(arguments[i], request, rules));
         } else if (word.starts_with("-o")) {
-            SQUENV_TRY(apply_mount_options(word.substr(2), request, kTolerance));
+            SQUENV_TRY(apply_mount_options(word.substr(2), request, rules));
         } else {
             SQUENV_TRY(apply_letters(word.substr(1), request));
         }
@@ -80,6 +84,7 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
         return fail(Errc::invalid_argument, "expected ARCHIVE and MOUNTPOINT", "see --help");
     request.image_path = operands[0];
     request.mountpoint = operands[1];
+    for (const auto& note : notes) io.err << name << ": " << printable(note) << '\n';
     return mount::serve(request);
 }
 

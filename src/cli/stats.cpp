@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
+#include "mount/answer.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 
@@ -15,33 +17,50 @@ namespace squenv::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using mount::Answer;
 
-void print_table(std::ostream& out, const Json& json) {
-    out << fmt::format("image        {}\n", printable(json.value("image", "")));
-    out << fmt::format("daemon       pid {}, up {:.0f} s, peak memory {}\n", json.value("pid", 0),
-                       json.value("uptime_seconds", 0.0),
-                       format_size(json.value("peak_memory_bytes", std::uint64_t{0})));
-    out << fmt::format("requests     {} ({} failed)\n", json.value("requests", std::uint64_t{0}),
-                       json.value("errors", std::uint64_t{0}));
-    for (const auto& [kind, count] : json.at("requests_by_kind").items())
-        if (count.get<std::uint64_t>() != 0)
-            out << fmt::format("  {:<12} {:>10}\n", kind, count.get<std::uint64_t>());
-    out << fmt::format("served       {}\n",
-                       format_size(json.value("bytes_served", std::uint64_t{0})));
-    out << fmt::format("stored ahead {}\n",
-                       format_size(json.value("bytes_stored_ahead", std::uint64_t{0})));
-    out << fmt::format("image reads  {}, {} in {:.3f} s{}\n",
-                       json.value("image_reads", std::uint64_t{0}),
-                       format_size(json.value("image_bytes_read", std::uint64_t{0})),
-                       json.value("image_read_seconds", 0.0),
-                       json.value("image_is_staged", false) ? ", now from the staged copy" : "");
-    for (const auto& [name, cache] : json.at("caches").items())
-        out << fmt::format("cache        {:<11} {} of {}, {} hits, {} misses\n", name,
-                           format_size(cache.value("used_bytes", std::uint64_t{0})),
-                           format_size(cache.value("budget_bytes", std::uint64_t{0})),
-                           cache.value("hits", std::uint64_t{0}),
-                           cache.value("misses", std::uint64_t{0}));
+/// What is missing, or is no number, is 0: versions differ in what they count.
+std::uint64_t count_in(const Answer& json, const char* key) {
+    return mount::number_in(json, key).value_or(0);
+}
+
+std::string size_in(const Answer& json, const char* key) {
+    return format_size(count_in(json, key));
+}
+
+void print_caches(std::ostream& out, const Answer& caches) {
+    for (const auto& [name, cache] : caches.items())
+        out << fmt::format("cache        {:<11} {} of {}, {} hits, {} misses\n", printable(name),
+                           size_in(cache, "used_bytes"), size_in(cache, "budget_bytes"),
+                           count_in(cache, "hits"), count_in(cache, "misses"));
+}
+
+void print_table(std::ostream& out, const Answer& json) {
+    out << fmt::format("image        {}\n", printable(mount::text_in(json, "image").value_or("")));
+    out << fmt::format("daemon       pid {}, up {:.0f} s, peak memory {}\n", count_in(json, "pid"),
+                       mount::seconds_in(json, "uptime_seconds").value_or(0),
+                       size_in(json, "peak_memory_bytes"));
+    out << fmt::format("requests     {} ({} failed)\n", count_in(json, "requests"),
+                       count_in(json, "errors"));
+    const Answer& kinds = mount::object_in(json, "requests_by_kind");
+    for (const auto& kind : kinds.items())
+        if (const auto count = count_in(kinds, kind.key().c_str()); count != 0)
+            out << fmt::format("  {:<12} {:>10}\n", printable(kind.key()), count);
+    out << fmt::format("served       {}\n", size_in(json, "bytes_served"));
+    out << fmt::format("stored ahead {}\n", size_in(json, "bytes_stored_ahead"));
+    out << fmt::format("image reads  {}, {} in {:.3f} s{}\n", count_in(json, "image_reads"),
+                       size_in(json, "image_bytes_read"),
+                       mount::seconds_in(json, "image_read_seconds").value_or(0),
+                       mount::is_set_in(json, "image_is_staged") ? ", now from the staged copy" : "");
+    print_caches(out, mount::object_in(json, "caches"));
+}
+
+/// Whoever serves a mount decides what it says; root may ask all the same.
+Status check_owner(const mount::MountEntry& entry) {
+    if (!entry.user_id || ::geteuid() == 0 || entry.is_trusted_by(::geteuid())) return {};
+    return fail(Errc::denied,
+                fmt::format("{}: a mount of user {}", entry.mountpoint, *entry.user_id),
+                "only that user and root may ask it");
 }
 
 class StatsCommand final : public Command {
@@ -55,15 +74,17 @@ class StatsCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
         SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
+        if (entry) SQUENV_TRY(check_owner(*entry));
         SQUENV_TRY_ASSIGN(const auto text, mount::query_statistics(path, mount::kQueryTimeout,
                                                                    entry ? &*entry : nullptr));
-        const auto json = Json::parse(text, nullptr, false);
-        if (json.is_discarded())
-            return fail(Errc::internal, path + ": the daemon's answer is not JSON");
+        auto answer = mount::parse_answer(text);
+        if (!answer) return with_context(answer.error(), path);
+        if (!mount::number_in(*answer, "pid", 1, mount::kMaxPid))
+            return fail(Errc::unsupported, path + ": does not answer properly");
         if (is_json_)
-            io.out << json.dump(2) << '\n';
+            io.out << answer->dump(2) << '\n';
         else
-            print_table(io.out, json);
+            print_table(io.out, *answer);
         return {};
     }
 

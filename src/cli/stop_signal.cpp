@@ -5,6 +5,8 @@
 
 #include <cstddef>
 
+#include "base/temporary_name.h"
+
 namespace squenv::cli {
 
 namespace {
@@ -17,7 +19,9 @@ std::atomic<bool>& stop_flag() {
 }
 
 void handle(int signal) {
-    if (stop_flag().exchange(true)) ::_exit(128 + signal);
+    if (!stop_flag().exchange(true)) return;
+    remove_temporary_names();
+    ::_exit(128 + signal);
 }
 
 }  // namespace

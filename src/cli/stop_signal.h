@@ -9,8 +9,9 @@
 
 namespace squenv::cli {
 
-/// While one lives, the first of the signals sets flag(); a second one ends the process at once.
-/// At most one at a time. A signal that was ignored before (nohup) stays ignored.
+/// While one lives, the first of the signals sets flag(); a second one ends the process at once,
+/// without its temporary files. At most one at a time. A signal that was ignored before (nohup)
+/// stays ignored.
 class StopSignal {
   public:
     StopSignal();

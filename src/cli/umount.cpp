@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <ostream>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
@@ -32,7 +34,13 @@ class UmountCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
         SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
-        if (!entry || !is_ours(*entry))
+        // Others may serve what they like; root may unmount it.
+        const auto owner = entry ? entry->user_id.value_or(::geteuid()) : ::geteuid();
+        const bool is_foreign = owner != ::geteuid() && ::geteuid() != 0;
+        if (is_foreign && entry->is_squenv())
+            return fail_errno(EPERM, fmt::format("{}: a mount of user {}", path, owner),
+                              "only who mounted it can unmount it");
+        if (!entry || is_foreign || !is_ours(*entry))
             return fail(Errc::not_found, path + ": no image is mounted here",
                         "'squenv list' shows your mounts");
         // Started from inside, this process would keep it busy itself.
@@ -44,7 +52,7 @@ class UmountCommand final : public Command {
                                            "'squenv run' it goes with the command");
         if (status || status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
-            io.err << "squenv umount: process " << holder.pid << " (" << holder.command
+            io.err << "squenv umount: process " << holder.pid << " (" << printable(holder.command)
                    << ") holds it: " << holder.how << '\n';
         return fail_errno(EBUSY, path, "end what holds it, or use --lazy");
     }

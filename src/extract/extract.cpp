@@ -44,6 +44,24 @@ bool is_empty(const UniqueFd& directory) {
     return errno == 0;
 }
 
+/// Makes the target, if it is not there. It is not followed either: a symlink in a directory that
+/// others write in could lead anywhere, and what it leads to would get the mode of the image.
+Result<UniqueFd> open_target_directory(std::string target) {
+    // With a slash at the end the system would follow it.
+    while (target.size() > 1 && target.ends_with('/')) target.pop_back();
+    if (::mkdir(target.c_str(), 0700) != 0 && errno != EEXIST)
+        return fail_errno(errno, target.empty() ? "''" : target,
+                          errno == ENOENT ? "create the directory it is to be in first"
+                                          : "choose another directory");
+    auto fd = open_file(target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fd) return fd;
+    struct stat info {};
+    if (::lstat(target.c_str(), &info) == 0 && S_ISLNK(info.st_mode))
+        return fail(Errc::exists, target + ": a symlink, which is not followed",
+                    "name the directory that it leads to");
+    return fail_errno(fd.error().sys_errno, target, "choose another directory");
+}
+
 /// The walk's side of an extraction: makes every object, leaves the content to the queue.
 class Extractor {
   public:
@@ -75,18 +93,13 @@ class Extractor {
 };
 
 Status Extractor::open_target(const std::string& target, const image::Inode& root) {
-    if (::mkdir(target.c_str(), 0700) != 0 && errno != EEXIST)
-        return fail_errno(errno, target.empty() ? "''" : target,
-                          errno == ENOENT ? "create the directory it is to be in first"
-                                          : "choose another directory");
-    auto fd = open_file(target, O_RDONLY | O_DIRECTORY);
-    if (!fd) return fail_errno(fd.error().sys_errno, target, "choose another directory");
-    if (!job_.options().overwrite && !is_empty(*fd))
+    SQUENV_TRY_ASSIGN(auto fd, open_target_directory(target));
+    if (!job_.options().overwrite && !is_empty(fd))
         return fail(Errc::exists, target + ": exists already and has content",
                     "choose another directory, or add --force to extract into it");
-    root_fd_ = fd->get();
+    root_fd_ = fd.get();
     open_directories_.push_back(std::shared_ptr<TargetDirectory>(
-        new TargetDirectory{job_, nullptr, "", root, std::move(*fd)}));
+        new TargetDirectory{job_, nullptr, "", root, std::move(fd)}));
     return {};
 }
 

@@ -15,6 +15,8 @@ struct ExtractOptions {
     unsigned threads = 0;   ///< 0: by the number of processors
     bool overwrite = false; ///< into a directory that has content; files there are replaced
     bool xattrs = true;
+    bool owners = true;        ///< as far as they can be set, which takes root
+    bool is_read_only = false; ///< without permission to write, whatever the modes of the image
     /// Set by somebody, it ends the extraction; may be null.
     const std::atomic<bool>* cancel = nullptr;
 };
@@ -24,6 +26,8 @@ struct ExtractReport {
     std::uint64_t objects = 0;         ///< names created
     std::uint64_t bytes = 0;           ///< of file content, holes included
     std::uint64_t skipped_xattrs = 0;  ///< the user may not set them or the target cannot hold them
+    std::uint64_t left_owners = 0;     ///< objects that belong to us: theirs could not be set
+    std::uint64_t lost_privileges = 0;  ///< objects that lost setuid or setgid
     bool is_full = false;              ///< the target had no room; the rest was not tried
     bool is_cancelled = false;         ///< nor was it then
     std::uint64_t error_count = 0;     ///< objects that are missing or incomplete, of those tried
@@ -32,10 +36,14 @@ struct ExtractReport {
 
 /// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,
 /// times, links, holes and xattrs are restored; owners and devices when we are root.
+/// Setuid, setgid and file capabilities need both root (see privilege.h) and the owner of the
+/// image: they would give away the account of the user who unpacks. Directories lose setgid too,
+/// as with tar and unsquashfs.
 /// Names cannot escape: every object is made relative to the open descriptor of a directory that
-/// was itself made or checked here, and no symlink is ever followed.
+/// was itself made or checked here, and no symlink is ever followed, `target` included.
 /// When it ends early, files that are not whole are removed again.
-/// Errors: exists (target not empty), denied, limit (no space, for the target itself).
+/// Errors: exists (target not empty, or a symlink), denied, limit (no space, for the target
+/// itself).
 [[nodiscard]] Result<ExtractReport> extract_tree(const image::Image& image,
                                                  const image::Inode& start,
                                                  const std::string& target,

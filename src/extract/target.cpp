@@ -10,17 +10,31 @@
 #include <cerrno>
 
 #include "base/file_io.h"
+#include "extract/privilege.h"
 
 namespace squenv::extract {
 
 namespace {
 
 constexpr std::uint64_t kReadBytes = 1 << 20;
+constexpr mode_t kPrivileges = S_ISUID | S_ISGID;
+constexpr mode_t kWriting = S_IWUSR | S_IWGRP | S_IWOTH;
+constexpr const char* kCapabilities = "security.capability";
+
+/// What a file system answers that has no such owner: one that a user namespace does not map
+/// (EINVAL, EOVERFLOW), or one that keeps owners to itself (EPERM: root squash, FAT, too few
+/// capabilities).
+bool is_foreign_owner(int code) {
+    return code == EPERM || code == EINVAL || code == EOVERFLOW;
+}
 
 }  // namespace
 
 Job::Job(const image::Image& image, const ExtractOptions& options)
-    : image_(image), options_(options), is_root_(::geteuid() == 0) {}
+    : image_(image),
+      options_(options),
+      sets_owners_(options.owners && ::geteuid() == 0),
+      has_root_account_(has_root_account()) {}
 
 void Job::failed(const std::string& path, const Error& error) {
     if (error.sys_errno == ENOSPC || error.sys_errno == EDQUOT) is_full_ = true;
@@ -28,16 +42,51 @@ void Job::failed(const std::string& path, const Error& error) {
 }
 
 ExtractReport Job::report() {
-    return {objects_.load(), bytes_.load(), skipped_xattrs_.load(), is_full_.load(),
-            is_cancelled(), errors_.count(), errors_.take()};
+    ExtractReport report;
+    report.objects = objects_;
+    report.bytes = bytes_;
+    report.skipped_xattrs = skipped_xattrs_;
+    report.left_owners = left_owners_;
+    report.lost_privileges = lost_privileges_;
+    report.is_full = is_full_;
+    report.is_cancelled = is_cancelled();
+    report.error_count = errors_.count();
+    report.errors = errors_.take();
+    return report;
+}
+
+Result<bool> Job::restore_owner(const image::Inode& inode, int directory, const std::string& name,
+                                int fd) {
+    if (!sets_owners_) return false;
+    const int result = fd >= 0 ? ::fchown(fd, inode.uid, inode.gid)
+                               : ::fchownat(directory, name.c_str(), inode.uid, inode.gid,
+                                            AT_SYMLINK_NOFOLLOW);
+    if (result == 0) return true;
+    if (!is_foreign_owner(errno)) return fail_errno(errno, "owner");
+    left_owners_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+}
+
+mode_t Job::mode_of(const image::Inode& inode, bool is_privileged) {
+    mode_t mode = inode.mode;
+    if (options_.is_read_only) mode &= ~kWriting;
+    if (!is_privileged && (mode & kPrivileges) != 0) {
+        mode &= ~kPrivileges;
+        lost_privileges_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return mode;
 }
 
 Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::string& name,
-                           int fd) {
+                           int fd, bool is_privileged) {
     const std::string path = fmt::format("/proc/self/fd/{}/{}", directory, name);
     Status status;
     SQUENV_TRY(image_.xattrs().visit(inode, [&](const std::string& attribute,
                                                 const ByteVector& value) {
+        if (attribute == kCapabilities && !is_privileged) {
+            skipped_xattrs_.fetch_add(1, std::memory_order_relaxed);
+            return true;
+        }
         const int result =
             fd >= 0 ? ::fsetxattr(fd, attribute.c_str(), value.data(), value.size(), 0)
                     : ::lsetxattr(path.c_str(), attribute.c_str(), value.data(), value.size(), 0);
@@ -57,16 +106,15 @@ Status Job::restore_xattrs(const image::Inode& inode, int directory, const std::
 Status Job::restore_attributes(const image::Inode& inode, int directory, const std::string& name,
                                int fd) {
     const bool has_fd = fd >= 0;
-    if (is_root_ &&
-        (has_fd ? ::fchown(fd, inode.uid, inode.gid)
-                : ::fchownat(directory, name.c_str(), inode.uid, inode.gid, AT_SYMLINK_NOFOLLOW)) !=
-            0)
-        return fail_errno(errno, "owner");
+    SQUENV_TRY_ASSIGN(const bool is_owned, restore_owner(inode, directory, name, fd));
+    const bool is_privileged = is_owned && has_root_account_;
     if (options_.xattrs && image_.xattrs().has_any())
-        SQUENV_TRY(restore_xattrs(inode, directory, name, fd));
-    if (!inode.is_symlink() && (has_fd ? ::fchmod(fd, inode.mode)
-                                       : ::fchmodat(directory, name.c_str(), inode.mode, 0)) != 0)
-        return fail_errno(errno, "mode");
+        SQUENV_TRY(restore_xattrs(inode, directory, name, fd, is_privileged));
+    if (!inode.is_symlink()) {
+        const mode_t mode = mode_of(inode, is_privileged);
+        if ((has_fd ? ::fchmod(fd, mode) : ::fchmodat(directory, name.c_str(), mode, 0)) != 0)
+            return fail_errno(errno, "mode");
+    }
     const timespec time{static_cast<time_t>(inode.mtime), 0};
     const timespec times[2] = {time, time};
     if ((has_fd ? ::futimens(fd, times)

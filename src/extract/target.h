@@ -2,6 +2,8 @@
 // Objects under construction on disk: finished by whoever lets go of them last.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -35,15 +37,23 @@ class Job {
     [[nodiscard]] bool is_cancelled() const {
         return options_.cancel != nullptr && *options_.cancel;
     }
+    /// False when the owner of the image could not be set, or is not wanted.
+    [[nodiscard]] Result<bool> restore_owner(const image::Inode& inode, int directory,
+                                             const std::string& name, int fd);
     [[nodiscard]] Status restore_xattrs(const image::Inode& inode, int directory,
-                                        const std::string& name, int fd);
+                                        const std::string& name, int fd, bool is_privileged);
+    /// The mode of the object on disk.
+    [[nodiscard]] mode_t mode_of(const image::Inode& inode, bool is_privileged);
 
     const image::Image& image_;
     const ExtractOptions& options_;
-    const bool is_root_;
+    const bool sets_owners_;
+    const bool has_root_account_;
     std::atomic<std::uint64_t> objects_{0};
     std::atomic<std::uint64_t> bytes_{0};
     std::atomic<std::uint64_t> skipped_xattrs_{0};
+    std::atomic<std::uint64_t> left_owners_{0};
+    std::atomic<std::uint64_t> lost_privileges_{0};
     std::atomic<bool> is_full_{false};
     ErrorList errors_;
 };

@@ -40,7 +40,8 @@ Result<image::Inode> FileSystem::inode(NodeId node) const {
 struct stat FileSystem::to_stat(const image::Inode& inode) const {
     struct stat st {};
     st.st_ino = inode.number;
-    st.st_mode = format::type_bits(inode.type) | inode.mode;
+    st.st_mode = format::type_bits(inode.type) |
+                 (view_.umask ? 0777U & ~*view_.umask : std::uint32_t{inode.mode});
     st.st_nlink = inode.nlink;
     st.st_uid = view_.uid.value_or(inode.uid);
     st.st_gid = view_.gid.value_or(inode.gid);

@@ -28,6 +28,8 @@ struct ViewOptions {
     std::string subdirectory{};          ///< path inside the image that becomes the root
     std::optional<std::uint32_t> uid{};  ///< shown as the owner of everything
     std::optional<std::uint32_t> gid{};
+    /// Everything gets the permissions 0777 without these bits, as FUSE's option umask has it.
+    std::optional<std::uint32_t> umask{};
 };
 
 /// An object as the kernel wants to hear of it.

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <numeric>
+#include <tuple>
+#include <utility>
 
 namespace squenv::fuse {
 
@@ -17,58 +21,105 @@ constexpr std::chrono::seconds kMostTime{1};
 HotPlan::HotPlan(const FileSystem& file_system, const std::vector<appendix::HotItem>& items,
                  std::uint64_t most_bytes, const std::atomic<bool>& is_ending) {
     const auto end = std::chrono::steady_clock::now() + kMostTime;
+    std::vector<Found> found;
+    found.reserve(kMaxParts);  // costs what is used of it
     for (const appendix::HotItem& item : items) {
         if (item.kind != appendix::HotItem::Kind::range) continue;
-        if (asked_bytes_ >= most_bytes || is_ending || std::chrono::steady_clock::now() >= end)
+        if (asked_bytes_ >= most_bytes || found.size() == kMaxParts || is_ending ||
+            std::chrono::steady_clock::now() >= end)
             break;
-        add(file_system, item, most_bytes);
+        add(file_system, item, most_bytes, found);
     }
-    std::uint64_t before = 0;
-    for (HotBlock& block : blocks_) {
-        block.bytes_before = before;
-        for (const HotPart& part : block.parts) before += part.size_bytes;
-    }
-    for (auto& [node, starts] : by_node_)
-        std::sort(starts.begin(), starts.end(), [](const Start& a, const Start& b) {
-            return a.file_offset < b.file_offset;
-        });
+    place_parts(found, number_blocks(found));
 }
 
 void HotPlan::add(const FileSystem& file_system, const appendix::HotItem& item,
-                  std::uint64_t most_bytes) {
+                  std::uint64_t most_bytes, std::vector<Found>& found) {
     const auto inode = file_system.image().inode(format::Reference::from_raw(item.reference));
     if (!inode || !inode->is_file() || item.offset >= inode->size_bytes) return;
     const std::uint64_t begin = item.offset / kPage * kPage;
     const std::uint64_t wanted = std::min(item.size_bytes, inode->size_bytes - item.offset);
-    const std::uint64_t end =
-        std::min((item.offset + wanted + kPage - 1) / kPage * kPage, inode->size_bytes);
+    // A range of blocks without number would be gone through in vain.
+    const std::uint64_t room =
+        (kMaxParts - found.size()) * file_system.image().superblock().block_size;
+    const std::uint64_t end = std::min({(item.offset + wanted + kPage - 1) / kPage * kPage,
+                                        inode->size_bytes, begin + room});
     asked_bytes_ += end - begin;
     if (asked_bytes_ > most_bytes) return;
     const NodeId node = file_system.node_id(inode->reference);
     // What cannot be found out about a damaged file is not needed here: reading it will say so.
     (void)file_system.image().data().visit_stored(
-        *inode, begin, end - begin,
-        [&](const image::StoredPart& part) { add(node, part); });
+        *inode, begin, end - begin, [&](const image::StoredPart& part) {
+            if (found.size() == kMaxParts) return;
+            found.push_back({part.place,
+                             part.length,
+                             {node, part.file_offset, part.block_offset, part.size_bytes}});
+        });
 }
 
-void HotPlan::add(NodeId node, const image::StoredPart& part) {
-    const auto [known, is_new] = by_position_.emplace(part.place.position, blocks_.size());
-    if (is_new) blocks_.push_back({part.place, part.length, 0, {}});
-    HotBlock& block = blocks_[known->second];
-    block.parts.push_back({node, part.file_offset, part.block_offset, part.size_bytes});
-    by_node_[node].push_back({part.file_offset, known->second});
-    size_bytes_ += part.size_bytes;
+/// Makes the blocks, in the order of their first parts. Returns the number of the block of each part.
+std::vector<std::uint32_t> HotPlan::number_blocks(const std::vector<Found>& found) {
+    std::vector<std::uint32_t> by_position(found.size());
+    std::iota(by_position.begin(), by_position.end(), 0U);
+    std::sort(by_position.begin(), by_position.end(), [&](std::uint32_t a, std::uint32_t b) {
+        return std::tie(found[a].place.position, a) < std::tie(found[b].place.position, b);
+    });
+    // First of each part the first one in its block, which comes before it or is itself.
+    std::vector<std::uint32_t> block_of(found.size());
+    std::size_t count = 0;
+    std::uint32_t first = 0;
+    for (const std::uint32_t part : by_position) {
+        if (count == 0 || found[part].place.position != found[first].place.position) {
+            first = part;
+            ++count;
+        }
+        block_of[part] = first;
+    }
+    blocks_.reserve(count);
+    for (std::uint32_t part = 0; part < found.size(); ++part) {
+        if (block_of[part] == part) {
+            block_of[part] = static_cast<std::uint32_t>(blocks_.size());
+            blocks_.push_back({found[part].place, found[part].length, 0, {}});
+        } else {
+            block_of[part] = block_of[block_of[part]];
+        }
+    }
+    return block_of;
+}
+
+void HotPlan::place_parts(const std::vector<Found>& found,
+                          const std::vector<std::uint32_t>& block_of) {
+    std::vector<std::size_t> next(blocks_.size());  // the parts of a block, then where its next goes
+    for (const std::uint32_t block : block_of) ++next[block];
+    parts_.resize(found.size());
+    std::size_t begin = 0;
+    for (std::size_t block = 0; block < blocks_.size(); ++block) {
+        blocks_[block].parts = std::span<const HotPart>(parts_).subspan(begin, next[block]);
+        begin += std::exchange(next[block], begin);
+    }
+    starts_.reserve(found.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        parts_[next[block_of[i]]++] = found[i].part;
+        starts_.push_back({found[i].part.node, found[i].part.file_offset, block_of[i]});
+    }
+    std::sort(starts_.begin(), starts_.end(), [](const Start& a, const Start& b) {
+        return std::tie(a.node, a.file_offset) < std::tie(b.node, b.file_offset);
+    });
+    for (HotBlock& block : blocks_) {
+        block.bytes_before = size_bytes_;
+        for (const HotPart& part : block.parts) size_bytes_ += part.size_bytes;
+    }
 }
 
 std::optional<std::size_t> HotPlan::find(NodeId node, std::uint64_t offset) const {
-    const auto found = by_node_.find(node);
-    if (found == by_node_.end()) return std::nullopt;
-    const auto& starts = found->second;
-    auto next = std::upper_bound(
-        starts.begin(), starts.end(), offset,
-        [](std::uint64_t value, const Start& start) { return value < start.file_offset; });
-    if (next != starts.begin()) --next;
-    return next->block;
+    const auto next = std::upper_bound(
+        starts_.begin(), starts_.end(), std::tie(node, offset),
+        [](const auto& wanted, const Start& start) {
+            return wanted < std::tie(start.node, start.file_offset);
+        });
+    if (next != starts_.begin() && std::prev(next)->node == node) return std::prev(next)->block;
+    if (next != starts_.end() && next->node == node) return next->block;
+    return std::nullopt;
 }
 
 }  // namespace squenv::fuse

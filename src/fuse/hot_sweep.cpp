@@ -47,10 +47,13 @@ std::uint64_t most_bytes() {
 
 }  // namespace
 
-HotSweep::HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, StorePages store)
+HotSweep::HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items,
+                   StorePages store, HeldRequests& held, const UnansweredReads& reads)
     : file_system_(file_system),
       items_(std::move(items)),
       store_(std::move(store)),
+      held_(held),
+      reads_(reads),
       window_end_(kFirstWindow) {}
 
 HotSweep::~HotSweep() {
@@ -58,8 +61,13 @@ HotSweep::~HotSweep() {
 }
 
 void HotSweep::start(unsigned decoders, const cpu_set_t& processors) {
-    start_background_threads(threads_, 1, processors, [this] { read_ahead(); });
-    start_background_threads(threads_, decoders, processors, [this] { decode(); });
+    const bool is_complete =
+        start_background_threads(threads_, 1, processors, [this] { read_ahead(); }) == 1 &&
+        start_background_threads(threads_, decoders, processors, [this] { decode(); }) > 0;
+    if (is_complete) return;
+    // The system refuses threads: programs read what they need themselves.
+    stop();
+    if (on_quiet_) on_quiet_();
 }
 
 void HotSweep::stop() {
@@ -123,14 +131,14 @@ bool HotSweep::note_read(NodeId node, std::uint64_t offset) {
     const auto now = Clock::now();
     contacts_ = now - last_contact_ < kContactGap ? contacts_ + 1 : 0;
     last_contact_ = now;
-    const bool may_defer = contacts_ >= kContactSign;
-    ++(may_defer ? deferrals_ : jumps_);
+    const bool may_hold = contacts_ >= kContactSign;
+    ++(may_hold ? holds_ : jumps_);
     // The program reads this block itself, unless it waits.
-    passed_ = std::max(passed_, may_defer ? *index : *index + 1);
+    passed_ = std::max(passed_, may_hold ? *index : *index + 1);
     cursor_ = std::max(cursor_, passed_);
     has_room_.notify_one();
     has_nodes_.notify_all();
-    return may_defer;
+    return may_hold;
 }
 
 void HotSweep::note_stream() {
@@ -152,14 +160,17 @@ void HotSweep::hold() {
     if (on_quiet_) on_quiet_();
 }
 
-bool HotSweep::defer(NodeId node, std::uint64_t offset, std::uint64_t size, Answer answer) {
+bool HotSweep::hold_read(const FileRange& range, std::function<void()> answer) {
     const std::lock_guard lock(mutex_);
     if (is_ending_ || is_idle()) return false;
-    deferred_.add({node, offset, offset + size}, std::move(answer));
-    // Threads that wait for nothing in particular now wait for its time.
-    has_room_.notify_one();
-    has_chunk_.notify_all();
-    return true;
+    return held_.hold(HoldReason::read_at_hot_front, range,
+                      [this, answer = std::move(answer)](bool /*is_late*/) {
+                          {
+                              const std::lock_guard guard(mutex_);
+                              last_contact_ = Clock::now();
+                          }
+                          answer();
+                      });
 }
 
 /// Nothing is being read or decoded, and nothing will be before somebody asks for more.
@@ -167,23 +178,22 @@ bool HotSweep::is_idle() const {
     return chunks_.empty() && !is_reading_ && (is_read_ || !has_more());
 }
 
-/// Answers deferred requests that have got what they waited for, or waited long enough.
+/// Answers held requests that have got what they waited for.
 void HotSweep::answer_due() {
-    std::vector<Answer> due;
+    std::vector<HeldRequests::Answer> due;
     {
         const std::lock_guard lock(mutex_);
-        if (deferred_.empty()) return;
+        if (!is_holding()) return;
         const auto& blocks = plan_owner_->blocks();
         const std::uint64_t front =
             claimed_ < blocks.size() ? blocks[claimed_].bytes_before : ~std::uint64_t{0};
-        due = deferred_.take([&](const FileRange& request, bool is_late) {
+        due = held_.take(HoldReason::read_at_hot_front, [&](const FileRange& request) {
             const auto block = plan_owner_->find(request.node, request.begin);
-            return is_ending_ || is_idle() || is_late || !block ||
-                   front >= blocks[*block].bytes_before + DeferredReads::kAhead;
+            return is_ending_ || is_idle() || !block ||
+                   front >= blocks[*block].bytes_before + kHoldAhead;
         });
-        if (!due.empty()) last_contact_ = Clock::now();
     }
-    for (const Answer& answer : due) answer();
+    for (const auto& answer : due) answer(false);
 }
 
 bool HotSweep::has_more() const {
@@ -253,7 +263,7 @@ void HotSweep::fill(Chunk& chunk) {
 
 void HotSweep::read_ahead() {
     plan_owner_ = std::make_unique<HotPlan>(file_system_, items_, most_bytes(), is_ending_);
-    items_ = {};
+    items_ = std::vector<appendix::HotItem>();  // "= {}" would keep the memory
     plan_.store(plan_owner_.get(), std::memory_order_release);
     const auto& blocks = plan_owner_->blocks();
     log::debug("hot list: {} blocks, {} bytes", blocks.size(), plan_owner_->size_bytes());
@@ -262,7 +272,7 @@ void HotSweep::read_ahead() {
         std::shared_ptr<Chunk> chunk;
         {
             std::unique_lock lock(mutex_);
-            wait(lock, has_room_, [&] {
+            has_room_.wait(lock, [&] {
                 return is_ending_ || cursor_ >= blocks.size() ||
                        (chunks_.size() < kMaxChunks && has_more());
             });
@@ -283,29 +293,13 @@ void HotSweep::read_ahead() {
         is_read_ = true;
         is_quiet = chunks_.empty() && decoding_ == 0;
         log::debug("hot list read: {} of {} bytes stored, {} requests for it, {} at the front, {} of "
-                   "them deferred",
-                   stored_bytes(), plan_owner_->size_bytes(), followers_, jumps_ + deferrals_,
-                   deferrals_);
+                   "them held",
+                   stored_bytes(), plan_owner_->size_bytes(), followers_, jumps_ + holds_,
+                   holds_);
         has_chunk_.notify_all();
         done_.notify_all();
     }
     if (is_quiet && on_quiet_) on_quiet_();
-}
-
-/// Waits for `is_met`; meanwhile requests that were deferred are answered when it is time.
-template <class Condition>
-void HotSweep::wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
-                    Condition&& is_met) {
-    while (!is_met()) {
-        if (deferred_.empty()) {
-            changed.wait(lock);
-            continue;
-        }
-        if (!is_idle()) changed.wait_until(lock, deferred_.due());
-        lock.unlock();
-        answer_due();
-        lock.lock();
-    }
 }
 
 void HotSweep::decode() {
@@ -314,7 +308,7 @@ void HotSweep::decode() {
         Chunk::Piece piece;
         {
             std::unique_lock lock(mutex_);
-            wait(lock, has_chunk_, [&] { return is_ending_ || is_read_ || !chunks_.empty(); });
+            has_chunk_.wait(lock, [&] { return is_ending_ || is_read_ || !chunks_.empty(); });
             if (is_ending_ || chunks_.empty()) break;
             chunk = chunks_.front();
             piece = chunk->pieces[chunk->next++];
@@ -364,21 +358,19 @@ void HotSweep::process(std::size_t index, ByteView stored) {
 /// False when everything ends, or the rest of the block is not worth storing.
 bool HotSweep::put(std::size_t block, const HotPart& part, ByteView bytes) {
     const auto end = Clock::now() + kPatience;
+    const FileRange range{part.node, part.file_offset, part.file_offset + part.size_bytes};
     for (;;) {
         std::uint64_t seen = 0;
-        std::vector<FileRange> pieces;
         {
             const std::lock_guard lock(mutex_);
             if (is_ending_ || passed_ > block) return false;
             seen = listings_;
-            pieces = deferred_.without(
-                {part.node, part.file_offset, part.file_offset + part.size_bytes});
         }
-        if (store_pieces(store_, pieces, part.file_offset, bytes, stored_bytes_)) return true;
+        if (store_range(store_, reads_, range, bytes, stored_bytes_)) return true;
         std::unique_lock lock(mutex_);
-        if (!is_listing_ || !deferred_.empty()) return true;
+        if (!is_listing_ || is_holding()) return true;
         if (!has_nodes_.wait_until(lock, end, [&] {
-                return is_ending_ || !is_listing_ || !deferred_.empty() || passed_ > block ||
+                return is_ending_ || !is_listing_ || is_holding() || passed_ > block ||
                        listings_ != seen;
             }))
             return true;

@@ -17,8 +17,9 @@
 #include <thread>
 #include <vector>
 
-#include "fuse/deferred_reads.h"
+#include "fuse/held_requests.h"
 #include "fuse/hot_plan.h"
+#include "fuse/store_range.h"
 
 namespace squenv::fuse {
 
@@ -27,23 +28,23 @@ namespace squenv::fuse {
 /// last block of the list that a program asked for. Who is ahead of the sweep makes it jump.
 ///
 /// A program that has come to the front again and again is one that waits for nothing else, and
-/// its requests are deferred (DeferredReads).
+/// its requests are held (HeldRequests).
 ///
 /// Nothing is locked while a thread stores.
 /// Thread-safe.
 class HotSweep {
   public:
-    HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, StorePages store);
+    HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem> items, StorePages store,
+             HeldRequests& held, const UnansweredReads& reads);
     ~HotSweep();
 
-    /// Makes the threads; returns when all of them run. Threads may be made here only.
+    /// Makes the threads; returns when all of them run. Threads may be made here only. Where the
+    /// system refuses them, everything is as after stop().
     void start(unsigned decoders, const cpu_set_t& processors);
-    /// A request for the content of `node`; true when it may be deferred.
+    /// A request for the content of `node`; true when it may be held.
     [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset);
-    /// Runs `answer` soon, on a thread of the sweep. False when it is too late for that.
-    using Answer = DeferredReads::Answer;
-    [[nodiscard]] bool defer(NodeId node, std::uint64_t offset, std::uint64_t size,
-                             Answer answer);
+    /// Runs `answer` soon, on another thread. False when it is too late for that.
+    [[nodiscard]] bool hold_read(const FileRange& range, std::function<void()> answer);
     /// A request of a program that reads a large file from one end to the other. When that is what
     /// it begins with, it is not the one that was recorded.
     void note_stream();
@@ -86,14 +87,14 @@ class HotSweep {
     /// Called with mutex_ held.
     [[nodiscard]] bool is_idle() const;
     [[nodiscard]] bool has_more() const;
-    template <class Condition>
-    void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
-              Condition&& is_met);
+    [[nodiscard]] bool is_holding() const { return held_.has(HoldReason::read_at_hot_front); }
 
-    using Clock = DeferredReads::Clock;
+    using Clock = HeldRequests::Clock;
     const FileSystem& file_system_;
     std::vector<appendix::HotItem> items_;
     StorePages store_;
+    HeldRequests& held_;
+    const UnansweredReads& reads_;
     std::function<void()> on_quiet_;
     std::unique_ptr<const HotPlan> plan_owner_;
     std::atomic<const HotPlan*> plan_{nullptr};  ///< set once
@@ -106,10 +107,9 @@ class HotSweep {
     std::size_t cursor_ = 0;  ///< the next block to read
     std::size_t claimed_ = 0;  ///< behind the last block that a decoder took
     std::size_t passed_ = 0;   ///< a program is here; what is before is not worth storing
-    DeferredReads deferred_;
     Clock::time_point last_contact_{};
     unsigned contacts_ = 0;  ///< shortly after each other
-    unsigned long deferrals_ = 0;
+    unsigned long holds_ = 0;
     unsigned long jumps_ = 0;
     unsigned followers_ = 0;  ///< requests for what is in the list
     unsigned strangers_ = 0;  ///< and for what is not

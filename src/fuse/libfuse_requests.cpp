@@ -66,15 +66,14 @@ void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t nod
 }
 
 template <class Answer>
-void LibfuseSession::handle_later(fuse_req_t request, fuse_ino_t node, Answer&& answer) {
+void LibfuseSession::handle_later(fuse_req_t request, RequestKind kind, fuse_ino_t node,
+                                  Answer&& answer) {
     try {
         std::forward<Answer>(answer)();
     } catch (const std::bad_alloc&) {
-        reply_error(request, RequestKind::read, node,
-                    Error{Errc::limit, ENOMEM, "out of memory", {}});
+        reply_error(request, kind, node, Error{Errc::limit, ENOMEM, "out of memory", {}});
     } catch (const std::exception& exception) {
-        reply_error(request, RequestKind::read, node,
-                    Error{Errc::internal, 0, exception.what(), {}});
+        reply_error(request, kind, node, Error{Errc::internal, 0, exception.what(), {}});
     }
 }
 
@@ -183,14 +182,16 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
     has_other_users_ = true;
-    const auto answer_later = [this, request, node, size, start] {
-        handle_later(request, node, [&] { reply_read(request, node, size, start, false); });
+    const FileRange range{node, start, start + size};
+    const auto entry = std::make_shared<const UnansweredReads::Entry>(reads_, range);
+    const auto answer_later = [this, request, node, size, start, entry] {
+        handle_later(request, RequestKind::read, node,
+                     [&] { reply_read(request, node, size, start, false); });
     };
     if (streams_ && streams_->note_read(node, start, size)) {
         if (sweep_) sweep_->note_stream();
-        if (streams_->defer(node, start, size, answer_later)) return;
-    } else if (sweep_ && sweep_->note_read(node, start) &&
-               sweep_->defer(node, start, size, answer_later)) {
+        if (streams_->hold_read(range, answer_later)) return;
+    } else if (sweep_ && sweep_->note_read(node, start) && sweep_->hold_read(range, answer_later)) {
         return;
     }
     reply_read(request, node, size, start, pages_.has_value());
@@ -282,23 +283,23 @@ void LibfuseSession::note_listers() {
 void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size,
                                           off_t offset) {
     Detail detail = Detail::everything;
+    const auto list_everything = [this, request, node, size, offset] {
+        handle_later(request, RequestKind::readdirplus, node, [&] {
+            list(request, RequestKind::readdirplus, node, size, offset, Detail::everything);
+        });
+    };
     if (warming_.is_under_way) {
         const bool is_warmer = fuse_req_ctx(request)->pid == warming_.pid;
         if (is_warmer) {
-            if (streams_ && streams_->defer_until_quiet([this, request, node, size, offset] {
-                    list(request, RequestKind::readdirplus, node, size, offset, Detail::everything);
-                }))
-                return;
-            deferred_.run_due();
+            if (streams_ && streams_->hold_until_quiet(list_everything)) return;
             if (listings_ != 0 && !has_other_users_) detail = Detail::directories;
         } else if (offset == 0 && !has_other_users_) {
             ++listings_;
             // The warmer is somewhere else as long as it visits the names of the list.
             const bool is_ahead = !sweep_ || has_told_of_listers_;
             if (!is_ahead) note_listers();
-            if (is_ahead && deferred_.add([this, request, node, size] {
-                    list(request, RequestKind::readdirplus, node, size, 0, Detail::everything);
-                }))
+            if (is_ahead && held_.hold(HoldReason::listing_beside_warmer, {},
+                                       [list_everything](bool /*is_late*/) { list_everything(); }))
                 return;
         }
     } else {

@@ -37,7 +37,7 @@ LibfuseSession::LibfuseSession(const FileSystem& file_system, const SessionOptio
     warming_.processor = options.warming_processor;
     warming_.pid = options.warmer_pid;
     warming_.is_under_way = options.warming_processor >= 0;
-    if (!warming_.is_under_way) deferred_.close();
+    if (!warming_.is_under_way) held_.end(HoldReason::listing_beside_warmer);
 }
 
 LibfuseSession::~LibfuseSession() {
@@ -53,6 +53,7 @@ Status LibfuseSession::open(UniqueFd device) {
     for (auto& word : words) arguments.push_back(word.data());
     fuse_args args = FUSE_ARGS_INIT(static_cast<int>(arguments.size()), arguments.data());
     session_ = fuse_session_new(&args, &operations(), sizeof(fuse_lowlevel_ops), this);
+    fuse_opt_free_args(&args);  // libfuse has made a copy of its own
     if (session_ == nullptr) return fail(Errc::environment, "libfuse refused to make a session");
     static constexpr fuse_custom_io kIo{
         .writev = [](int fd, iovec* parts, int count, void* self) {
@@ -74,12 +75,12 @@ Status LibfuseSession::open(UniqueFd device) {
         return store_pages(node, offset, content);
     };
     // Storing may wait for a page that another thread must fill first.
-    if (options_.prefetch && threads_ != 1)
-        pages_.emplace(file_system_, *turn_,
+    if (options_.stores_pages && threads_ != 1)
+        pages_.emplace(file_system_, *turn_, reads_,
                        [this](NodeId node, ByteView content) { return store_pages(node, 0, content); });
-    if (options_.prefetch) streams_.emplace(file_system_, store);
-    if (options_.prefetch && !options_.hot.empty()) {
-        sweep_.emplace(file_system_, options_.hot, store);
+    if (options_.stores_pages) streams_.emplace(file_system_, store, held_, reads_);
+    if (options_.stores_pages && !options_.hot.empty()) {
+        sweep_.emplace(file_system_, std::move(options_.hot), store, held_, reads_);
         if (!warming_.is_under_way) sweep_->end_listing();
         if (options_.on_quiet) sweep_->on_quiet(options_.on_quiet);
     }
@@ -104,6 +105,7 @@ void LibfuseSession::work_first() {
         turn_->start_relief();
         if (options_.prefetch)
             others.emplace_back([this] { file_system_.image().keep_tables(kMaxKeptTables); });
+        held_.start(all_processors_);
         if (sweep_) sweep_->start(decoders_, all_processors_);
         if (streams_) streams_->start(decoders_, all_processors_);
         on_ready_();  // after the last thread: what follows may forbid making any
@@ -111,6 +113,7 @@ void LibfuseSession::work_first() {
     others.clear();
     if (sweep_) sweep_->stop();
     if (streams_) streams_->stop();
+    held_.stop();
     on_end_();
 }
 
@@ -147,7 +150,7 @@ void LibfuseSession::resume_warming() {
 
 void LibfuseSession::end_warming() {
     warming_.is_under_way = false;
-    deferred_.close();
+    held_.end(HoldReason::listing_beside_warmer);
     if (sweep_) sweep_->end_listing();
 }
 

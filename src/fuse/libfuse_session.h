@@ -12,13 +12,14 @@
 
 #include "base/cpus.h"
 #include "base/log.h"
-#include "fuse/deferred_listings.h"
 #include "fuse/device_channel.h"
+#include "fuse/held_requests.h"
 #include "fuse/hot_sweep.h"
 #include "fuse/page_store.h"
 #include "fuse/reader_turn.h"
 #include "fuse/session.h"
 #include "fuse/stream_ahead.h"
+#include "fuse/unanswered_reads.h"
 #include "fuse/worker.h"
 
 namespace squenv::fuse {
@@ -81,7 +82,7 @@ class LibfuseSession final : public Session {
                     bool stores_siblings);
     /// Runs `answer` for a request that was counted before, as handle() does.
     template <class Answer>
-    void handle_later(fuse_req_t request, fuse_ino_t node, Answer&& answer);
+    void handle_later(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);
     /// How much of a listing's entries is told to the kernel.
     enum class Detail { names, directories, everything };
     void list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
@@ -96,7 +97,7 @@ class LibfuseSession final : public Session {
     void work(const std::function<void()>& on_init_answered);
 
     const FileSystem& file_system_;
-    const SessionOptions options_;
+    SessionOptions options_;  ///< never changed, but for what is moved on to sweep_
     const Clock::time_point started_ = Clock::now();
     std::atomic<Clock::rep> last_request_{Clock::now().time_since_epoch().count()};
     RequestCounters counters_;
@@ -106,6 +107,8 @@ class LibfuseSession final : public Session {
     bool can_skip_opendir_ = false;  ///< likewise
     fuse_session* session_ = nullptr;
     std::unique_ptr<ReaderTurn> turn_;
+    UnansweredReads reads_;
+    HeldRequests held_;
     std::optional<PageStore> pages_;
     std::optional<HotSweep> sweep_;
     std::optional<StreamAhead> streams_;
@@ -116,7 +119,6 @@ class LibfuseSession final : public Session {
     const unsigned decoders_;  ///< threads that decode ahead, for each purpose
     bool can_spin_ = false;  ///< there is a processor besides that of the program
     int device_ = -1;        ///< owned by session_
-    DeferredListings deferred_;
     /// Whether the users only list directories, as find(1) does: files get no attributes then,
     /// which makes a listing twice as fast. The first lookup of a file that was listed without
     /// them ends that for good.

@@ -11,6 +11,7 @@
 
 #include "fuse/file_system.h"
 #include "fuse/reader_turn.h"
+#include "fuse/unanswered_reads.h"
 
 namespace squenv::fuse {
 
@@ -24,8 +25,9 @@ class PageStore {
     /// of the pages is being read by somebody else.
     using Store = std::function<bool(NodeId, ByteView)>;
 
-    PageStore(const FileSystem& file_system, ReaderTurn& turn, Store store)
-        : file_system_(file_system), turn_(turn), store_(std::move(store)) {}
+    PageStore(const FileSystem& file_system, ReaderTurn& turn, const UnansweredReads& reads,
+              Store store)
+        : file_system_(file_system), turn_(turn), reads_(reads), store_(std::move(store)) {}
 
     /// Before the READ of `node` is answered: the small files behind it in its fragment block.
     /// Answering first would be quicker for this file and slower for the next ones, whose requests
@@ -44,6 +46,7 @@ class PageStore {
 
     const FileSystem& file_system_;
     ReaderTurn& turn_;
+    const UnansweredReads& reads_;
     Store store_;
     /// Held by the one thread that stores. Another that wants to does not wait but leaves it, so
     /// that a thread is always left to answer the reads whose pages this one may wait for.

@@ -5,15 +5,16 @@
 #include <limits>
 #include <unordered_map>
 
+#include "appendix/appendix.h"
 #include "image/walk.h"
 
 namespace squenv::fuse {
 
 namespace {
 
-/// The import of six large packages touches 6,000 objects and ranges.
-constexpr std::size_t kMaxTouches = 1U << 18;
-constexpr std::size_t kMaxNames = 4U << 20;
+/// No image takes more of it.
+constexpr std::size_t kMaxTouches = appendix::kMaxHotItems;
+constexpr std::size_t kMaxNames = appendix::kMaxHotListBytes;
 
 using Paths = std::unordered_map<NodeId, std::string>;
 

@@ -16,7 +16,7 @@ namespace squenv::fuse {
 
 /// The kernel asks for everything once and then keeps it, so the requests of a fresh mount are the
 /// first touches. They are noted by node, which is cheap; paths are looked for at the end.
-/// Thread-safe. Takes 12 MiB at most; what comes later is not recorded.
+/// Thread-safe. Takes 6 MiB at most; what comes later is not recorded.
 class Recorder {
   public:
     void note(trace::Use use, NodeId node, std::uint64_t offset = 0, std::uint64_t size = 0);

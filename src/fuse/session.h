@@ -23,8 +23,9 @@ struct SessionOptions {
     /// The processor and process that walk the mount ahead of its users, or -1: nobody does.
     int warming_processor = -1;
     pid_t warmer_pid = -1;
-    bool prefetch = true;  ///< store decoded bytes in the page cache before they are asked for
-    /// What a program needs early; stored ahead of it when `prefetch` is on.
+    bool prefetch = true;  ///< what will be asked for is prepared
+    bool stores_pages = true;  ///< decoded bytes go into the page cache before they are asked for
+    /// What a program needs early; stored ahead of it when `stores_pages` is on.
     std::vector<appendix::HotItem> hot{};
     /// Called when what `hot` needs is stored: the warmer's pause can end. On any thread, perhaps
     /// several times.

@@ -45,6 +45,7 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
         {"errors", requests.errors()},
         {"bytes_served", requests.bytes()},
         {"bytes_stored_ahead", stored_bytes},
+        {"stores_ahead", options.stores_pages},
         {"image_reads", counters.source.reads},
         {"image_bytes_read", counters.source.bytes},
         {"image_read_seconds", static_cast<double>(counters.source.nanoseconds) / 1e9},

@@ -19,24 +19,27 @@ constexpr std::uint64_t kMaxWindow = 16 << 20;
 constexpr std::uint64_t kKernelAhead = 256 << 10;
 /// Without a request for this long, a stream is no more.
 constexpr std::chrono::milliseconds kQuiet{20};
-/// Whoever ends a process waits for the answer to its request.
-constexpr std::chrono::milliseconds kLongestQuiet{250};
 constexpr std::uint64_t kPage = 4096;
 
 }  // namespace
 
-StreamAhead::StreamAhead(const FileSystem& file_system, StorePages store)
+StreamAhead::StreamAhead(const FileSystem& file_system, StorePages store, HeldRequests& held,
+                         const UnansweredReads& reads)
     : file_system_(file_system),
       block_size_(file_system.image().superblock().block_size),
-      store_(std::move(store)) {}
+      store_(std::move(store)),
+      held_(held),
+      reads_(reads) {}
 
 StreamAhead::~StreamAhead() {
     stop();
 }
 
 void StreamAhead::start(unsigned decoders, const cpu_set_t& processors) {
-    start_background_threads(threads_, decoders, processors, [this] { decode(); });
-    start_background_threads(threads_, 1, processors, [this] { answer_late(); });
+    // The system refuses threads: nothing may be held then, because nothing is decoded.
+    if (start_background_threads(threads_, decoders, processors, [this] { decode(); }) == 0 &&
+        decoders != 0)
+        stop();
 }
 
 void StreamAhead::stop() {
@@ -45,9 +48,9 @@ void StreamAhead::stop() {
         is_ending_ = true;
     }
     has_work_.notify_all();
-    has_deferred_.notify_all();
     threads_.clear();
-    answer_due();
+    held_.end(HoldReason::read_at_stream_front);
+    held_.end(HoldReason::warmer_beside_stream);
 }
 
 /// The entry of `node`, or the one that was used longest ago, emptied.
@@ -88,6 +91,7 @@ bool StreamAhead::note_read(NodeId node, std::uint64_t offset, std::uint64_t siz
     stream.position = std::max(stream.position, offset + size);
     if (stream.run < kStreamSign) return false;
     last_read_ = Clock::now();
+    held_.postpone(HoldReason::warmer_beside_stream, last_read_ + kQuiet);
     move_on(stream, offset);
     return stream.window != 0;
 }
@@ -106,7 +110,7 @@ void StreamAhead::move_on(Stream& stream, std::uint64_t offset) {
         // Blocks of which pages are requested already are not stored.
         stream.next = ceil_div(stream.position + kKernelAhead, block_size_) * block_size_;
     } else {
-        stream.may_defer = true;
+        stream.may_hold = true;
     }
     stream.window = std::clamp(stream.window * 2, kFirstWindow, kMaxWindow);
     stream.end = std::min(stream.next + stream.window, stream.size);
@@ -114,26 +118,32 @@ void StreamAhead::move_on(Stream& stream, std::uint64_t offset) {
     has_work_.notify_all();
 }
 
-bool StreamAhead::defer(NodeId node, std::uint64_t offset, std::uint64_t size, Answer answer) {
+bool StreamAhead::hold_read(const FileRange& range, Answer answer) {
     const std::lock_guard lock(mutex_);
-    const Stream* stream = stream_of(node);
-    if (is_ending_ || stream == nullptr || !stream->may_defer) return false;
-    const FileRange request{node, offset, offset + size};
-    if (has_come_far(request)) return false;
+    const Stream* stream = stream_of(range.node);
+    if (is_ending_ || stream == nullptr || !stream->may_hold) return false;
+    if (has_come_far(range)) return false;
     // The thread that stores them may wait for these very pages.
     for (const Claim& claim : claims_)
-        if (claim.is_storing && claim.range.overlaps(request)) return false;
-    deferred_.add(request, std::move(answer));
-    has_deferred_.notify_one();
-    return true;
+        if (claim.is_storing && claim.range.overlaps(range)) return false;
+    return held_.hold(HoldReason::read_at_stream_front, range,
+                      [this, node = range.node, answer = std::move(answer)](bool is_late) {
+                          if (is_late) note_late(node);
+                          answer();
+                      });
 }
 
-bool StreamAhead::defer_until_quiet(Answer answer) {
+/// The processors have other work: requests that follow are answered at once.
+void StreamAhead::note_late(NodeId node) {
+    const std::lock_guard lock(mutex_);
+    if (Stream* stream = stream_of(node); stream != nullptr) stream->may_hold = false;
+}
+
+bool StreamAhead::hold_until_quiet(Answer answer) {
     const std::lock_guard lock(mutex_);
     if (is_ending_ || last_read_ + kQuiet <= Clock::now()) return false;
-    until_quiet_.push_back({std::move(answer), Clock::now() + kLongestQuiet});
-    has_deferred_.notify_one();
-    return true;
+    return held_.hold(HoldReason::warmer_beside_stream, {}, kQuiet,
+                      [answer = std::move(answer)](bool /*is_late*/) { answer(); });
 }
 
 /// Enough behind it is stored, or nothing will be.
@@ -143,7 +153,7 @@ bool StreamAhead::has_come_far(const FileRange& request) {
     std::uint64_t front = stream->next;
     for (const Claim& claim : claims_)
         if (claim.range.node == stream->node) front = std::min(front, claim.range.begin);
-    return front >= std::min(request.end + DeferredReads::kAhead, stream->end);
+    return front >= std::min(request.end + kHoldAhead, stream->end);
 }
 
 /// Claims the next block of the stream that was used last.
@@ -174,7 +184,6 @@ void StreamAhead::decode() {
         if (Stream* stream = stream_of(claim->range.node); !is_stored && stream != nullptr)
             *stream = {};
         claims_.erase(claim);
-        if (deferred_.empty()) continue;
         lock.unlock();
         answer_due();
         lock.lock();
@@ -187,11 +196,7 @@ bool StreamAhead::store(std::list<Claim>::iterator claim) {
     const auto node = claim->range.node;
     if (claim->range.size() == 0) return true;
     // Requests that wait will be answered from blocks that are kept.
-    bool is_awaited = false;
-    {
-        const std::lock_guard lock(mutex_);
-        is_awaited = deferred_.overlaps(claim->range);
-    }
+    const bool is_awaited = reads_.overlaps(claim->range);
     std::vector<image::StoredPart> parts;
     if (!file_system_.visit_stored(node, claim->range.begin, claim->range.size(),
                                    [&](const image::StoredPart& part) { parts.push_back(part); }))
@@ -200,54 +205,29 @@ bool StreamAhead::store(std::list<Claim>::iterator claim) {
         const auto block = file_system_.image().data().block(part.place, part.length, is_awaited);
         if (!block || !fits(part.block_offset, part.size_bytes, (*block)->bytes().size()))
             return false;
-        std::vector<FileRange> pieces;
         {
             const std::lock_guard lock(mutex_);
             if (is_ending_) return false;
             claim->is_storing = true;
-            pieces = deferred_.without({node, part.file_offset, part.file_offset + part.size_bytes});
         }
-        if (!store_pieces(store_, pieces, part.file_offset,
-                          (*block)->bytes().subspan(part.block_offset, part.size_bytes),
-                          stored_bytes_))
+        if (!store_range(store_, reads_,
+                         {node, part.file_offset, part.file_offset + part.size_bytes},
+                         (*block)->bytes().subspan(part.block_offset, part.size_bytes),
+                         stored_bytes_))
             return false;
     }
     return true;
 }
 
-/// Answers what has waited for long enough, whatever the other threads are waiting for.
-void StreamAhead::answer_late() {
-    std::unique_lock lock(mutex_);
-    while (!is_ending_) {
-        if (deferred_.empty() && until_quiet_.empty()) {
-            has_deferred_.wait(lock);
-            continue;
-        }
-        has_deferred_.wait_until(lock, deferred_.empty() ? last_read_ + kQuiet : deferred_.due());
-        lock.unlock();
-        answer_due();
-        lock.lock();
-    }
-}
-
+/// Answers requests behind which enough is stored.
 void StreamAhead::answer_due() {
-    std::vector<Answer> due;
+    std::vector<HeldRequests::Answer> due;
     {
         const std::lock_guard lock(mutex_);
-        due = deferred_.take([&](const FileRange& request, bool is_late) {
-            if (!is_ending_ && !is_late && !has_come_far(request)) return false;
-            if (Stream* stream = stream_of(request.node); is_late && stream != nullptr)
-                stream->may_defer = false;
-            return true;
-        });
-        const auto now = Clock::now();
-        std::erase_if(until_quiet_, [&](Quiet& request) {
-            if (!is_ending_ && last_read_ + kQuiet > now && request.latest > now) return false;
-            due.push_back(std::move(request.answer));
-            return true;
-        });
+        due = held_.take(HoldReason::read_at_stream_front,
+                         [&](const FileRange& request) { return has_come_far(request); });
     }
-    for (const Answer& answer : due) answer();
+    for (const auto& answer : due) answer(false);
 }
 
 }  // namespace squenv::fuse

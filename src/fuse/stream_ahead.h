@@ -14,7 +14,8 @@
 #include <thread>
 #include <vector>
 
-#include "fuse/deferred_reads.h"
+#include "fuse/held_requests.h"
+#include "fuse/store_range.h"
 
 namespace squenv::fuse {
 
@@ -22,39 +23,40 @@ namespace squenv::fuse {
 /// most. When the requests for a file have followed each other for a while, the next blocks are
 /// decoded on all processors and put into the page cache, where they take no request at all.
 ///
-/// A request at the front is deferred (DeferredReads); if that takes too long, because the
-/// processors have other work, those behind it are answered at once.
+/// A request at the front is held (HeldRequests). When one has to wait for its limit, because the
+/// processors have other work, those that follow are answered at once.
 ///
 /// So that a reader who is never late is still heard of, the first page of some blocks is left
 /// out: the request for it says that he has come so far, and the window moves on and grows. One
 /// who stops leaves no more than a window behind.
 ///
-/// Storing may wait for a page that a request has locked: the thread that answers late requests
-/// never stores. Nothing is locked while a thread stores.
+/// Nothing is locked while a thread stores.
 /// Thread-safe.
 class StreamAhead {
   public:
-    using Answer = DeferredReads::Answer;
+    using Answer = std::function<void()>;
 
-    StreamAhead(const FileSystem& file_system, StorePages store);
+    StreamAhead(const FileSystem& file_system, StorePages store, HeldRequests& held,
+                const UnansweredReads& reads);
     ~StreamAhead();
 
-    /// Makes the threads; returns when all of them run. Threads may be made here only.
+    /// Makes the threads; returns when all of them run. Threads may be made here only. Where the
+    /// system refuses them, everything is as after stop().
     void start(unsigned decoders, const cpu_set_t& processors);
     /// A request for the content of `node`; true when it belongs to a stream.
     [[nodiscard]] bool note_read(NodeId node, std::uint64_t offset, std::uint64_t size);
-    /// Runs `answer` of that request soon, on a thread of its own. False: answer now.
-    [[nodiscard]] bool defer(NodeId node, std::uint64_t offset, std::uint64_t size, Answer answer);
-    /// Runs `answer` when no stream is read any more, or after a quarter of a second: for what
-    /// nobody waits for. False: now.
-    [[nodiscard]] bool defer_until_quiet(Answer answer);
-    /// Ends the threads; what is under way is finished, what was deferred is answered.
+    /// Runs `answer` of that request soon, on another thread. False: answer now.
+    [[nodiscard]] bool hold_read(const FileRange& range, Answer answer);
+    /// Runs `answer` when no stream is read any more, or after a quarter of a second: for requests
+    /// that no program waits for. False: now.
+    [[nodiscard]] bool hold_until_quiet(Answer answer);
+    /// Ends the threads; what is under way is finished, what is held is answered.
     void stop();
 
     [[nodiscard]] std::uint64_t stored_bytes() const { return stored_bytes_; }
 
   private:
-    using Clock = DeferredReads::Clock;
+    using Clock = HeldRequests::Clock;
 
     /// A file that is, or may be, read from one end to the other. All numbers are in bytes of it.
     struct Stream {
@@ -66,7 +68,7 @@ class StreamAhead {
         std::uint64_t window = 0;    ///< 0: not yet a stream
         std::uint64_t sign = 0;      ///< the block whose first page is left out
         std::uint64_t size = 0;      ///< of the file
-        bool may_defer = true;
+        bool may_hold = true;
         std::uint64_t last_use = 0;
     };
     /// A block that a thread decodes and stores.
@@ -83,25 +85,20 @@ class StreamAhead {
 
     void decode();
     [[nodiscard]] bool store(std::list<Claim>::iterator claim);
-    void answer_late();
     void answer_due();
+    void note_late(NodeId node);
 
     const FileSystem& file_system_;
     const std::uint64_t block_size_;
     StorePages store_;
+    HeldRequests& held_;
+    const UnansweredReads& reads_;
     std::mutex mutex_;  ///< protects everything below
     std::condition_variable has_work_;
-    std::condition_variable has_deferred_;
     static constexpr std::size_t kMaxStreams = 8;
     std::array<Stream, kMaxStreams> streams_{};
     std::uint64_t uses_ = 0;
     std::list<Claim> claims_;
-    DeferredReads deferred_;
-    struct Quiet {
-        Answer answer;
-        Clock::time_point latest;
-    };
-    std::vector<Quiet> until_quiet_;
     Clock::time_point last_read_{};  ///< of a stream
     bool is_ending_ = false;
 

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/file_io.h"
 
 namespace squenv::image {
 
@@ -125,7 +126,7 @@ void FileSource::keep(std::uint64_t position, std::size_t size) const {
 
 bool FileSource::has_changed() const {
     struct stat info {};
-    if (::fstat(fd_.get(), &info) != 0) return true;
+    if (!stat_open_file(fd_.get(), info)) return true;
     return nanoseconds(info.st_mtim) != mtime_ns_ ||
            (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_bytes_);
 }

@@ -11,9 +11,10 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "fuse/session.h"
+#include "mount/connection.h"
 #include "mount/event_loop.h"
 #include "mount/hot_names.h"
-#include "mount/mount_table.h"
+#include "mount/meeting_point.h"
 #include "mount/sandbox.h"
 #include "mount/sharing.h"
 #include "mount/warmer.h"
@@ -27,6 +28,23 @@ void limit_allocator() {
     ::mallopt(M_ARENA_MAX, 2);
     ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
     ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+/// A thread that stores a page may wait for one that is locked by a request. When the daemon is
+/// killed then, it and the users of the mount can only be freed by ending the connection.
+bool may_store_pages(const MountRequest& request, std::uint32_t device_minor) {
+    if (request.prefetch == Prefetch::on || can_abort(device_minor)) return true;
+    log::info("{}: nothing is stored ahead, because fusectl is not mounted: a daemon that is killed "
+              "meanwhile could leave processes that cannot be killed",
+              request.image_path);
+    return false;
+}
+
+Result<log::Destination> open_log(const MountRequest& request) {
+    std::string destination = request.log_destination;
+    if (destination.empty())
+        destination = request.is_foreground || request.trace ? "stderr" : "syslog";
+    return log::open(destination, request.log_level);
 }
 
 }  // namespace
@@ -46,6 +64,7 @@ Result<Opened> open_request(const MountRequest& request) {
     if (!request.record_path.empty()) {
         SQUENV_TRY_ASSIGN(opened.record, RecordFile::open(request.record_path, request.image_path));
     }
+    SQUENV_TRY_ASSIGN(opened.log, open_log(request));
     return opened;
 }
 
@@ -56,12 +75,13 @@ KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened) {
     kernel.subtype = request.subtype;
     kernel.allow_other = request.allow_other || request.allow_root;
     kernel.default_permissions = request.default_permissions || kernel.allow_other;
+    kernel.noexec = request.noexec;
     return kernel;
 }
 
 Result<Keeper> mount_in_place(const MountRequest& request, Opened& opened, int held_fd) {
     SQUENV_TRY_ASSIGN(auto keeper,
-                      Keeper::start({opened.mountpoint, opened.hold.created, held_fd}));
+                      Keeper::start({opened.mountpoint, 0, opened.hold.created, held_fd}));
     auto mounted = mount_kernel(kernel_mount_of(request, opened), request.method);
     if (!mounted) {
         keeper.dismiss();
@@ -72,22 +92,18 @@ Result<Keeper> mount_in_place(const MountRequest& request, Opened& opened, int h
     return keeper;
 }
 
-Status start_log(const MountRequest& request) {
-    std::string destination = request.log_destination;
-    if (destination.empty())
-        destination = request.is_foreground || request.trace ? "stderr" : "syslog";
-    return log::start(destination, request.log_level);
-}
-
 Status run_daemon(const MountRequest& request, Opened opened, Service service,
                   const std::function<void()>& on_ready) {
     limit_allocator();
     const RaisedDescriptorLimit many_users;
     Keeper& keeper = service.keeper;
+    keeper.watch_this_thread();
+    if (service.users && service.users->listener() >= 0)
+        announce_listener(service.users->listener());
     SQUENV_TRY_ASSIGN(auto events, EventLoop::create());
     std::optional<Warmer> warmer;
     // What is done ahead of the users hides what they do.
-    const bool has_prefetch = request.prefetch && !opened.record;
+    const bool has_prefetch = request.prefetch != Prefetch::off && !opened.record;
     const int processor = has_prefetch ? other_processor() : -1;
     fuse::Recorder recorder;
     std::vector<appendix::HotItem> hot;
@@ -99,16 +115,15 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
         ::signal(SIGCHLD, SIG_IGN);  // nobody waits for the warmer
     }
     const bool is_private = static_cast<bool>(service.home);
-    if (service.users && !is_private)
-        if (const auto entry = find_mount(opened.mountpoint); entry && *entry)
-            service.users->set_device_minor((*entry)->device_minor);
+    if (service.users && !is_private) service.users->set_device_minor(service.device_minor);
     service.home = {};
     fuse::SessionOptions options;
     options.warming_processor = processor;
     options.warmer_pid = warmer ? warmer->pid() : -1;
     options.prefetch = has_prefetch;
+    options.stores_pages = has_prefetch && may_store_pages(request, service.device_minor);
     options.hot = std::move(hot);
-    if (warmer && !options.hot.empty()) {
+    if (warmer && options.stores_pages && !options.hot.empty()) {
         options.on_quiet = [&events] { events.post(Event::quiet); };
         options.on_listers = [&events] { events.post(Event::listers); };
     }
@@ -152,12 +167,11 @@ Status start_daemon(const MountRequest& request, Opened opened, Service service,
     }
     // What the caller was given, such as a pipe or a lock, is none of the daemon's.
     for (const int fd : foreign) ::close(fd);
-    Status status = start_log(request);
-    if (status)
-        status = run_daemon(request, std::move(opened), std::move(service), [&] {
-            on_ready();
-            background.report_ready();
-        });
+    opened.log.use();
+    const auto status = run_daemon(request, std::move(opened), std::move(service), [&] {
+        on_ready();
+        background.report_ready();
+    });
     if (!status) background.report_failure(status.error());
     log::stop();
     std::_Exit(status ? 0 : 1);

@@ -2,6 +2,7 @@
 // The process that serves a mount, from the open connection to its end.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -34,6 +35,7 @@ struct Opened {
     MountpointHold hold{};     ///< on the directory that the mount covers
     std::optional<RecordFile> record{};
     std::unique_ptr<Stage> stage{};
+    log::Destination log{};    ///< open: its file may lie below the mount point
     UniqueFd device{};         ///< empty until it is mounted
 };
 
@@ -55,6 +57,7 @@ struct Service {
     std::optional<Users> users{};
     /// What the mount lives in, when it is not ours; let go of as soon as everything runs.
     Namespaces home{};
+    std::uint32_t device_minor = 0;  ///< of the mount's connection
 };
 
 /// Serves until the mount is gone. `on_ready` is called once INIT was answered.
@@ -67,8 +70,5 @@ struct Service {
 [[nodiscard]] Status start_daemon(const MountRequest& request, Opened opened, Service service,
                                   const std::vector<int>& foreign,
                                   const std::function<void()>& on_ready);
-
-/// Begins the log where the request wants it. Errors: as log::start().
-[[nodiscard]] Status start_log(const MountRequest& request);
 
 }  // namespace squenv::mount

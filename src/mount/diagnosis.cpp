@@ -17,10 +17,10 @@
 #include "cache/cache_directory.h"
 #include "image/image.h"
 #include "mount/fuse_device.h"
+#include "mount/fusermount_program.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/private_mounts.h"
-#include "mount/subprocess.h"
 #include "mount/trial.h"
 
 namespace squenv::mount {
@@ -34,17 +34,6 @@ Probe judge(std::string subject, const Status& status, std::string if_passed) {
     return {std::move(subject), false, error.message(), remedy};
 }
 
-Status try_helper() {
-    SQUENV_TRY_ASSIGN(const auto program, find_program("fusermount3"));
-    struct stat info {};
-    if (::stat(program.c_str(), &info) != 0) return fail_errno(errno, program);
-    if (::geteuid() != 0 && (info.st_uid != 0 || (info.st_mode & S_ISUID) == 0))
-        return fail(Errc::environment, program + " is not setuid root",
-                    "an administrator runs 'chown root " + program + " && chmod u+s " + program +
-                        "'; containers and conda packages lose the bit");
-    return {};
-}
-
 Status try_namespaces() {
     SQUENV_TRY(check_single_thread());
     SQUENV_TRY(make_private_mounts({}));
@@ -52,16 +41,17 @@ Status try_namespaces() {
 }
 
 Probe probe_cache() {
-    if (const auto status = check_cache(); !status) return judge("unpacking", status, {});
-    const std::string path = cache::cache_path();
+    const auto cache = check_cache();
+    if (!cache) return judge("unpacking", tl::unexpected(cache.error()), {});
     // The directory is gone again when it was not there before.
-    const std::string parent = std::filesystem::path(path).parent_path().string();
+    const std::string parent = std::filesystem::path(cache->directory).parent_path().string();
     struct statvfs disk {};
-    if (::statvfs(path.c_str(), &disk) != 0) ::statvfs(parent.c_str(), &disk);
-    return {"unpacking", true,
-            fmt::format("into {}, {} free", path,
-                        format_size(static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize)),
-            {}};
+    if (::statvfs(cache->directory.c_str(), &disk) != 0) ::statvfs(parent.c_str(), &disk);
+    const std::string room =
+        fmt::format("into {}, {} free", cache->directory,
+                    format_size(static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize));
+    if (cache->has_locks) return {"unpacking", true, room, {}};
+    return {"cache without locks", true, "unpacking " + room + "; files cannot be locked there", {}};
 }
 
 Probe probe_image(const std::string& path) {
@@ -73,6 +63,13 @@ Probe probe_image(const std::string& path) {
 /// What is at `path`, for those who mount in place.
 Result<std::string> look_at(const std::string& path, const std::string& image) {
     SQUENV_TRY(check_place(path));
+    SQUENV_TRY_ASSIGN(const auto present, find_mount(path));
+    // What another user serves is asked for nothing, and is none of ours whatever it says.
+    if (present && present->is_squenv() && ::geteuid() != 0 &&
+        !present->is_trusted_by(::geteuid()))
+        return fail(Errc::exists,
+                    fmt::format("{}: a mount of user {}", path, present->user_id.value_or(0)),
+                    "'squenv run' uses a namespace; or name another path");
     // First, because anything else would wait for a daemon that does not answer.
     SQUENV_TRY(check_answers(path));
     SQUENV_TRY_ASSIGN(const auto mounted, find_mount(path));
@@ -132,7 +129,7 @@ Diagnosis diagnose_machine() {
                   : fail(Errc::denied, "needs CAP_SYS_ADMIN", "only root has it; not needed if "
                                                               "another way works"),
               "works: CAP_SYS_ADMIN is there");
-    const Probe helper = judge("fusermount3", try_helper(), "installed and setuid");
+    const Probe helper = judge("fusermount3", check_fusermount(), describe_fusermount());
     const Probe helper_mount =
         helper.is_passed
             ? judge("fusermount3 mount", try_on_scratch(Method::fusermount), "works")

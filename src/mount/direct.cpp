@@ -18,8 +18,10 @@ Result<UniqueFd> mount_direct(const KernelMount& request) {
     if (request.allow_other) options += ",allow_other";
     if (request.default_permissions) options += ",default_permissions";
     const std::string type = "fuse." + request.subtype;
-    if (::mount(request.source.c_str(), request.mountpoint.c_str(), type.c_str(),
-                MS_RDONLY | MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+    if (request.noexec) flags |= MS_NOEXEC;
+    if (::mount(request.source.c_str(), request.mountpoint.c_str(), type.c_str(), flags,
+                options.c_str()) != 0) {
         const int code = errno;
         const char* hint = code == EPERM
                                ? "mounting directly needs CAP_SYS_ADMIN; try --via fusermount"

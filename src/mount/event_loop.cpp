@@ -18,10 +18,12 @@ namespace squenv::mount {
 
 namespace {
 
-/// How long a mount that is idle but busy (open files) is left alone before it is tried again.
-constexpr std::chrono::seconds kBusyRetry{1};
-/// How often unmounting may fail for another reason before the connection is closed instead.
-constexpr unsigned kMaxFailedUnmounts = 5;
+/// How long a mount that cannot be removed is left alone before the next attempt: a process that
+/// has just ended still holds it for some milliseconds, one that goes on may hold it for hours.
+constexpr std::chrono::milliseconds kFirstRetry{2};
+constexpr std::chrono::milliseconds kLastRetry{1000};
+/// The same when it cannot be removed for another reason than users: a user may mend that.
+constexpr std::chrono::milliseconds kFailedRetry{60'000};
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
@@ -54,22 +56,21 @@ void EventLoop::on_signal(Served& served) {
         log::info("signal {} is not for a mount that ends with its users", info.ssi_signo);
         return;
     }
-    if (is_unmounting_) {
+    if (has_signal_ || is_unmounting_) {
         log::warning("ended by a second signal; open files of the mount are lost");
         log::stop();
         std::_Exit(1);
     }
-    is_unmounting_ = true;
     auto status = served.keeper.unmount(UnmountMode::normal);
     if (!status && status.error().sys_errno == EBUSY) {
         log::info("the mount is busy: detached, and served until its last user is done");
         status = served.keeper.unmount(UnmountMode::lazy);
     }
-    if (!status) {
-        log::error("cannot unmount: {}", status.error().message());
-        log::stop();
-        std::_Exit(1);  // the kernel ends the connection, the keeper detaches the mount
-    }
+    is_unmounting_ = status || status.error().code == Errc::not_found;
+    // A living mount harms less than a dead one. A second signal is obeyed all the same.
+    if (!is_unmounting_)
+        log::error("cannot unmount: {}; the mount is served on", status.error().message());
+    has_signal_ = true;
 }
 
 void EventLoop::end_warming(Served& served) {
@@ -129,7 +130,8 @@ void EventLoop::on_event(Served& served) {
     }
 }
 
-/// The last user is gone. Processes it left behind may still use the mount: then it stays.
+/// The last user is gone. Processes it left behind may still use the mount: then it stays. So does
+/// a mount that cannot be removed: a living one harms less than a dead one, and the next run joins.
 void EventLoop::leave(Served& served) {
     if (served.is_private) {
         served.users->close();
@@ -138,35 +140,29 @@ void EventLoop::leave(Served& served) {
     }
     end_warming(served);
     const auto status = served.keeper.unmount(UnmountMode::normal);
-    if (!status && status.error().code == Errc::io) {
-        log::error("{}: the mount is dead now, and replaced by the next that is made there",
-                   status.error().message());
-        log::stop();
-        std::_Exit(1);
-    }
-    // Detached already: served until it is closed everywhere, but nobody new finds it.
-    const bool is_detached = !status && status.error().sys_errno == ENOENT;
+    // Detached already: served until it is closed everywhere, but no new user finds it.
+    const bool is_detached = !status && status.error().code == Errc::not_found;
     if (is_detached) served.users->close();
     is_unmounting_ = status || is_detached;
     if (is_unmounting_) return;
-    if (status.error().sys_errno == EBUSY) return;
-    // The path may have been renamed or covered: looked at again, but not for ever.
-    log::debug("cannot unmount yet: {}", status.error().message());
-    if (++failed_unmounts_ < kMaxFailedUnmounts) return;
-    log::error("cannot unmount: {}; the mount is dead now", status.error().message());
-    log::stop();
-    std::_Exit(1);
+    if (status.error().sys_errno == EBUSY) {
+        retry_ = retry_.count() == 0 ? kFirstRetry : std::min(2 * retry_, kLastRetry);
+        return;
+    }
+    if (retry_ != kFailedRetry)
+        log::error("cannot unmount: {}; the mount is served on", status.error().message());
+    retry_ = kFailedRetry;
 }
 
 int EventLoop::wait_ms(const Served& served) const {
-    constexpr int kRetryMs = static_cast<int>(std::chrono::milliseconds(kBusyRetry).count());
     if (is_unmounting_) return -1;
     if (served.lifetime == Lifetime::while_used)
-        return is_ready_ && served.users->is_empty() ? kRetryMs : -1;
+        return is_ready_ && served.users->is_empty() ? static_cast<int>(retry_.count()) : -1;
     const auto timeout = static_cast<double>(served.idle_timeout.count());
     if (timeout == 0) return -1;
     const double left = timeout - served.session.idle_seconds();
-    return left <= 0 ? kRetryMs : static_cast<int>(std::min(left * 1000.0 + 1.0, 3'600'000.0));
+    return left <= 0 ? static_cast<int>(kLastRetry.count())
+                     : static_cast<int>(std::min(left * 1000.0 + 1.0, 3'600'000.0));
 }
 
 /// Nobody is admitted before the mount answers, nor when it is gone: who comes then waits for the
@@ -192,7 +188,11 @@ void EventLoop::run(Served& served) {
         if (count > 0 && waiting[2].revents != 0) on_warmer(served);
         if (has_door(served)) served.users->serve();
         if (is_over_ || is_unmounting_) continue;
-        if (served.lifetime == Lifetime::while_used && is_ready_ && served.users->is_empty())
+        if (served.users != nullptr && !served.users->is_empty()) retry_ = {};
+        // Between two attempts, events do not count.
+        const bool is_time = count == 0 || retry_.count() == 0;
+        if (served.lifetime == Lifetime::while_used && is_ready_ && is_time &&
+            served.users->is_empty())
             leave(served);
         else if (count == 0 && served.idle_timeout.count() != 0 &&
                  served.lifetime == Lifetime::until_unmounted &&

@@ -58,7 +58,8 @@ class EventLoop {
     UniqueFd reader_;
     UniqueFd writer_;
     std::chrono::steady_clock::time_point warming_started_{};
-    unsigned failed_unmounts_ = 0;
+    std::chrono::milliseconds retry_{0};  ///< until the next attempt to unmount; 0: none was made
+    bool has_signal_ = false;
     bool is_quiet_ = false;          ///< nobody waits for what the hot list promises
     bool is_warmer_paused_ = false;
     bool is_ready_ = false;       ///< INIT was answered

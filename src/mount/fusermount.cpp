@@ -3,7 +3,6 @@
 // socket named by _FUSE_COMMFD.
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include "base/escape.h"
 #include "base/socket_message.h"
 #include "mount/fuse_device.h"
+#include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"
 #include "mount/subprocess.h"
 
@@ -26,34 +26,18 @@ Result<UniqueFd> receive_descriptor(int socket) {
     return std::move(message->descriptors.front());
 }
 
-/// What to do about each of the reasons fusermount3 gives. Its messages are stable since 2.x.
-std::string remedy(const std::string& message, const std::string& program) {
-    const std::pair<const char*, const char*> kRemedies[] = {
-        {"user_allow_other",
-         "leave allow_other out, or an administrator adds 'user_allow_other' to /etc/fuse.conf"},
-        {"no write access", "mount on a directory that belongs to you"},
-        {"not owned by user", "mount on a directory that belongs to you"},
-        {"failed to access mountpoint", "create the directory, and check that you may enter it"},
-        {"too many FUSE filesystems", "unmount some ('squenv list'), or raise mount_max in "
-                                      "/etc/fuse.conf"},
-        {"over filesystem type", "mount on another file system, such as /tmp"},
-        {"fuse device not found", "load it with 'modprobe fuse', or start the container with "
-                                  "--device /dev/fuse"},
-        {"failed to open /dev/fuse", "an administrator can allow it with 'chmod 0666 /dev/fuse'"},
-    };
-    for (const auto& [pattern, advice] : kRemedies)
-        if (message.find(pattern) != std::string::npos) return advice;
-    struct stat info {};
-    if (::getuid() != 0 && ::stat(program.c_str(), &info) == 0 && (info.st_mode & S_ISUID) == 0)
-        return fmt::format("{} has lost its setuid bit: an administrator runs 'chmod u+s {}'",
-                           program, program);
-    return {};
+/// What it mounts, an ordinary user must be able to get rid of.
+Result<std::string> find_usable_program() {
+    SQUENV_TRY_ASSIGN(auto program, find_fusermount());
+    if (::getuid() != 0) SQUENV_TRY(check_mtab());
+    return program;
 }
 
 }  // namespace
 
 Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
-    SQUENV_TRY_ASSIGN(const auto program, find_program("fusermount3"));
+    const auto program = find_usable_program();
+    if (!program) return with_context(program.error(), request.mountpoint);
     // fusermount3 opens the device as root but refuses nothing clearly; ask first.
     SQUENV_TRY(check_fuse_device());
     int ends[2];
@@ -66,15 +50,16 @@ Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
                                       escaped(request.source, ","), escaped(request.subtype, ","));
     if (request.allow_other) options += ",allow_other";
     if (request.default_permissions) options += ",default_permissions";
+    if (request.noexec) options += ",noexec";
     SQUENV_TRY_ASSIGN(
         const auto result,
-        run_subprocess({program, "-o", options, "--", request.mountpoint},
+        run_subprocess({*program, "-o", options, "--", request.mountpoint},
                        {fmt::format("_FUSE_COMMFD={}", theirs.get())}, theirs.get()));
     theirs.reset();
     if (!result.is_success()) {
-        std::string reason = result.errors.empty() ? "fusermount3 failed" : result.errors;
+        const std::string reason = fusermount_reason(result);
         return fail(Errc::environment, fmt::format("{}: {}", request.mountpoint, reason),
-                    remedy(reason, program));
+                    fusermount_remedy(reason));
     }
     return receive_descriptor(ours.get());
 }

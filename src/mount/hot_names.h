@@ -14,8 +14,9 @@ namespace squenv::mount {
 /// What the packer recorded; a list that cannot be read is none.
 [[nodiscard]] std::vector<appendix::HotItem> load_hot_list(const image::Image& image);
 
-/// The names in `hot` as they are seen in the mount, in order.
-[[nodiscard]] std::vector<WarmName> hot_names(const std::vector<appendix::HotItem>& hot,
+/// The names in `hot` as they are seen in the mount, in order. They are moved out of `hot`, where
+/// nobody else needs them.
+[[nodiscard]] std::vector<WarmName> hot_names(std::vector<appendix::HotItem>& hot,
                                               const fuse::ViewOptions& view);
 
 }  // namespace squenv::mount

@@ -21,6 +21,8 @@ Status check_fitness(Method method, const MountRequest& request) {
     if (is_alone && (request.allow_other || request.allow_root))
         return fail(Errc::environment,
                     "nobody else would see it, as allow_other and allow_root ask");
+    if (method == Method::extract && request.noexec)
+        return fail(Errc::environment, "programs of an unpacked image can be run, against noexec");
     if (method == Method::extract && !request.record_path.empty())
         return fail(Errc::environment, "of an unpacked image nothing can be recorded");
     return {};

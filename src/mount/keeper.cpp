@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 #include <csignal>
 
 #include "mount/companion.h"
+#include "mount/connection.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/mountpoint_hold.h"
@@ -20,7 +22,18 @@ namespace squenv::mount {
 
 namespace {
 
-enum class Command : char { mounted = 'm', unmount = 'u', lazy = 'z', dismiss = 'd' };
+enum class Command : char {
+    mounted = 'm',
+    watch = 'w',
+    unmount = 'u',
+    lazy = 'z',
+    dismiss = 'd',
+};
+
+/// The errno value that says that the mount is in no mount table any more.
+constexpr int kGone = ENODEV;
+/// How often a mount is looked for again that was renamed while it was unmounted.
+constexpr int kPlaceLooks = 100;
 
 /// Whoever was mounting is gone. What it started may still mount: fusermount3 takes a few ms.
 constexpr int kStrayLooks = 50;
@@ -57,24 +70,23 @@ void keep_only(int socket, int held_fd) {
     ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
 }
 
-std::uint32_t device_minor_at(const std::string& mountpoint) {
-    const auto entry = find_mount(mountpoint);
-    return entry && *entry ? (*entry)->device_minor : 0;
-}
-
-/// Unmounts wherever the mount is now: a directory above it may have been renamed.
+/// Unmounts wherever the mount is now: a directory above it may have been renamed, also just now.
 Status unmount_device(const std::string& mountpoint, std::uint32_t device_minor,
                       UnmountMode mode) {
     if (device_minor == 0) return unmount(mountpoint, mode);
-    const auto place = mountpoint_of_device(device_minor);
-    if (!place) return fail_errno(ENOENT, mountpoint + ": not mounted any more");
-    return unmount(*place, mode);
+    for (int look = 0; look < kPlaceLooks; ++look) {
+        const auto place = mountpoint_of_device(device_minor);
+        if (!place) return fail_errno(kGone, mountpoint + ": not mounted any more");
+        const auto status = unmount(*place, mode);
+        if (status || mountpoint_of_device(device_minor) == place) return status;
+    }
+    return fail_errno(EAGAIN, mountpoint + ": is being renamed all the time");
 }
 
 /// Detaches a mount that nobody serves, if one turns up.
 void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
     for (int look = 0; !mountpoint.empty() && look < kStrayLooks; ++look) {
-        if (device_minor_at(mountpoint) != before && is_stale(mountpoint)) {
+        if (minor_at(mountpoint) != before && is_stale(mountpoint)) {
             (void)unmount(mountpoint, UnmountMode::lazy);
             return;
         }
@@ -89,46 +101,101 @@ void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
     ::_exit(0);
 }
 
-[[noreturn]] void run_keeper(int socket, const KeeperDuties& duties) {
-    const std::string& mountpoint = duties.mountpoint;
+/// The keeper's state while the daemon lives.
+class Duty {
+  public:
+    Duty(const KeeperDuties& duties, DeathWatch watch)
+        : duties_(duties), watch_(std::move(watch)), device_minor_(duties.device_minor) {}
+
+    /// Until the daemon dismisses the keeper, or is gone.
+    void serve();
+    /// What is left to do then.
+    [[noreturn]] void clean_up();
+
+  private:
+    void obey(Command command);
+    [[nodiscard]] bool has_command() const;
+
+    const KeeperDuties& duties_;
+    DeathWatch watch_;
+    UniqueFd death_{};  ///< readable when the daemon's main thread has ended
+    std::uint32_t device_minor_;
+    std::uint32_t minor_before_ = minor_at(duties_.mountpoint);
+    bool is_dismissed_ = false;
+};
+
+/// Waits for a command or for the death of the daemon. What the daemon said before it died counts.
+bool Duty::has_command() const {
+    pollfd waiting[2] = {{3, POLLIN, 0}, {death_.get(), POLLIN, 0}};
+    while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
+    }
+    return waiting[0].revents != 0;
+}
+
+void Duty::obey(Command command) {
+    switch (command) {
+        case Command::mounted: device_minor_ = minor_at(duties_.mountpoint); break;
+        case Command::watch:
+            if (auto death = watch_.watch()) death_ = std::move(*death);
+            break;
+        case Command::dismiss: is_dismissed_ = true; break;
+        case Command::unmount:
+        case Command::lazy: {
+            const auto mode =
+                command == Command::lazy ? UnmountMode::lazy : UnmountMode::normal;
+            send_byte(3, to_byte(unmount_device(duties_.mountpoint, device_minor_, mode)));
+            break;
+        }
+    }
+}
+
+void Duty::serve() {
+    char byte = 0;
+    while (!is_dismissed_ && has_command() && receive_byte(3, byte))
+        obey(static_cast<Command>(byte));
+}
+
+void Duty::clean_up() {
+    if (is_dismissed_) finish(duties_);
+    // A thread of the daemon that is stuck keeps the connection open. It and all users of the mount
+    // wait for each other until the connection is ended.
+    if (device_minor_ != 0) (void)abort_connection(device_minor_);
+    if (!duties_.mountpoint.empty() && device_minor_ != 0)
+        (void)unmount_device(duties_.mountpoint, device_minor_, UnmountMode::lazy);
+    else
+        clean_up_stray(duties_.mountpoint, minor_before_);
+    finish(duties_);
+}
+
+[[noreturn]] void run_keeper(int socket, const KeeperDuties& duties, DeathWatch watch) {
     ::setsid();
     ::prctl(PR_SET_NAME, "squenv-keeper");
     // The terminal's signals and the end of the session are the daemon's business.
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1})
         ::signal(signal, SIG_IGN);
-    // Whoever reads our output through a pipe must see its end while the mount lives.
+    // A program that reads our output through a pipe must see its end while the mount lives.
     if (const auto null = open_file("/dev/null", O_RDWR))
         for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
     keep_only(socket, duties.held_fd);
     if (::chdir("/") != 0) ::_exit(1);
-    const std::uint32_t before = device_minor_at(mountpoint);
-    std::uint32_t device_minor = 0;
-    char byte = 0;
-    while (receive_byte(3, byte)) {
-        switch (static_cast<Command>(byte)) {
-            case Command::mounted: device_minor = device_minor_at(mountpoint); break;
-            case Command::dismiss: finish(duties);
-            case Command::unmount:
-                send_byte(3, to_byte(unmount_device(mountpoint, device_minor, UnmountMode::normal)));
-                break;
-            case Command::lazy:
-                send_byte(3, to_byte(unmount_device(mountpoint, device_minor, UnmountMode::lazy)));
-                break;
-        }
-    }
-    if (device_minor != 0)
-        (void)unmount_device(mountpoint, device_minor, UnmountMode::lazy);
-    else
-        clean_up_stray(mountpoint, before);
-    finish(duties);
+    Duty duty(duties, std::move(watch));
+    duty.serve();
+    duty.clean_up();
 }
 
 }  // namespace
 
 Result<Keeper> Keeper::start(const KeeperDuties& duties) {
-    SQUENV_TRY_ASSIGN(auto socket,
-                      fork_detached([&](int theirs) { run_keeper(theirs, duties); }));
-    return Keeper(std::move(socket));
+    SQUENV_TRY_ASSIGN(auto watch, DeathWatch::create());
+    SQUENV_TRY_ASSIGN(auto socket, fork_detached([&](int theirs) {
+                          run_keeper(theirs, duties, std::move(watch));
+                      }));
+    return Keeper(std::move(socket), std::move(watch));
+}
+
+void Keeper::watch_this_thread() {
+    watch_.be_watched();
+    send_byte(socket_.get(), static_cast<char>(Command::watch));
 }
 
 void Keeper::mounted() {
@@ -141,6 +208,7 @@ Status Keeper::unmount(UnmountMode mode) {
     if (!send_byte(socket_.get(), static_cast<char>(command)) ||
         !receive_byte(socket_.get(), answer))
         return fail(Errc::io, "the keeper process is gone");
+    if (answer == kGone) return fail(Errc::not_found, "not mounted any more");
     if (answer != 0) return fail_errno(answer, "unmount");
     return {};
 }

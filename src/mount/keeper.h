@@ -4,12 +4,13 @@
 // when the daemon dies by any means, so that a crash leaves no dead mount behind.
 #pragma once
 
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "mount/death_watch.h"
 #include "mount/unmount.h"
 
 namespace squenv::mount {
@@ -17,6 +18,7 @@ namespace squenv::mount {
 /// What a keeper takes care of.
 struct KeeperDuties {
     std::string mountpoint{};  ///< empty when the mount goes with its namespace
+    std::uint32_t device_minor = 0;  ///< of its connection, when the mount is there already
     std::vector<std::string> created{};  ///< directories to remove when it is gone
     int held_fd = -1;  ///< kept open until all is clean: whoever waits for it may then begin anew
 };
@@ -32,14 +34,20 @@ class Keeper {
 
     /// Tells the keeper that the mount is there now.
     void mounted();
-    /// Unmounts through the keeper. Errors: as unmount(), io when the keeper is gone.
+    /// The keeper acts from now on when the calling thread, the daemon's main one, has ended, even
+    /// when another thread of the daemon is stuck. Once.
+    void watch_this_thread();
+    /// Unmounts through the keeper. Errors: as unmount(); not_found when the mount is in no mount
+    /// table any more; io when the keeper is gone.
     [[nodiscard]] Status unmount(UnmountMode mode);
     /// Tells the keeper that the mount is gone, or never was, and it may end.
     void dismiss();
 
   private:
-    explicit Keeper(UniqueFd socket) : socket_(std::move(socket)) {}
+    Keeper(UniqueFd socket, DeathWatch watch)
+        : socket_(std::move(socket)), watch_(std::move(watch)) {}
     UniqueFd socket_;
+    DeathWatch watch_;
 };
 
 }  // namespace squenv::mount

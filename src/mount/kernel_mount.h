@@ -17,6 +17,7 @@ struct KernelMount {
     std::string subtype = "squenv";
     bool allow_other = false;          ///< for everybody, not only who mounted it
     bool default_permissions = false;  ///< the kernel checks the modes
+    bool noexec = false;               ///< no program in it may be executed
 };
 
 /// The ways to have an image at a path. The last two are for commands that are run with it: what is

@@ -25,9 +25,11 @@ constexpr timespec kPause{0, 1'000'000};
 
 }  // namespace
 
-Result<Lease> join_or_lead(const std::string& name, const Lead& lead) {
+Result<Lease> join_or_lead(const std::string& name, const Lead& lead,
+                           const std::function<void()>& bury) {
     const auto start = Clock::now();
     auto shut_out_since = start;
+    bool is_buried = false;
     while (Clock::now() < start + kPatience) {
         auto connection = visit_meeting_point(name);
         // Whoever is there, it is nobody who serves us: then without others.
@@ -42,10 +44,16 @@ Result<Lease> join_or_lead(const std::string& name, const Lead& lead) {
         if (!connection) return tl::unexpected(connection.error());
         if (*connection) {
             constexpr int kPatienceMs = static_cast<int>(std::chrono::milliseconds(kPatience).count());
-            SQUENV_TRY_ASSIGN(auto admission, ask_admission((*connection)->get(), kPatienceMs));
-            if (admission)
-                return Lease{std::move(**connection), std::move(admission->home),
-                             admission->device_minor, false};
+            auto admission = ask_admission((*connection)->get(), kPatienceMs);
+            const bool is_dead = !admission && admission.error().code == Errc::environment;
+            if (!admission && !is_dead) return tl::unexpected(admission.error());
+            if (!is_dead && *admission)
+                return Lease{std::move(**connection), std::move((*admission)->home),
+                             (*admission)->device_minor, false};
+            // A thread that is stuck keeps the name until its connection is ended.
+            if (is_dead && is_buried) return lead({});
+            if (is_dead) bury();
+            is_buried = is_dead;
             shut_out_since = Clock::now();
         } else {
             SQUENV_TRY_ASSIGN(auto listener, claim_meeting_point(name));

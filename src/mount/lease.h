@@ -24,10 +24,12 @@ struct Lease {
 /// first. `listener` is empty when nobody else can come.
 using Lead = std::function<Result<Lease>(UniqueFd listener)>;
 
-/// Joins who serves under `name`, or becomes that by `lead`. Whoever binds the name leads; the
-/// others wait in its queue, and try again when it ends without having admitted them.
-/// Errors: those of `lead`; busy (nobody gets done), io.
-[[nodiscard]] Result<Lease> join_or_lead(const std::string& name, const Lead& lead);
+/// Joins who serves under `name`, or becomes that by `lead`. The process that binds the name leads;
+/// the others wait in its queue, and try again when it ends without having admitted them. When it
+/// is dead and still has the name, `bury` is called once to end its connection.
+/// Errors: those of `lead`; busy (it is stopped, frozen, or does not get done), io.
+[[nodiscard]] Result<Lease> join_or_lead(const std::string& name, const Lead& lead,
+                                         const std::function<void()>& bury);
 
 /// The calling process as the first user of what is about to start.
 struct FirstUser {

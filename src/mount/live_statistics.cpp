@@ -5,11 +5,15 @@
 #include <grp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 
 #include "base/unique_fd.h"
@@ -20,7 +24,11 @@ namespace squenv::mount {
 
 namespace {
 
-struct Answer {
+using Clock = std::chrono::steady_clock;
+
+/// What an asking process sends.
+struct Reply {
+    std::uint32_t index = 0;  ///< of the question
     int error = 0;
     std::array<char, fuse::kStatisticsBytes> text{};
 };
@@ -30,61 +38,86 @@ bool become(uid_t uid, gid_t gid) {
            ::setresuid(uid, uid, uid) == 0;
 }
 
-/// Runs in the child: plain system calls only.
-[[noreturn]] void ask(const char* mountpoint, int reply_fd, Answer& answer) {
-    const int fd = ::open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || ::ioctl(fd, fuse::statistics_ioctl(), answer.text.data()) != 0)
-        answer.error = errno;
-    const ssize_t written = ::write(reply_fd, &answer, sizeof answer);
-    ::_exit(written == static_cast<ssize_t>(sizeof answer) ? 0 : 1);
+/// The kernel makes SIGKILL of a signal that ends a process by default, so this ends one that waits
+/// for a daemon too, unless the daemon has read the request: then nothing does.
+void end_after(std::chrono::milliseconds timeout) {
+    struct sigaction plain {};
+    plain.sa_handler = SIG_DFL;
+    ::sigaction(SIGALRM, &plain, nullptr);
+    sigset_t alarm;
+    ::sigemptyset(&alarm);
+    ::sigaddset(&alarm, SIGALRM);
+    ::sigprocmask(SIG_UNBLOCK, &alarm, nullptr);
+    const auto count = std::max<std::chrono::milliseconds::rep>(timeout.count(), 1);
+    itimerval timer{};
+    timer.it_value.tv_sec = static_cast<time_t>(count / 1000);
+    timer.it_value.tv_usec = static_cast<suseconds_t>(count % 1000 * 1000);
+    ::setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
-bool read_answer(int fd, Answer& answer, std::chrono::milliseconds timeout) {
-    pollfd waiting{fd, POLLIN, 0};
-    int ready = 0;
-    do {
-        ready = ::poll(&waiting, 1, static_cast<int>(timeout.count()));
-    } while (ready < 0 && errno == EINTR);
-    if (ready <= 0) return false;
-    auto* bytes = reinterpret_cast<char*>(&answer);
-    std::size_t done = 0;
-    while (done < sizeof answer) {
-        const ssize_t got = ::read(fd, bytes + done, sizeof answer - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        done += static_cast<std::size_t>(got);
-    }
-    return true;
+/// What this process inherited would live as long as it hangs: locks, pipes, connections to daemons,
+/// the working directory. The socket is number 3 afterwards.
+void keep_only(int socket) {
+    if (socket != 3 && ::dup2(socket, 3) < 0) ::_exit(1);
+    for (int fd = 0; fd <= 2; ++fd) ::close(fd);
+    ::close_range(4, ~0U, 0);
+    (void)!::chdir("/");
 }
 
-}  // namespace
+/// Runs in a process of its own: plain system calls only.
+[[noreturn]] void ask(const Question& question, Reply& reply, int socket,
+                      std::chrono::milliseconds timeout) {
+    end_after(timeout);
+    keep_only(socket);
+    // What cannot be had shows in the answer.
+    if (const MountEntry* entry = question.entry;
+        ::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
+        (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
+    const int fd = ::open(question.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || ::ioctl(fd, fuse::statistics_ioctl(), reply.text.data()) != 0)
+        reply.error = errno;
+    (void)!::send(3, &reply, sizeof reply, MSG_NOSIGNAL);
+    ::_exit(0);
+}
 
-Result<std::string> query_statistics(const std::string& mountpoint,
-                                     std::chrono::milliseconds timeout, const MountEntry* entry) {
+/// Starts a process for each question. None is a child of ours, so none has to be waited for.
+/// Returns the socket on which they reply, which ends with the last of them.
+Result<UniqueFd> start_asking(const std::vector<Question>& questions,
+                              std::chrono::milliseconds timeout) {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    const UniqueFd reader(ends[0]);
-    UniqueFd writer(ends[1]);
-    Answer answer;
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail_errno(errno, "socketpair");
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
     if (child == 0) {
-        // What cannot be had shows in the answer.
-        if (::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
-            (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
-        ask(mountpoint.c_str(), writer.get(), answer);
+        Reply reply;
+        for (const Question& question : questions) {
+            const pid_t asking = ::fork();
+            if (asking == 0) ask(question, reply, theirs.get(), timeout);
+            if (asking < 0) {
+                reply.error = errno;
+                (void)!::send(theirs.get(), &reply, sizeof reply, MSG_NOSIGNAL | MSG_DONTWAIT);
+                reply.error = 0;
+            }
+            ++reply.index;
+        }
+        ::_exit(0);
     }
-    writer.reset();
-    const bool is_answered = read_answer(reader.get(), answer, timeout);
-    if (!is_answered) ::kill(child, SIGKILL);
-    // A child that waits for a daemon can be killed; it is reaped when it is gone.
     reap(child);
-    if (!is_answered)
-        return fail(Errc::busy, mountpoint + ": the daemon does not answer",
-                    "remove the mount with 'squenv umount --lazy " + mountpoint + "'");
-    switch (answer.error) {
-        case 0: return std::string(answer.text.data(), ::strnlen(answer.text.data(),
-                                                                  answer.text.size()));
+    return ours;
+}
+
+tl::unexpected<Error> silent(const std::string& mountpoint) {
+    return fail(Errc::busy, mountpoint + ": the daemon does not answer",
+                "remove the mount with 'squenv umount --lazy " + mountpoint + "'");
+}
+
+Result<std::string> result_of(const std::string& mountpoint, const Reply& reply) {
+    switch (reply.error) {
+        case 0:
+            return std::string(reply.text.data(), ::strnlen(reply.text.data(), reply.text.size()));
         case ENOTTY:
         case EINVAL:
         case ENOSYS:
@@ -96,8 +129,50 @@ Result<std::string> query_statistics(const std::string& mountpoint,
             return tl::unexpected(Error{Errc::environment, ENOTCONN, mountpoint,
                                         "its daemon is gone: 'squenv umount " + mountpoint +
                                             "' removes the mount"});
-        default: return fail_errno(answer.error, mountpoint);
+        default: return fail_errno(reply.error, mountpoint);
     }
+}
+
+/// Waits until `end` for something to read.
+bool is_readable(int fd, Clock::time_point end) {
+    for (;;) {
+        const std::int64_t left =
+            std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+        pollfd waiting{fd, POLLIN, 0};
+        const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+        if (ready >= 0 || errno != EINTR) return ready > 0;
+    }
+}
+
+}  // namespace
+
+std::vector<Result<std::string>> query_all_statistics(const std::vector<Question>& questions,
+                                                      std::chrono::milliseconds timeout) {
+    std::vector<Result<std::string>> results;
+    if (questions.empty()) return results;
+    const auto end = Clock::now() + timeout;
+    const auto socket = start_asking(questions, timeout);
+    for (const Question& question : questions) {
+        if (socket)
+            results.emplace_back(silent(question.mountpoint));
+        else
+            results.emplace_back(tl::unexpected(socket.error()));
+    }
+    std::size_t left = socket ? questions.size() : 0;
+    while (left > 0 && is_readable(socket->get(), end)) {
+        Reply reply;
+        const ssize_t got = ::recv(socket->get(), &reply, sizeof reply, MSG_DONTWAIT);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (got != static_cast<ssize_t>(sizeof reply) || reply.index >= questions.size()) break;
+        results[reply.index] = result_of(questions[reply.index].mountpoint, reply);
+        --left;
+    }
+    return results;
+}
+
+Result<std::string> query_statistics(const std::string& mountpoint,
+                                     std::chrono::milliseconds timeout, const MountEntry* entry) {
+    return std::move(query_all_statistics({{mountpoint, entry}}, timeout).front());
 }
 
 }  // namespace squenv::mount

@@ -98,6 +98,18 @@ Result<std::optional<UniqueFd>> visit_meeting_point(const std::string& name) {
     return std::optional<UniqueFd>(std::move(socket));
 }
 
+void announce_listener(int listener) {
+    // The kernel notes who called listen(2) last. The queue stays as it is.
+    (void)::listen(listener, kBacklog);
+}
+
+pid_t peer_process(int socket) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    const bool is_known = ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    return is_known && peer.pid > 0 ? peer.pid : -1;
+}
+
 Result<std::uint32_t> peer_uid(int socket) {
     ucred peer{};
     socklen_t size = sizeof peer;

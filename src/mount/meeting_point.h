@@ -4,6 +4,8 @@
 // open, and whoever binds it first is the one that mounts. No file can be left behind or go stale.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,9 +42,16 @@ struct SharedMount {
 /// A listening socket of that name; nothing when somebody has it already. Errors: limit, io.
 [[nodiscard]] Result<std::optional<UniqueFd>> claim_meeting_point(const std::string& name);
 
+/// Makes the calling process the one that peer_process() names: the listener passes from process to
+/// process while a mount is made.
+void announce_listener(int listener);
+
 /// A connection to who listens there; nothing when nobody does. Errors: denied (another user
 /// listens there), busy (its queue is full), io.
 [[nodiscard]] Result<std::optional<UniqueFd>> visit_meeting_point(const std::string& name);
+
+/// The process at the other end of a connection to a listener, -1 when it cannot be seen.
+[[nodiscard]] pid_t peer_process(int socket);
 
 /// The uid of the process at the other end of a connection.
 [[nodiscard]] Result<std::uint32_t> peer_uid(int socket);

@@ -48,6 +48,10 @@ bool MountEntry::is_squenv() const {
                        [&](const char* subtype) { return type == std::string("fuse.") + subtype; });
 }
 
+bool MountEntry::is_trusted_by(std::uint32_t user) const {
+    return user_id && (*user_id == user || *user_id == 0);
+}
+
 std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
     std::istringstream words(line);
     std::string id;
@@ -95,6 +99,11 @@ Result<std::optional<MountEntry>> find_mount(const std::string& path) {
 bool is_mountpoint(const std::string& path) {
     const auto entry = find_mount(path);
     return entry && *entry;
+}
+
+std::uint32_t minor_at(const std::string& path) {
+    const auto entry = find_mount(path);
+    return entry && *entry ? (*entry)->device_minor : 0;
 }
 
 std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor) {

@@ -27,6 +27,9 @@ struct MountEntry {
 
     /// Served by this program, under its own name or as a squashfuse replacement.
     [[nodiscard]] bool is_squenv() const;
+    /// Mounted by `user`, or by root, whom everybody has to trust. Any other user can serve a mount
+    /// that calls itself ours, names any image and answers anything.
+    [[nodiscard]] bool is_trusted_by(std::uint32_t user) const;
 };
 
 /// In mount order: of several mounts at one path the last is the visible one.
@@ -35,6 +38,9 @@ struct MountEntry {
 [[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
 /// Whether something is mounted at exactly `path`, as far as can be found out.
 [[nodiscard]] bool is_mountpoint(const std::string& path);
+
+/// The device_minor of the visible mount at `path`; 0 when there is none.
+[[nodiscard]] std::uint32_t minor_at(const std::string& path);
 
 /// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 
@@ -18,6 +20,10 @@
 namespace squenv::mount {
 
 namespace {
+
+constexpr std::array kNeeded{"/",       "/dev",     "/proc",    "/sys",     "/bin",
+                             "/sbin",   "/lib",     "/lib32",   "/lib64",   "/usr",
+                             "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64"};
 
 /// Half a second in all.
 constexpr int kLooks = 50;
@@ -58,10 +64,15 @@ bool is_stale(const std::string& path) {
     return ::stat(path.c_str(), &info) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-// Never waits for a daemon that may be dead.
+// Never waits for a daemon that may be dead, and asks none of another user, unless as root.
 Status clear_mountpoint(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto entry, find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
+    if (entry->is_squenv() && ::geteuid() != 0 && !entry->is_trusted_by(::geteuid()))
+        return fail(Errc::exists,
+                    path + ": " + entry->source + " is mounted here already, by user " +
+                        std::to_string(entry->user_id.value_or(0)),
+                    "'squenv run' goes around it where there are user namespaces");
     if (entry->is_squenv()) {
         const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
         // Looking at what does not answer would wait as well.
@@ -112,9 +123,13 @@ Status check_mountpoint(const std::string& path) {
 }
 
 Status check_place(const std::string& path) {
-    const bool is_needed = path == "/" || path == "/dev" || path == "/proc" || path == "/sys" ||
-                           path.starts_with("/proc/") || path.starts_with("/sys/");
-    if (is_needed)
+    const std::string name = path.substr(path.rfind('/') + 1);
+    const std::string parent = path.substr(0, path.size() - name.size());
+    // Debian has the loader's libraries in a directory of the architecture.
+    const bool is_multiarch = (parent == "/lib/" || parent == "/usr/lib/") &&
+                              name.find("-linux-") != std::string::npos;
+    if (is_multiarch || path.starts_with("/proc/") || path.starts_with("/sys/") ||
+        std::find(kNeeded.begin(), kNeeded.end(), path) != kNeeded.end())
         return fail(Errc::invalid_argument, path + ": every program needs what is there",
                     "choose another mount point");
     return {};

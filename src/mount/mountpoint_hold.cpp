@@ -9,7 +9,11 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
 
+#include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 
 namespace squenv::mount {
@@ -19,6 +23,8 @@ namespace {
 /// Between attempts while another process removes the directory.
 constexpr timespec kPause{0, 1'000'000};
 constexpr int kAttempts = 1000;
+/// Between looks at all namespaces, where directories cannot be locked.
+constexpr timespec kLookPause{1, 0};
 
 Status make_missing(const std::string& path, std::vector<std::string>& created) {
     SQUENV_TRY_ASSIGN(const auto existing, nearest_directory(path));
@@ -51,6 +57,33 @@ Locking lock_shared(const std::string& path, UniqueFd& lock) {
     return Locking::held;
 }
 
+/// Whether something is mounted on `path` in the mount namespace of a process of ours.
+bool is_mounted_anywhere(const std::string& path) {
+    namespace fs = std::filesystem;
+    std::set<std::string> seen;
+    std::error_code error;
+    for (const auto& process : fs::directory_iterator("/proc", error)) {
+        std::error_code unknown;
+        const auto space = fs::read_symlink(process.path() / "ns/mnt", unknown).string();
+        if (unknown || !seen.insert(space).second) continue;
+        std::ifstream table(process.path() / "mountinfo");
+        for (std::string line; std::getline(table, line);)
+            if (const auto entry = parse_mountinfo_line(line); entry && entry->mountpoint == path)
+                return true;
+    }
+    return false;
+}
+
+/// Returns when no process holds `path`, for as long as that takes.
+void wait_until_free(int directory, const std::string& path) {
+    int result = 0;
+    do {
+        result = ::flock(directory, LOCK_EX);
+    } while (result != 0 && errno == EINTR);
+    // Without locks only mounts can be seen, and not who is about to mount.
+    while (result != 0 && is_mounted_anywhere(path)) ::nanosleep(&kLookPause, nullptr);
+}
+
 }  // namespace
 
 Result<MountpointHold> hold_mountpoint(const std::string& path) {
@@ -74,11 +107,7 @@ void remove_mountpoint(const std::vector<std::string>& created) {
     if (created.empty()) return;
     const auto directory = open_file(created.back(), O_RDONLY | O_DIRECTORY);
     if (!directory) return;
-    int result = 0;
-    do {
-        result = ::flock(directory->get(), LOCK_EX);
-    } while (result != 0 && errno == EINTR);
-    if (result != 0) return;
+    wait_until_free(directory->get(), created.back());
     for (auto path = created.rbegin(); path != created.rend(); ++path) ::rmdir(path->c_str());
 }
 

@@ -15,9 +15,10 @@
 #include <cerrno>
 #include <climits>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <system_error>
+
+#include "mount/namespace_refusal.h"
 
 namespace squenv::mount {
 
@@ -41,51 +42,30 @@ bool is_same_file(const struct stat& one, const struct stat& other) {
     return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-std::string first_line(const char* path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
-
-/// Why a user namespace cannot be had or is of no use, from the switches that are known to do it.
-/// (Ubuntu's AppArmor lets unshare(2) succeed and refuses what follows.)
-tl::unexpected<Error> refusal(int code, const char* step) {
-    Error error{Errc::environment, code, fmt::format("user namespace: {}", step), {}};
-    if (first_line("/proc/sys/user/max_user_namespaces") == "0")
-        error.hint = "they are switched off: an administrator sets user.max_user_namespaces above 0";
-    else if (first_line("/proc/sys/kernel/unprivileged_userns_clone") == "0")
-        error.hint = "an administrator allows them with 'sysctl kernel.unprivileged_userns_clone=1'";
-    else if (first_line("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1")
-        error.hint = "AppArmor forbids them: an administrator installs a profile with 'userns,' for "
-                     "this program, or sets kernel.apparmor_restrict_unprivileged_userns=0";
-    else if (code == ENOSPC)
-        error.hint = "too many of them: an administrator raises user.max_user_namespaces";
-    else if (code == EPERM || code == EACCES)
-        error.hint = "a seccomp filter or security module forbids it, as container engines do; "
-                     "start the container with --security-opt seccomp=unconfined, or unprivileged "
-                     "user namespaces allowed";
-    else if (code == EINVAL)
-        error.hint = "the kernel was built without user namespaces";
-    return tl::unexpected(std::move(error));
+/// A user namespace cannot be had or is of no use. (Ubuntu's AppArmor lets unshare(2) succeed and
+/// refuses what follows.)
+tl::unexpected<Error> refusal(int code, const char* step, Standing before) {
+    return tl::unexpected(Error{Errc::environment, code, fmt::format("user namespace: {}", step),
+                                namespace_remedy(code, step, before)});
 }
 
 }  // namespace
 
 Status enter_new_namespaces(Propagation propagation) {
-    const uid_t uid = ::geteuid();
+    const Standing before = own_standing();
+    const uid_t uid = before.uid;
     const gid_t gid = ::getegid();
-    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return refusal(errno, "unshare");
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return refusal(errno, "unshare", before);
     // The new credentials made /proc/self root's; the maps are written through it.
     ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     for (const auto& [path, text] : {std::pair{"/proc/self/setgroups", std::string("deny")},
                                      {"/proc/self/uid_map", fmt::format("{} {} 1", uid, uid)},
                                      {"/proc/self/gid_map", fmt::format("{} {} 1", gid, gid)}})
         if (const auto status = write_file(path, text); !status)
-            return refusal(status.error().sys_errno, path);
+            return refusal(status.error().sys_errno, path, before);
     const unsigned long kind = propagation == Propagation::none ? MS_PRIVATE : MS_SLAVE;
     if (::mount("none", "/", nullptr, MS_REC | kind, nullptr) != 0)
-        return refusal(errno, "mount propagation");
+        return refusal(errno, "mount propagation", before);
     return {};
 }
 

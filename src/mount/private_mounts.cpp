@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <optional>
+#include <sstream>
 
 #include "base/socket_message.h"
 #include "mount/companion.h"
@@ -99,6 +100,8 @@ Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts, Founding fo
         } else {
             SQUENV_TRY(bind_read_only(mount.bind_source, mountpoint));
         }
+        const auto entry = find_mount(mountpoint);
+        made.minors.push_back(device && entry && *entry ? (*entry)->device_minor : 0);
         made.devices.push_back(std::move(device));
     }
     SQUENV_TRY_ASSIGN(made.namespaces, own_namespaces());
@@ -118,7 +121,9 @@ Result<PrivateMounts> found(const std::vector<PrivateMount>& mounts, Founding fo
         if (device) descriptors.push_back(device.get());
     const UniqueFd& root = made->namespaces.root;
     if (root) descriptors.push_back(root.get());
-    (void)send_message(socket, {root ? &kDoneInChroot : &kDone, 1}, descriptors);
+    std::string word{root ? kDoneInChroot : kDone};
+    for (const std::uint32_t minor : made->minors) word += std::to_string(minor) + ' ';
+    (void)send_message(socket, word, descriptors);
     ::_exit(0);
 }
 
@@ -127,18 +132,20 @@ std::optional<PrivateMounts> unpack(SocketMessage& message,
                                     const std::vector<PrivateMount>& mounts) {
     auto& descriptors = message.descriptors;
     PrivateMounts made;
-    const bool is_in_chroot = message.bytes == std::string(1, kDoneInChroot);
+    const bool is_in_chroot = message.bytes.starts_with(kDoneInChroot);
     if (is_in_chroot && !descriptors.empty()) {
         made.namespaces.root = std::move(descriptors.back());
         descriptors.pop_back();
     }
-    if ((!is_in_chroot && message.bytes != std::string(1, kDone)) || descriptors.size() < 2)
+    if ((!is_in_chroot && !message.bytes.starts_with(kDone)) || descriptors.size() < 2)
         return std::nullopt;
+    std::istringstream minors(message.bytes.substr(1));
     made.namespaces.user = std::move(descriptors[0]);
     made.namespaces.mount = std::move(descriptors[1]);
     std::size_t next = 2;
     for (const auto& mount : mounts) {
         made.devices.emplace_back();
+        minors >> made.minors.emplace_back();
         if (mount.bind_source.empty() && next < descriptors.size())
             made.devices.back() = std::move(descriptors[next++]);
     }

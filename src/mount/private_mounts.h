@@ -2,6 +2,7 @@
 // Mounts that only the processes in a namespace of their own see.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct PrivateMount {
 struct PrivateMounts {
     Namespaces namespaces{};
     std::vector<UniqueFd> devices{};
+    std::vector<std::uint32_t> minors{};  ///< MountEntry::device_minor of each, 0 where unknown
 };
 
 inline constexpr std::size_t kMaxPrivateMounts = 32;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cache/tree_cache.h"
+#include "mount/answer.h"
 #include "mount/item.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
@@ -35,8 +36,8 @@ bool is_final(const Error& error) {
 }
 
 std::string identity_in(const std::string& statistics) {
-    const auto json = nlohmann::json::parse(statistics, nullptr, false);
-    return json.is_object() ? json.value("identity", "") : "";
+    const auto answer = parse_answer(statistics);
+    return answer ? text_in(*answer, "identity").value_or("") : "";
 }
 
 class Provider {
@@ -110,6 +111,8 @@ Status Provider::mount_privately(std::vector<Item*> items) {
 void Provider::use_as_it_is(Item& item) {
     const auto entry = find_mount(item.placement.mountpoint);
     if (!entry || !*entry || !(*entry)->is_squenv()) return;
+    // The identity is what the mount itself says.
+    if (!(*entry)->is_trusted_by(::geteuid())) return;
     const auto statistics = query_statistics(item.placement.mountpoint, kQueryTimeout);
     const auto identity = content_identity(item.wanted->request);
     if (!statistics || !identity || identity_in(*statistics) != *identity) return;
@@ -134,13 +137,18 @@ Status Provider::unpack(Item& item) {
         item.placement.note =
             "unpacked into " + item.placement.tree +
             (via_ == Method::automatic ? ", because nothing can be mounted here" : "");
-    const ShownTree linked{item.placement.tree, item.link_path(), tree->lock.get()};
-    auto lease = share_tree(linked, foreign());
+    ShownTree shown{item.placement.tree, item.link_path(), tree->entry, tree->lock.get()};
+    auto lease = share_tree(shown, foreign());
     item.is_done = lease.has_value() && !item.is_inside;
     if (!lease) {
         item.refuse(Method::extract, lease.error());
-        lease = share_tree({linked.tree, {}, linked.lock}, foreign());
-        if (!lease) return with_context(lease.error(), item.placement.image + ": unpacked");
+        shown.path.clear();
+        lease = share_tree(shown, foreign());
+        // The other methods have their reasons, too.
+        if (!lease) {
+            item.refuse(Method::extract, lease.error());
+            return {};
+        }
     }
     item.placement.method = Method::extract;
     provision_.keep(std::move(*lease));

@@ -12,6 +12,13 @@
 
 namespace squenv::mount {
 
+/// What is done ahead of the users of a mount.
+enum class Prefetch {
+    off,
+    automatic,  ///< pages are stored only where a killed daemon's connection can be ended
+    on,
+};
+
 struct MountRequest {
     std::string image_path;
     std::string mountpoint;  ///< as the user wrote it
@@ -23,11 +30,12 @@ struct MountRequest {
     bool allow_other = false;
     bool allow_root = false;
     bool default_permissions = false;  ///< the kernel checks modes; implied by the two above
+    bool noexec = false;         ///< no program in it may be executed
     bool is_foreground = false;
     bool trace = false;          ///< print every request on stderr; implies the foreground
     unsigned threads = 0;        ///< 0: by the number of processors
     std::chrono::seconds idle_timeout{0};  ///< 0: never
-    bool prefetch = true;        ///< walk the mount ahead of its users; off while recording
+    Prefetch prefetch = Prefetch::automatic;  ///< off while recording
     std::string stage_directory{};  ///< gets a copy of the image to read from; "" is none
     std::string record_path{};   ///< a file that gets the trace when the mount is gone; "" is none
     std::string log_destination{};         ///< "" is stderr in the foreground, else syslog

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "mount/serve.h"
 
+#include <cerrno>
+
 #include "base/inherited_fds.h"
 #include "mount/daemon.h"
 #include "mount/meeting_point.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
+#include "mount/mountpoint_hold.h"
 #include "mount/notifier.h"
 #include "mount/sharing.h"
 #include "mount/signal_block.h"
@@ -30,16 +33,43 @@ struct Mounted {
     Service service;
 };
 
+/// Makes the mount point where it is missing, and holds it.
+Result<MountpointHold> obtain_mountpoint(const std::string& path) {
+    const auto status = prepare_mountpoint(path);
+    // Only what is plainly missing: behind a symlink that leads nowhere nothing is made.
+    if (!status && status.error().sys_errno != ENOENT) return tl::unexpected(status.error());
+    // A living file system below ours must not be kept busy by a hold on its root.
+    const auto below = find_mount(path);
+    if (!below || (*below && (*below)->type.starts_with("fuse"))) return MountpointHold{};
+    auto hold = hold_mountpoint(path);
+    if (!hold && hold.error().hint.empty()) {
+        Error error = hold.error();
+        error.hint = "create it with 'mkdir -p " + path + "', or name another directory";
+        return tl::unexpected(std::move(error));
+    }
+    return hold;
+}
+
+Result<Mounted> mount_opened(const MountRequest& request, Opened opened) {
+    SQUENV_TRY(check_mountpoint(opened.mountpoint));
+    SQUENV_TRY_ASSIGN(auto users, welcome_users(request, opened.mountpoint));
+    SQUENV_TRY_ASSIGN(auto keeper,
+                      mount_in_place(request, opened, users ? users->listener() : -1));
+    const std::uint32_t minor = minor_at(opened.mountpoint);
+    return Mounted{std::move(opened), Service{std::move(keeper), Lifetime::until_unmounted,
+                                              std::move(users), {}, minor}};
+}
+
 /// Everything that can fail in front of the user.
 Result<Mounted> open_and_mount(const MountRequest& request) {
     SQUENV_TRY_ASSIGN(auto opened, open_request(request));
     SQUENV_TRY_ASSIGN(opened.mountpoint, canonical_mountpoint(request.mountpoint));
-    SQUENV_TRY(prepare_mountpoint(opened.mountpoint));
-    SQUENV_TRY_ASSIGN(auto users, welcome_users(request, opened.mountpoint));
-    SQUENV_TRY_ASSIGN(auto keeper,
-                      mount_in_place(request, opened, users ? users->listener() : -1));
-    return Mounted{std::move(opened),
-                   Service{std::move(keeper), Lifetime::until_unmounted, std::move(users), {}}};
+    SQUENV_TRY_ASSIGN(opened.hold, obtain_mountpoint(opened.mountpoint));
+    const auto created = opened.hold.created;
+    auto mounted = mount_opened(request, std::move(opened));
+    // What was made for nothing goes; the keeper of a mount removes it at its end.
+    if (!mounted) remove_mountpoint(created);
+    return mounted;
 }
 
 }  // namespace
@@ -60,10 +90,9 @@ Status serve(const MountRequest& request) {
         const std::string mountpoint = opened.mountpoint;
         const auto on_ready = [&] { notifier.tell(true); };
         if (request.is_foreground || request.trace) {
-            status = start_log(request);
+            opened.log.use();
             block.reset();
-            if (status)
-                status = run_daemon(request, std::move(opened), std::move(service), on_ready);
+            status = run_daemon(request, std::move(opened), std::move(service), on_ready);
             log::stop();
         } else {
             status = start_daemon(request, std::move(opened), std::move(service), foreign,

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/escape.h"
+#include "mount/connection.h"
 #include "mount/daemon.h"
 #include "mount/meeting_point.h"
 #include "mount/mount_table.h"
@@ -23,9 +24,10 @@ namespace {
 /// Everything of a request that decides what the mounted tree looks like.
 std::string view_of(const MountRequest& request) {
     const auto number = [](const auto& id) { return id ? std::to_string(*id) : std::string("-"); };
-    return fmt::format("{} {} {} {} {} {} {} {} {}", request.image.offset, request.image.find_offset,
-                       number(request.view.uid), number(request.view.gid), request.allow_other,
-                       request.allow_root, request.default_permissions,
+    return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", request.image.offset,
+                       request.image.find_offset, number(request.view.uid),
+                       number(request.view.gid), number(request.view.umask), request.allow_other,
+                       request.allow_root, request.default_permissions, request.noexec,
                        request.view.subdirectory, request.record_path);
 }
 
@@ -50,7 +52,7 @@ Result<Lease> serve_in_place(const MountRequest& request, Opened opened, UniqueF
     SQUENV_TRY_ASSIGN(auto keeper, mount_in_place(request, opened, listener.get()));
     SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
     foreign.push_back(first.ours.get());
-    Service service{std::move(keeper), Lifetime::while_used, {}, {}};
+    Service service{std::move(keeper), Lifetime::while_used, {}, {}, minor_at(opened.mountpoint)};
     SQUENV_TRY_ASSIGN(service.users,
                       Users::create(std::move(listener), std::move(first.user), {}));
     // A daemon that fails leaves the mount to its keeper.
@@ -100,9 +102,10 @@ Status serve_privately(const std::vector<PlacedRequest>& placed, std::vector<Ope
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (!placed[i].tree.empty()) continue;
         all[i].device = std::move(mounts.devices[i]);
-        SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({{}, all[i].hold.created, listener.get()}));
+        SQUENV_TRY_ASSIGN(auto keeper, Keeper::start({{}, mounts.minors[i], all[i].hold.created,
+                                                      listener.get()}));
         Service service{std::move(keeper), Lifetime::with_namespace, {},
-                        duplicate(mounts.namespaces)};
+                        duplicate(mounts.namespaces), mounts.minors[i]};
         if (first.connection) {
             service.lifetime = Lifetime::while_used;
             SQUENV_TRY_ASSIGN(service.users,
@@ -185,7 +188,8 @@ Result<Lease> share_mount(const MountRequest& request, const std::string& mountp
         const SignalBlock block;
         return lead_in_place(request, mountpoint, std::move(listener), foreign);
     };
-    SQUENV_TRY_ASSIGN(auto lease, join_or_lead(name, lead));
+    const auto bury = [&] { (void)abort_connection(minor_at(mountpoint)); };
+    SQUENV_TRY_ASSIGN(auto lease, join_or_lead(name, lead, bury));
     if (lease.is_new || is_visible(mountpoint, lease.device_minor)) return lease;
     // It was detached, moved or covered, and is served for those who have it open.
     return lead({});
@@ -206,7 +210,7 @@ Result<Lease> share_private_mounts(const std::vector<PlacedRequest>& placed,
         return lead_privately(placed, std::move(listener), foreign);
     };
     if (has_tree) return lead({});
-    return join_or_lead(meeting_name(mounts, "private"), lead);
+    return join_or_lead(meeting_name(mounts, "private"), lead, [] {});
 }
 
 }  // namespace squenv::mount

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +11,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "cache/entry.h"
+#include "cache/lock.h"
 #include "mount/background.h"
 #include "mount/meeting_point.h"
 #include "mount/mountpoint_hold.h"
@@ -32,35 +33,66 @@ std::string parent_of(const std::string& path) {
     return std::filesystem::path(path).parent_path().string();
 }
 
+Status occupied(const std::string& path) {
+    return fail(Errc::exists,
+                path + ": something is there already, and nothing can be mounted over it here",
+                "move it away, so that a link to the unpacked image can take its place");
+}
+
 /// Nothing else is touched: an empty directory at `path` is somebody's mount point.
 Status make_link(const std::string& tree, const std::string& path) {
     if (::symlink(tree.c_str(), path.c_str()) == 0) return {};
     const int code = errno;
     if (target_of(path) == tree) return {};
-    if (code == EEXIST)
-        return fail(Errc::exists, path + ": something is there already, and nothing can be mounted "
-                                         "over it here",
-                    "move it away, so that a link to the unpacked image can take its place");
-    return fail_errno(code, path + ": symlink");
+    if (code == EEXIST) return occupied(path);
+    return fail_errno(code, path + ": cannot be made");
 }
 
 void hide(const ShownTree& shown) {
     if (!shown.path.empty() && target_of(shown.path) == shown.tree) ::unlink(shown.path.c_str());
 }
 
+/// The entries of the cache whose users this process keeps.
+class KeptEntries {
+  public:
+    explicit KeptEntries(const ShownTree& shown) : path_(shown.entry) {
+        locks_.emplace_back(shown.lock);
+    }
+
+    /// New users come with the entry that has the name now. They let go of it once they are
+    /// admitted.
+    void follow() {
+        if (cache::is_named(locks_.back().get(), path_)) return;
+        if (auto entry = cache::hold_entry(path_)) locks_.push_back(std::move(entry->directory));
+    }
+    void renew() const {
+        for (const auto& lock : locks_) cache::renew_use(lock.get());
+    }
+    void release() { locks_.clear(); }
+
+  private:
+    std::string path_;
+    std::vector<UniqueFd> locks_;
+};
+
 [[noreturn]] void keep_tree(const ShownTree& shown, Users users,
                             const std::vector<std::string>& created, Background& background) {
     ::prctl(PR_SET_NAME, "squenv-tree");
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
+    KeptEntries entries(shown);
     background.report_ready();
     while (!users.is_empty()) {
         pollfd waiting{users.ready_fd(), POLLIN, 0};
-        if (::poll(&waiting, 1, -1) < 0 && errno != EINTR) break;
+        const int ready = ::poll(&waiting, 1, cache::kRenewalMs);
+        if (ready < 0 && errno != EINTR) break;
+        if (ready == 0) entries.renew();
+        entries.follow();
         users.serve();
+        entries.follow();  // one may have come in between
     }
     hide(shown);
     users.close();
-    ::close(shown.lock);
+    entries.release();
     remove_mountpoint(created);
     std::_Exit(0);
 }
@@ -107,11 +139,12 @@ Result<Lease> lead_tree(const ShownTree& shown, UniqueFd listener,
 }  // namespace
 
 Result<Lease> share_tree(const ShownTree& shown, const std::vector<int>& foreign) {
-    SQUENV_TRY_ASSIGN(const auto identity, identify(shown.tree));
-    return join_or_lead(meeting_name({{identity, shown.tree, shown.path}}, "tree"),
+    // By name alone: a tree that is unpacked anew has the link of the old one.
+    return join_or_lead(meeting_name({{FileIdentity{}, shown.tree, shown.path}}, "tree"),
                         [&](UniqueFd listener) {
                             return lead_tree(shown, std::move(listener), foreign);
-                        });
+                        },
+                        [] {});
 }
 
 }  // namespace squenv::mount

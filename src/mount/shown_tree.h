@@ -13,14 +13,17 @@ namespace squenv::mount {
 
 /// A tree of the cache and, if it is shown somewhere, the path of the link to it.
 struct ShownTree {
-    std::string tree{};  ///< what the link names
-    std::string path{};  ///< canonical, or "" for no link
-    int lock = -1;       ///< what keeps the tree in the cache; not owned
+    std::string tree{};   ///< what the link names
+    std::string path{};   ///< canonical, or "" for no link
+    std::string entry{};  ///< of the cache, which holds the tree
+    int lock = -1;        ///< the entry, open and locked; not owned
 };
 
 /// Joins those who use `shown` like that, or begins to. A process in the background holds the
 /// lock, which a command might close, and removes the link with the last user, together with
 /// parents it had to make. A link of ours that lost that process is taken over.
+/// An entry that is damaged and in use is replaced: that process then keeps the old one and the
+/// new one, because it serves users of both.
 /// Errors: exists (something else is at the path), denied.
 [[nodiscard]] Result<Lease> share_tree(const ShownTree& shown, const std::vector<int>& foreign);
 

@@ -2,14 +2,13 @@
 #include "mount/subprocess.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <sstream>
 
 #include "base/unique_fd.h"
 
@@ -26,14 +25,33 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
     return result;
 }
 
+/// Leaves `kept_fd` open and closes the others behind the standard ones. A kernel before 5.9
+/// cannot, and what callers left open goes to the helper, which ends soon.
+void close_all_but(int kept_fd) {
+    constexpr unsigned kFirst = 3;
+    if (kept_fd < static_cast<int>(kFirst)) {
+        ::close_range(kFirst, ~0U, 0);
+        return;
+    }
+    const auto kept = static_cast<unsigned>(kept_fd);
+    if (kept > kFirst) ::close_range(kFirst, kept - 1, 0);
+    ::close_range(kept + 1, ~0U, 0);
+}
+
 /// Between fork and exec: async-signal-safe calls only.
 [[noreturn]] void run_child(char* const* arguments, char* const* environment, int null_fd,
                             int errors_fd, int kept_fd) {
+    // Also of what our caller ignores: a helper that ignores SIGCHLD cannot wait for its own.
+    struct sigaction plain {};
+    plain.sa_handler = SIG_DFL;
+    for (int number = 1; number < NSIG; ++number) ::sigaction(number, &plain, nullptr);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     if (::dup2(null_fd, 0) < 0 || ::dup2(null_fd, 1) < 0 || ::dup2(errors_fd, 2) < 0) ::_exit(127);
     if (kept_fd >= 0 && ::fcntl(kept_fd, F_SETFD, 0) != 0) ::_exit(127);
+    close_all_but(kept_fd);
+    ::umask(022);
     ::execve(arguments[0], arguments, environment);
     ::_exit(127);
 }
@@ -94,19 +112,6 @@ Result<SubprocessResult> run_subprocess(const std::vector<std::string>& argument
         result.errors.empty())
         return fail(Errc::environment, arguments[0] + ": cannot be started");
     return result;
-}
-
-Result<std::string> find_program(const std::string& name) {
-    const char* path = std::getenv("PATH");
-    std::istringstream directories(std::string(path != nullptr ? path : "") +
-                                   ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-    for (std::string directory; std::getline(directories, directory, ':');) {
-        if (!directory.starts_with('/')) continue;
-        std::string candidate = directory + '/' + name;
-        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-    }
-    return fail(Errc::environment, name + " is not installed",
-                "install it with 'apt install fuse3' or 'dnf install fuse3'");
 }
 
 }  // namespace squenv::mount

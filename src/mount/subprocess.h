@@ -16,14 +16,12 @@ struct SubprocessResult {
 };
 
 /// Runs `arguments` (the first is the absolute path) with stdin and stdout on /dev/null and
-/// `environment` added to a clean one. `kept_fd` (or -1) stays open in it under its number.
+/// `environment` added to a clean one, so that no library of LD_PRELOAD comes along. Nothing else
+/// is inherited either: signals have their default actions and none is blocked, the umask is 022,
+/// and of the descriptors only `kept_fd` (above 2, or -1) stays open, under its number.
 /// Errors: environment when it cannot be started.
 [[nodiscard]] Result<SubprocessResult> run_subprocess(const std::vector<std::string>& arguments,
                                                       const std::vector<std::string>& environment,
                                                       int kept_fd);
-
-/// The first executable called `name` in PATH or the usual system directories.
-/// Errors: environment.
-[[nodiscard]] Result<std::string> find_program(const std::string& name);
 
 }  // namespace squenv::mount

@@ -153,7 +153,7 @@ bool has_dead_mount(const std::string& place) {
     return !statistics && (statistics.error().sys_errno == ENOTCONN || is_stale(place));
 }
 
-Status check_cache() {
+Result<CacheState> check_cache() {
     SQUENV_TRY(cache::cache_size_limit());
     const AskedCache asked;
     SQUENV_TRY_ASSIGN(const std::string directory, asked.directory());
@@ -162,8 +162,7 @@ Status check_cache() {
     const auto file = open_file(path, O_RDWR | O_CREAT, 0600);
     if (!file) return fail_errno(file.error().sys_errno, path, next_step);
     ::unlink(path.c_str());
-    if (::flock(file->get(), LOCK_SH | LOCK_NB) == 0) return {};
-    return fail_errno(errno, directory + ": files cannot be locked there", next_step);
+    return CacheState{directory, ::flock(file->get(), LOCK_SH | LOCK_NB) == 0};
 }
 
 Status check_link(const std::string& place) {

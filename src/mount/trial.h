@@ -17,9 +17,14 @@ namespace squenv::mount {
 /// Whether the mount at `place` has lost its daemon. Only where check_answers() has nothing to say.
 [[nodiscard]] bool has_dead_mount(const std::string& place);
 
-/// Whether trees can be unpacked and locked. Leaves nothing behind. Errors: those of
-/// cache_directory() and cache_size_limit(); environment (no locks there).
-[[nodiscard]] Status check_cache();
+/// Where trees are unpacked.
+struct CacheState {
+    std::string directory{};
+    bool has_locks = true;  ///< the cache does without where files cannot be locked
+};
+/// Whether trees can be unpacked. Leaves nothing behind. Errors: those of cache_directory() and
+/// cache_size_limit(); denied and others of making a file there.
+[[nodiscard]] Result<CacheState> check_cache();
 
 /// Whether an unpacked tree can be shown at `place`: as a link, or in a namespace.
 /// Errors: those of cache_directory() and of make_private_mounts().

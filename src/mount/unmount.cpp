@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <optional>
 
+#include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"
 #include "mount/mount_table.h"
 #include "mount/subprocess.h"
@@ -20,18 +22,28 @@ namespace squenv::mount {
 
 namespace {
 
+/// A batch system sends its signal to every process of a job, and fusermount3 may be one.
+constexpr int kAttempts = 3;
+
 Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
-    SQUENV_TRY_ASSIGN(const auto program, find_program("fusermount3"));
+    SQUENV_TRY_ASSIGN(const auto program, find_fusermount());
     std::vector<std::string> arguments{program, "-u"};
     if (mode == UnmountMode::lazy) arguments.emplace_back("-z");
     arguments.insert(arguments.end(), {"--", mountpoint});
-    SQUENV_TRY_ASSIGN(const auto result, run_subprocess(arguments, {}, -1));
+    SubprocessResult result;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        SQUENV_TRY_ASSIGN(result, run_subprocess(arguments, {}, -1));
+        if (!WIFSIGNALED(result.exit_status)) break;
+    }
     if (result.is_success()) return {};
-    if (result.errors.find("busy") != std::string::npos)
+    const std::string reason = fusermount_reason(result);
+    if (reason.find(": Device or resource busy") != std::string::npos)
         return fail_errno(EBUSY, mountpoint);
-    if (result.errors.find("not found in") != std::string::npos)
+    if (reason.find("not found in") != std::string::npos) {
+        SQUENV_TRY(check_mtab());  // or it may be mounted all the same
         return fail(Errc::not_found, mountpoint + ": not mounted by you");
-    return fail(Errc::denied, mountpoint + ": " + result.errors);
+    }
+    return fail(Errc::denied, mountpoint + ": " + reason, fusermount_remedy(reason));
 }
 
 std::optional<std::string> link_target(const std::string& path) {

@@ -2,6 +2,7 @@
 #include "mount/users.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "base/socket_message.h"
 #include "mount/meeting_point.h"
+#include "mount/process_state.h"
 
 namespace squenv::mount {
 
@@ -29,6 +31,31 @@ constexpr std::uint64_t kListenerTag = 0;
 constexpr std::uint64_t connection_tag(std::uint64_t key) { return key * 2; }
 constexpr std::uint64_t process_tag(std::uint64_t key) { return key * 2 + 1; }
 
+/// How often a daemon that does not answer is looked at.
+constexpr int kFirstLookMs = 50;
+constexpr int kLookMs = 500;
+
+/// A daemon that mounts may take long. One that cannot answer need not be waited for.
+Status await_answer(int connection, int patience_ms) {
+    for (int waited = 0; waited < patience_ms;) {
+        // A living daemon answers at once: it is looked at when it did not.
+        const int slice = waited == 0 ? kFirstLookMs : kLookMs;
+        pollfd waiting{connection, POLLIN, 0};
+        const int ready = ::poll(&waiting, 1, slice);
+        if (ready > 0) return {};
+        if (ready == 0) waited += slice;
+        const pid_t daemon = peer_process(connection);
+        const ProcessState state = process_state(daemon);
+        if (state == ProcessState::running) continue;
+        return fail(state == ProcessState::dead ? Errc::environment : Errc::busy,
+                    fmt::format("the daemon of this mount, process {}, {}", daemon,
+                                state_text(state)),
+                    state_remedy(state, daemon));
+    }
+    return fail(Errc::busy, "the daemon of this mount does not answer",
+                "end it: 'squenv list' shows its process");
+}
+
 }  // namespace
 
 UniqueFd own_pidfd() {
@@ -40,13 +67,7 @@ Result<std::optional<Admission>> ask_admission(int connection, int patience_ms) 
     const int fd = process.get();
     const auto asked = send_message(connection, {&kAsk, 1}, {&fd, process ? 1U : 0U});
     if (!asked) return std::optional<Admission>();
-    pollfd waiting{connection, POLLIN, 0};
-    int ready = 0;
-    do {
-        ready = ::poll(&waiting, 1, patience_ms);
-    } while (ready < 0 && errno == EINTR);
-    if (ready == 0) return fail(Errc::busy, "the daemon of this mount does not answer",
-                                "end it: 'squenv list' shows its process");
+    SQUENV_TRY(await_answer(connection, patience_ms));
     SQUENV_TRY_ASSIGN(auto answer, receive_message(connection));
     if (answer.bytes.empty() || answer.bytes[0] != kAdmitted) return std::optional<Admission>();
     Admission admission;
@@ -107,7 +128,7 @@ void Users::accept_all() {
             return;
         }
         const auto uid = peer_uid(connection.get());
-        if (uid && *uid == ::geteuid()) add(User{std::move(connection), {}, false});
+        if (uid && *uid == own_uid_) add(User{std::move(connection), {}, false});
     }
 }
 

@@ -2,6 +2,8 @@
 // Who uses a mount that lives as long as it is used: the daemon's side of the meeting point.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -29,7 +31,8 @@ struct Admission {
 };
 
 /// The user's side: asks for admission over `connection` and waits for it, `patience_ms` at most.
-/// Nothing when the daemon went away meanwhile. Errors: busy (no answer in time).
+/// Nothing when the daemon went away meanwhile. Errors: busy (no answer in time, or none can come,
+/// because the daemon is stopped or frozen), environment (the daemon is dead).
 [[nodiscard]] Result<std::optional<Admission>> ask_admission(int connection, int patience_ms);
 
 /// The daemon's side. Used by the main thread only. Nobody is admitted before serve() is called.
@@ -73,6 +76,7 @@ class Users {
     std::map<std::uint64_t, User> users_{};
     std::uint64_t next_key_ = 1;
     std::uint32_t device_minor_ = 0;
+    uid_t own_uid_ = ::geteuid();  ///< the daemon's own changes later, when it was root's
     bool is_full_ = false;  ///< the listener is not watched: no descriptor is left
 };
 

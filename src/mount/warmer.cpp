@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/close_range.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -54,6 +54,12 @@ struct RawEntry {
     char name[1];
 };
 
+/// The daemon wants no more: it has closed its end.
+bool is_stopped() {
+    char byte = 0;
+    return ::recv(3, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
 /// Lists `directory` to its end. Returns the names of its subdirectories, each with its NUL.
 std::string list(int directory, Budget& budget) {
     std::string names;
@@ -90,7 +96,7 @@ void walk(UniqueFd root, Budget& budget) {
         levels.push_back({std::move(directory), std::move(names)});
     };
     enter(std::move(root));
-    while (!levels.empty() && !budget.is_spent()) {
+    while (!levels.empty() && !budget.is_spent() && !is_stopped()) {
         Level& level = levels.back();
         if (level.next == level.names.size() || levels.size() > kMaxDepth) {
             levels.pop_back();
@@ -104,22 +110,26 @@ void walk(UniqueFd root, Budget& budget) {
     }
 }
 
-/// A second byte of the daemon waits: it wants the whole tree listed.
+/// A second byte of the daemon waits, because it wants the whole tree listed; or it is gone.
 bool is_wanted_elsewhere() {
     char byte = 0;
-    return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
-/// Makes one name known.
+/// Opens `path` below `root`. The names come from the image: none leads out of the mount, by ".."
+/// or by a symlink.
+UniqueFd open_beneath(int root, const char* path, std::uint64_t flags) {
+    open_how how{};
+    how.flags = flags | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how)));
+}
+
+/// Makes one name known. Kernels before 5.6 know no openat2(2): nothing is visited there.
 void visit(int root, const WarmName& name, Budget& budget) {
-    struct stat info {};
-    if (!name.is_directory) {
-        (void)::fstatat(root, name.path.c_str(), &info, AT_SYMLINK_NOFOLLOW);
-        return;
-    }
-    const UniqueFd directory(
-        ::openat(root, name.path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (directory) (void)list(directory.get(), budget);
+    const UniqueFd opened = open_beneath(root, name.path.c_str(),
+                                         name.is_directory ? O_RDONLY | O_DIRECTORY : O_PATH);
+    if (opened && name.is_directory) (void)list(opened.get(), budget);
 }
 
 /// A mount namespace of our own, in which an open directory keeps nobody from unmounting; or the
@@ -190,8 +200,6 @@ bool Warmer::has_paused() {
 }
 
 void Warmer::stop() {
-    if (!socket_) return;
-    ::kill(pid_, SIGKILL);
     socket_.reset();
 }
 

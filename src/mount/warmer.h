@@ -43,7 +43,7 @@ class Warmer {
     void begin();
     /// When ended_fd() is readable: whether it paused, rather than ended.
     [[nodiscard]] bool has_paused();
-    /// Ends it, wherever it is.
+    /// Ends it at the next directory. The sandbox leaves no way to send signals.
     void stop();
     [[nodiscard]] pid_t pid() const { return pid_; }
     /// Readable when it has paused or ended. -1 after stop().

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pack/block_pipeline.h"
 
+#include "base/threads.h"
+
 namespace squenv::pack {
 
 BlockPipeline::BlockPipeline(const PipelineSettings& settings, ImageWriter& writer, Written written)
@@ -8,8 +10,7 @@ BlockPipeline::BlockPipeline(const PipelineSettings& settings, ImageWriter& writ
       writer_(writer),
       written_(std::move(written)),
       outputs_(settings.blocks_in_flight, settings.block_size, settings.blocks_in_flight / 4) {
-    for (unsigned i = 0; i < settings.threads; ++i)
-        threads_.emplace_back([this] { compress_blocks(); });
+    start_threads(threads_, settings.threads, [this] { compress_blocks(); });
 }
 
 BlockPipeline::~BlockPipeline() {
@@ -24,12 +25,15 @@ Status BlockPipeline::submit(ByteView input, BufferPool::Buffer owner, const Blo
     job->input = input;
     job->owner = std::move(owner);
     job->block.target = target;
-    {
-        std::lock_guard lock(mutex_);
-        if (error_) return tl::unexpected(*error_);
-        to_compress_.push_back(job);
-        to_write_.push_back(std::move(job));
+    std::unique_lock lock(mutex_);
+    if (error_) return tl::unexpected(*error_);
+    to_compress_.push_back(job);
+    to_write_.push_back(std::move(job));
+    if (threads_.empty()) {
+        compress_next(lock);
+        return {};
     }
+    lock.unlock();
     has_work_.notify_one();
     return {};
 }
@@ -84,14 +88,18 @@ void BlockPipeline::compress_blocks() {
     while (true) {
         has_work_.wait(lock, [this] { return !to_compress_.empty() || is_complete_; });
         if (to_compress_.empty()) return;
-        const auto job = std::move(to_compress_.front());
-        to_compress_.pop_front();
-        lock.unlock();
-        if (const auto status = compress(*job); !status) give_up(status.error());
-        lock.lock();
-        job->is_done = true;
-        write_blocks(lock);
+        compress_next(lock);
     }
+}
+
+void BlockPipeline::compress_next(std::unique_lock<std::mutex>& lock) {
+    const auto job = std::move(to_compress_.front());
+    to_compress_.pop_front();
+    lock.unlock();
+    if (const auto status = compress(*job); !status) give_up(status.error());
+    lock.lock();
+    job->is_done = true;
+    write_blocks(lock);
 }
 
 void BlockPipeline::write_blocks(std::unique_lock<std::mutex>& lock) {

@@ -42,14 +42,14 @@ struct WrittenBlock {
 
 struct PipelineSettings {
     const codec::Compressor* compressor = nullptr;  ///< null stores blocks as they are
-    unsigned threads = 1;
+    unsigned threads = 1;  ///< 0: submit() does their work
     std::size_t blocks_in_flight = 8;
     std::size_t block_size = 0;  ///< bytes, of the largest block
     bool has_digests = false;
 };
 
 /// submit() and finish() are called by one thread. `written` runs on the threads of the pipeline,
-/// block by block in order, never two at a time.
+/// block by block in order, never two at a time; in submit() when the system refused all threads.
 class BlockPipeline {
   public:
     using Written = std::function<void(const WrittenBlock&)>;
@@ -76,6 +76,8 @@ class BlockPipeline {
     };
 
     void compress_blocks();
+    /// The first of to_compress_, which is not empty. `lock` holds mutex_.
+    void compress_next(std::unique_lock<std::mutex>& lock);
     /// Writes what can be written, unless another thread does. `lock` holds mutex_.
     void write_blocks(std::unique_lock<std::mutex>& lock);
     void write(Job& job);

@@ -2,14 +2,15 @@
 #include "pack/directory_source.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 
 #include "base/file_io.h"
+#include "pack/data_ranges.h"
 #include "pack/scan.h"
 
 namespace squenv::pack {
@@ -29,7 +30,8 @@ Result<UniqueFd> open_at(int directory, const std::string& path, int flags) {
 /// files of one directory and blocks of one file follow each other.
 class DirectoryReader final : public FileReader {
   public:
-    DirectoryReader(int root, const Tree& tree) : root_(root), tree_(tree) {}
+    DirectoryReader(int root, int overlay, const Tree& tree)
+        : root_(root), overlay_(overlay), tree_(tree) {}
 
     Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
         SQUENV_TRY(open(id));
@@ -43,9 +45,16 @@ class DirectoryReader final : public FileReader {
         const Node& node = tree_.at(id);
         if (!node.has_holes) return offset;
         SQUENV_TRY(open(id));
-        const off_t data = ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_DATA);
-        if (data < 0) return errno == ENXIO ? node.size_bytes : offset;
-        return std::max<std::uint64_t>(offset, static_cast<std::uint64_t>(data));
+        if (ranges_node_ != id) {
+            ranges_node_ = kNoNode;
+            ranges_ = data_ranges(file_.get());
+            SQUENV_TRY(check_unchanged(id));
+            ranges_node_ = id;
+        }
+        const auto range = std::upper_bound(
+            ranges_.begin(), ranges_.end(), offset,
+            [](std::uint64_t at, const DataRange& one) { return at < one.end; });
+        return range == ranges_.end() ? node.size_bytes : std::max(offset, range->begin);
     }
 
   private:
@@ -64,10 +73,12 @@ class DirectoryReader final : public FileReader {
         if (id == file_node_ && file_) return {};
         const Node& node = tree_.at(id);
         file_.reset();
-        if (node.parent != directory_node_ || !directory_) {
+        if (node.parent != directory_node_ || node.is_overlay != is_overlay_) {
             directory_node_ = kNoNode;
+            is_overlay_ = node.is_overlay;
             SQUENV_TRY_ASSIGN(directory_,
-                              open_below(root_, tree_.path_of(node.parent), O_PATH | O_DIRECTORY));
+                              open_below(is_overlay_ ? overlay_ : root_,
+                                         tree_.path_of(node.parent), O_PATH | O_DIRECTORY));
             directory_node_ = node.parent;
         }
         // O_NONBLOCK: a fifo put in the place of a file must not stop the packer.
@@ -81,14 +92,17 @@ class DirectoryReader final : public FileReader {
         const Node& node = tree_.at(id);
         struct stat info {};
         if (::fstat(file_.get(), &info) != 0) return fail_errno(errno, "");
-        if (!S_ISREG(info.st_mode) || info.st_ino != node.source_inode ||
-            info.st_dev != tree_.devices[node.source_device])
+        // Some file systems give a file a new number when the kernel has forgotten it, as sshfs
+        // does. Another file in its place has another time of change as well.
+        const bool is_same = info.st_ino == node.source_inode &&
+                             (node.is_overlay || info.st_dev == tree_.devices[node.source_device]);
+        if (!S_ISREG(info.st_mode) || (!is_same && time_in_ns(info.st_ctim) != node.ctime_ns))
             return fail(Errc::busy, "was replaced while the tree was packed");
+        // The same words for all files: they are counted by them.
         const auto size = static_cast<std::uint64_t>(info.st_size);
-        if (size != node.size_bytes)
-            return fail(Errc::busy, fmt::format("{} from {} to {} bytes while the tree was packed",
-                                                size < node.size_bytes ? "shrank" : "grew",
-                                                node.size_bytes, size));
+        if (size < node.size_bytes) return fail(Errc::busy, "shrank while the tree was packed");
+        if (size > node.size_bytes) return fail(Errc::busy, "grew while the tree was packed");
+        if (node.is_overlay) return {};
         if (info.st_mtim.tv_sec != node.mtime_seconds ||
             static_cast<std::uint32_t>(info.st_mtim.tv_nsec) != node.mtime_nanoseconds)
             return fail(Errc::busy, "was written to while the tree was packed");
@@ -96,25 +110,38 @@ class DirectoryReader final : public FileReader {
     }
 
     const int root_;
+    const int overlay_;
     const Tree& tree_;
     UniqueFd directory_;
     NodeId directory_node_ = kNoNode;
+    bool is_overlay_ = false;  ///< what directory_ is a part of
     UniqueFd file_;
     NodeId file_node_ = kNoNode;
+    std::vector<DataRange> ranges_;  ///< of the sparse file that was asked for last
+    NodeId ranges_node_ = kNoNode;
 };
 
 class DirectorySource final : public Source {
   public:
-    DirectorySource(UniqueFd root, const Options& options, std::optional<SkippedFile> output)
-        : root_(std::move(root)), options_(options), output_(output) {}
+    DirectorySource(UniqueFd root, UniqueFd overlay, std::string overlay_path,
+                    const Options& options, std::optional<SkippedFile> output)
+        : root_(std::move(root)),
+          overlay_(std::move(overlay)),
+          overlay_path_(std::move(overlay_path)),
+          options_(options),
+          output_(output) {}
 
-    Result<Scanned> scan() override { return scan_directory(root_.get(), options_, output_); }
+    Result<Scanned> scan() override {
+        return scan_directory(root_.get(), overlay_path_, options_, output_);
+    }
     std::unique_ptr<FileReader> open_reader(const Tree& tree) const override {
-        return std::make_unique<DirectoryReader>(root_.get(), tree);
+        return std::make_unique<DirectoryReader>(root_.get(), overlay_.get(), tree);
     }
 
   private:
     UniqueFd root_;
+    UniqueFd overlay_;
+    const std::string overlay_path_;
     const Options& options_;
     std::optional<SkippedFile> output_;
 };
@@ -137,10 +164,16 @@ Result<UniqueFd> open_below(int root, const std::string& path, int flags) {
 }
 
 Result<std::unique_ptr<Source>> open_directory_source(const std::string& path,
+                                                      const std::string& overlay,
                                                       const Options& options,
                                                       std::optional<SkippedFile> output) {
     SQUENV_TRY_ASSIGN(auto root, open_file(path, O_RDONLY | O_DIRECTORY));
-    return std::make_unique<DirectorySource>(std::move(root), options, output);
+    UniqueFd over;
+    if (!overlay.empty()) {
+        SQUENV_TRY_ASSIGN(over, open_file(overlay, O_RDONLY | O_DIRECTORY));
+    }
+    return std::make_unique<DirectorySource>(std::move(root), std::move(over), overlay, options,
+                                             output);
 }
 
 }  // namespace squenv::pack

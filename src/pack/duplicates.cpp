@@ -13,6 +13,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/threads.h"
+#include "pack/content_hash.h"
 #include "pack/read_units.h"
 #include "pack/threads.h"
 
@@ -61,19 +63,19 @@ Hash128 FileHasher::of(ByteView bytes) const {
     return to_hash(XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed_));
 }
 
-Result<Hash128> FileHasher::of_file(FileReader& reader, NodeId node,
-                                    std::uint64_t size_bytes) const {
-    HashStream hash = stream();
+Result<Hash128> FileHasher::of_file(FileReader& reader, NodeId node, std::uint64_t size_bytes,
+                                    const Options& options) const {
+    ContentHash hash(*this, kUnitSize);
     ByteVector piece(kUnitSize);
     for (std::uint64_t offset = 0; offset < size_bytes;) {
+        if (is_cancelled(options)) return cancelled();
+        SQUENV_TRY_ASSIGN(const std::uint64_t data, reader.next_data(node, offset));
+        if (data >= size_bytes) break;
+        offset = std::max(offset, data - data % kUnitSize);
         const MutableBytes bytes(piece.data(), static_cast<std::size_t>(std::min<std::uint64_t>(
                                                    kUnitSize, size_bytes - offset)));
-        SQUENV_TRY_ASSIGN(const std::uint64_t data, reader.next_data(node, offset));
-        if (data >= offset + bytes.size())
-            std::fill(bytes.begin(), bytes.end(), std::byte{0});
-        else
-            SQUENV_TRY(reader.read(node, offset, bytes));
-        hash.add(bytes);
+        SQUENV_TRY(reader.read(node, offset, bytes));
+        hash.add(offset, bytes);
         offset += bytes.size();
     }
     return hash.result();
@@ -120,11 +122,12 @@ Status find_large_duplicates(const Source& source, const Tree& tree, Contents& c
 
     std::vector<std::optional<Hash128>> hashes(candidates.size());
     std::atomic<std::size_t> next{0};
-    run_on_threads(reader_threads(options), [&](unsigned) {
+    run_on_threads(reader_threads(options), [&] {
         const auto reader = source.open_reader(tree);
         for (std::size_t i = next++; i < candidates.size() && !is_cancelled(options); i = next++) {
             const Content& content = contents.files[candidates[i]];
-            const auto hash = hasher.of_file(*reader, content.node, content.size_bytes);
+            const auto hash =
+                hasher.of_file(*reader, content.node, content.size_bytes, options);
             if (hash) hashes[i] = *hash;
         }
     });

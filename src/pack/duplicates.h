@@ -42,9 +42,10 @@ class FileHasher {
     FileHasher();
     [[nodiscard]] Hash128 of(ByteView bytes) const;
     [[nodiscard]] HashStream stream() const { return HashStream(seed_); }
-    /// The hash of a whole file, read piece by piece; holes are hashed as the zeros they are.
-    [[nodiscard]] Result<Hash128> of_file(FileReader& reader, NodeId node,
-                                          std::uint64_t size_bytes) const;
+    /// The hash of a whole file, read piece by piece. Holes cost nothing, and count as the zeros
+    /// they are. Comparable with others of this function only.
+    [[nodiscard]] Result<Hash128> of_file(FileReader& reader, NodeId node, std::uint64_t size_bytes,
+                                          const Options& options) const;
 
   private:
     std::uint64_t seed_;

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <span>
@@ -11,41 +12,59 @@ namespace squenv::pack {
 
 namespace {
 
-std::vector<std::string> split(std::string_view path) {
-    std::vector<std::string> segments;
-    while (!path.empty()) {
-        const auto slash = path.find('/');
-        if (slash != 0) segments.emplace_back(path.substr(0, slash));
-        if (slash == std::string_view::npos) break;
-        path.remove_prefix(slash + 1);
-    }
-    return segments;
+/// The first name of `path`, which loses it and the slashes around it; empty at the end.
+std::string_view take_name(std::string_view& path) {
+    const auto skip_slashes = [&path] {
+        path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
+    };
+    skip_slashes();
+    const std::string_view name = path.substr(0, path.find('/'));
+    path.remove_prefix(name.size());
+    skip_slashes();
+    return name;
 }
 
-/// Rows of the usual table instead of recursion: the cost is bounded by pattern times path.
-bool matches_segments(std::span<const std::string> pattern, std::span<const std::string> path) {
-    // reachable[j]: the patterns so far can match the first j segments of the path.
-    std::vector<bool> reachable(path.size() + 1, false);
-    reachable[0] = true;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        std::vector<bool> next(path.size() + 1, false);
-        const bool is_last = i + 1 == pattern.size();
-        if (pattern[i] == "**") {
-            bool seen = false;
-            for (std::size_t j = 0; j <= path.size(); ++j) {
-                // At the end "**" means everything inside, so at least one segment.
-                next[j] = seen || (reachable[j] && !is_last);
-                seen = seen || reachable[j];
-            }
-        } else {
-            for (std::size_t j = 0; j < path.size(); ++j)
-                if (reachable[j] && ::fnmatch(pattern[i].c_str(), path[j].c_str(), 0) == 0)
-                    next[j + 1] = true;
-        }
-        reachable = std::move(next);
-    }
-    return reachable[path.size()];
+std::vector<std::string> split(std::string_view path) {
+    std::vector<std::string> names;
+    for (auto name = take_name(path); !name.empty(); name = take_name(path))
+        names.emplace_back(name);
+    return names;
 }
+
+/// How far one pattern matches the names of a path that come one after the other. The cost of a
+/// name is that of the pattern, however many came before.
+class Match {
+  public:
+    explicit Match(std::span<const std::string> pattern)
+        : pattern_(pattern), reached_(pattern.size() + 1, false), next_(pattern.size() + 1, false) {
+        reached_[0] = true;
+        // In front of another pattern "**" may stand for nothing.
+        for (std::size_t i = 0; i + 1 < pattern_.size() && pattern_[i] == "**"; ++i)
+            reached_[i + 1] = true;
+    }
+
+    void add(const std::string& name) {
+        next_[0] = false;
+        for (std::size_t i = 0; i < pattern_.size(); ++i) {
+            if (pattern_[i] != "**") {
+                next_[i + 1] =
+                    reached_[i] && ::fnmatch(pattern_[i].c_str(), name.c_str(), 0) == 0;
+                continue;
+            }
+            // At the end "**" means everything inside, so at least one name.
+            const bool is_last = i + 1 == pattern_.size();
+            next_[i + 1] = reached_[i] || reached_[i + 1] || (next_[i] && !is_last);
+        }
+        reached_.swap(next_);
+    }
+
+    [[nodiscard]] bool is_complete() const { return reached_.back(); }
+
+  private:
+    std::span<const std::string> pattern_;
+    std::vector<bool> reached_;  ///< [i]: the first i patterns can match all names so far
+    std::vector<bool> next_;     ///< what becomes of it
+};
 
 /// Trailing spaces do not count unless the last one is escaped.
 std::string_view trimmed(std::string_view line) {
@@ -77,14 +96,31 @@ ExcludeList::ExcludeList(const std::vector<std::string>& patterns) {
     }
 }
 
-bool ExcludeList::matches(const std::string& path, bool is_directory) const {
+bool ExcludeList::decide(std::string_view path, bool is_directory, bool looks_above) const {
     if (rules_.empty()) return false;
-    const auto segments = split(path);
-    for (auto rule = rules_.rbegin(); rule != rules_.rend(); ++rule) {
-        if (rule->is_directory_only && !is_directory) continue;
-        if (matches_segments(rule->segments, segments)) return !rule->is_negated;
+    std::vector<Match> states;
+    states.reserve(rules_.size());
+    for (const Rule& rule : rules_) states.emplace_back(rule.segments);
+    const auto is_out = [&](bool as_directory) {
+        for (std::size_t i = rules_.size(); i-- > 0;)
+            if ((as_directory || !rules_[i].is_directory_only) && states[i].is_complete())
+                return !rules_[i].is_negated;
+        return false;
+    };
+    for (std::string name(take_name(path)); !name.empty(); name = take_name(path)) {
+        for (Match& state : states) state.add(name);
+        if (path.empty()) return is_out(is_directory);
+        if (looks_above && is_out(true)) return true;
     }
     return false;
+}
+
+bool ExcludeList::matches(const std::string& path, bool is_directory) const {
+    return decide(path, is_directory, false);
+}
+
+bool ExcludeList::covers(std::string_view path, bool is_directory) const {
+    return decide(path, is_directory, true);
 }
 
 Result<std::vector<std::string>> read_exclude_file(const std::string& path) {

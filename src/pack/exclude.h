@@ -23,6 +23,9 @@ class ExcludeList {
     /// `path` is relative to the tree, without "./". A directory that is excluded takes everything
     /// inside it along, so callers do not ask for what is inside.
     [[nodiscard]] bool matches(const std::string& path, bool is_directory) const;
+    /// The same for sources that name what is inside without its directories: whether `path` or a
+    /// directory above it is excluded. The cost grows with the length of the path, not faster.
+    [[nodiscard]] bool covers(std::string_view path, bool is_directory) const;
 
   private:
     struct Rule {
@@ -30,6 +33,8 @@ class ExcludeList {
         bool is_negated = false;
         bool is_directory_only = false;
     };
+    [[nodiscard]] bool decide(std::string_view path, bool is_directory, bool looks_above) const;
+
     std::vector<Rule> rules_;
 };
 

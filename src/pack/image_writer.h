@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The output file: written under a temporary name, given its own name only when complete.
+// Writing the image: in large pieces, its superblock last, its name when it is complete.
 #pragma once
 
 #include <cstdint>
@@ -8,23 +8,22 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "pack/output_file.h"
 
 namespace squenv::pack {
 
 /// Appends in large aligned writes. Where the superblock belongs there are zeros until seal(),
 /// so that an unfinished file is never taken for an image. Destroyed before publish() succeeded,
-/// it removes the temporary file. Not thread-safe.
+/// it leaves nothing. Not thread-safe.
 class ImageWriter {
   public:
     /// Whether create() can be expected to succeed, for telling early. Errors: as create().
     [[nodiscard]] static Status check_output(const std::string& path, bool replaces);
-    /// Creates "`path`.tmp.PID" beside `path`. Errors: exists (`path`, without `replaces`),
-    /// denied, not_found, io.
+    /// As OutputFile::create().
     [[nodiscard]] static Result<ImageWriter> create(const std::string& path, bool replaces);
-    ImageWriter(ImageWriter&& other) noexcept;
+    ImageWriter(ImageWriter&&) noexcept = default;
     ImageWriter& operator=(ImageWriter&&) = delete;
-    ~ImageWriter();
+    ~ImageWriter() = default;
 
     [[nodiscard]] std::uint64_t position() const { return position_; }
     /// Errors: limit (disk full), io.
@@ -33,23 +32,21 @@ class ImageWriter {
     [[nodiscard]] Status align(std::uint64_t alignment);
     /// Makes everything durable, then the superblock. Nothing can be appended afterwards.
     [[nodiscard]] Status seal(ByteView superblock);
-    /// Gives the sealed file its name. Errors: exists, denied, io.
-    [[nodiscard]] Status publish();
-    /// The file's name until then.
-    [[nodiscard]] const std::string& temporary_path() const { return temporary_path_; }
+    /// Gives the sealed file its name. Errors: exists, denied, limit, io.
+    [[nodiscard]] Status publish() { return file_.publish(); }
+    /// As those of the file: how to open it until then, and what it could not keep.
+    [[nodiscard]] std::string temporary_path() const { return file_.temporary_path(); }
+    [[nodiscard]] const std::string& access_note() const { return file_.access_note(); }
 
   private:
     struct FreeBuffer {
         void operator()(std::byte* buffer) const;
     };
-    ImageWriter() = default;
+    explicit ImageWriter(OutputFile file);
     [[nodiscard]] Status flush();
     [[nodiscard]] Status write_at(ByteView bytes, std::uint64_t position);
 
-    std::string path_;
-    std::string temporary_path_;
-    bool replaces_ = false;
-    UniqueFd file_;
+    OutputFile file_;
     std::unique_ptr<std::byte, FreeBuffer> buffer_;
     std::size_t buffered_ = 0;
     std::uint64_t position_ = 0;

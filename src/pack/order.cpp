@@ -35,6 +35,8 @@ void for_each_directory_in_path_order(const Tree& tree, Visit&& visit) {
 struct InodeKey {
     std::uint64_t inode;
     std::uint32_t device;
+    /// A number may be given to another file while the tree is listed.
+    std::uint64_t ctime_ns;
     bool operator==(const InodeKey&) const = default;
 };
 struct InodeHash {
@@ -54,7 +56,7 @@ void resolve_hard_links(Tree& tree) {
             Node& node = tree.at(child);
             if (!node.is_hard_linked || node.is_left_out) continue;
             const auto [place, is_new] =
-                first.emplace(InodeKey{node.source_inode, node.source_device}, child);
+                first.emplace(InodeKey{node.source_inode, node.source_device, node.ctime_ns}, child);
             if (!is_new) node.same_inode_as = place->second;
         }
     });

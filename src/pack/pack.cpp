@@ -15,6 +15,7 @@
 #include "codec/codec.h"
 #include "config.h"
 #include "format/tables.h"
+#include "pack/compiled_times.h"
 #include "pack/content.h"
 #include "pack/directory_source.h"
 #include "pack/hot.h"
@@ -70,12 +71,18 @@ tl::unexpected<PackFailure> unreadable(std::vector<Finding> findings) {
     const bool is_damaged = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
         return one.code == Errc::corrupt;
     });
+    // Leaving out what only changed would leave out parts of what is wanted.
+    const bool has_changed = std::all_of(findings.begin(), findings.end(), [](const Finding& one) {
+        return one.code == Errc::busy;
+    });
     Error error{is_damaged ? Errc::corrupt : Errc::busy, 0,
                 findings.size() == 1
                     ? std::string("a file could not be packed; no image was written")
                     : fmt::format("{} files could not be packed; no image was written",
                                   findings.size()),
-                "leave them out with --ignore-unreadable"};
+                has_changed ? "pack again when nothing writes to the tree; --ignore-unreadable "
+                              "leaves out what changes"
+                            : "leave out what cannot be read with --ignore-unreadable"};
     return failed(std::move(error), std::move(findings));
 }
 
@@ -212,8 +219,9 @@ Status Run::order() {
 
 Status Run::store(ImageWriter& writer) {
     SQUENV_TRY(writer.append(encode_option_block(options_)));
+    const RetimedSource source(source_, options_);
     SQUENV_TRY_ASSIGN(stored_,
-                      store_contents(source_, scanned_.tree, contents_, options_,
+                      store_contents(source, scanned_.tree, contents_, options_,
                                      compressor_.get(), hasher_, static_cast<bool>(verify_),
                                      writer));
     problems_.insert(problems_.end(), stored_.problems.begin(), stored_.problems.end());
@@ -258,7 +266,9 @@ Status Run::finish(ImageWriter& writer) {
                                        options_}));
         clock_.done(Pass::verify, report_);
     }
-    return writer.publish();
+    SQUENV_TRY(writer.publish());
+    report_.access_note = writer.access_note();
+    return {};
 }
 
 }  // namespace
@@ -318,11 +328,12 @@ tl::expected<Report, PackFailure> pack(Source& source, const std::string& output
 }
 
 tl::expected<Report, PackFailure> pack_directory(const std::string& path, const std::string& output,
-                                                 const Options& options, const Verify& verify) {
+                                                 const Options& options, const Verify& verify,
+                                                 const std::string& overlay) {
     std::optional<SkippedFile> skipped;
     struct stat info {};
     if (::stat(output.c_str(), &info) == 0) skipped = SkippedFile{info.st_dev, info.st_ino};
-    auto source = open_directory_source(path, options, skipped);
+    auto source = open_directory_source(path, overlay, options, skipped);
     if (!source) return failed(source.error());
     return pack(**source, output, options, verify);
 }

@@ -39,11 +39,13 @@ using Verify = std::function<Status(const std::string& path, const Expectation& 
                                                      const Options& options,
                                                      const Verify& verify = {});
 
-/// Packs the directory at `path`. Errors: as pack().
+/// Packs the directory at `path`, with the files in `overlay` as open_directory_source() has it.
+/// Errors: as pack().
 [[nodiscard]] tl::expected<Report, PackFailure> pack_directory(const std::string& path,
                                                                const std::string& output,
                                                                const Options& options,
-                                                               const Verify& verify = {});
+                                                               const Verify& verify = {},
+                                                               const std::string& overlay = {});
 
 /// Checks what can be checked before anything is read. Errors: invalid_argument, unsupported.
 [[nodiscard]] Status check(const Options& options);

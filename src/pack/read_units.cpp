@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/threads.h"
 #include "pack/threads.h"
 
 namespace squenv::pack {
@@ -26,8 +27,8 @@ UnitReader::UnitReader(const Source& source, const Tree& tree, const Contents& c
       options_(options),
       hasher_(hasher),
       buffers_(unit_count(options), kUnitSize) {
-    for (unsigned i = 0; i < reader_threads(options); ++i)
-        threads_.emplace_back([this] { work(); });
+    start_threads(threads_, reader_threads(options), [this] { work(); });
+    if (threads_.empty()) own_reader_ = source_.open_reader(tree_);
 }
 
 UnitReader::~UnitReader() {
@@ -112,31 +113,36 @@ void UnitReader::read(Unit& unit, FileReader& reader) {
 
 void UnitReader::work() {
     const auto reader = source_.open_reader(tree_);
-    while (true) {
-        Unit unit;
-        // The buffer first: units under way are then always the lowest ones, and the thread that
-        // takes them out in order never waits for one that has no buffer.
-        std::uint64_t number = 0;
-        {
-            auto buffer = buffers_.acquire();
-            std::lock_guard lock(mutex_);
-            if (!buffer || is_planned_) break;
-            if (is_cancelled(options_) || !plan(unit, *reader)) {
-                is_planned_ = true;
-                break;
-            }
-            unit.buffer = std::move(buffer);
-            number = units_planned_++;
-        }
-        read(unit, *reader);
-        std::lock_guard lock(mutex_);
-        ready_.emplace(number, std::move(unit));
-        if (number == units_taken_) has_unit_.notify_one();
+    while (read_next(*reader)) {
     }
     has_unit_.notify_one();
 }
 
+bool UnitReader::read_next(FileReader& reader) {
+    Unit unit;
+    // The buffer first: units under way are then always the lowest ones, and the thread that
+    // takes them out in order never waits for one that has no buffer.
+    std::uint64_t number = 0;
+    {
+        auto buffer = buffers_.acquire();
+        std::lock_guard lock(mutex_);
+        if (!buffer || is_planned_) return false;
+        if (is_cancelled(options_) || !plan(unit, reader)) {
+            is_planned_ = true;
+            return false;
+        }
+        unit.buffer = std::move(buffer);
+        number = units_planned_++;
+    }
+    read(unit, reader);
+    std::lock_guard lock(mutex_);
+    ready_.emplace(number, std::move(unit));
+    if (number == units_taken_) has_unit_.notify_one();
+    return true;
+}
+
 Result<std::optional<Unit>> UnitReader::next() {
+    if (own_reader_) (void)read_next(*own_reader_);
     std::unique_lock lock(mutex_);
     has_unit_.wait(lock, [this] {
         return ready_.contains(units_taken_) || (is_planned_ && units_taken_ == units_planned_);

@@ -60,6 +60,8 @@ class UnitReader {
 
   private:
     void work();
+    /// Reads one unit. False when there is none left.
+    [[nodiscard]] bool read_next(FileReader& reader);
     /// Takes the next piece of the files in order. False when there is none. Holds mutex_.
     bool plan(Unit& unit, FileReader& reader);
     void plan_piece(Unit& unit, const Content& content, FileReader& reader);
@@ -71,6 +73,7 @@ class UnitReader {
     const Options& options_;
     const FileHasher& hasher_;
     BufferPool buffers_;
+    std::unique_ptr<FileReader> own_reader_;  ///< of next(), when the system refused all threads
 
     std::mutex mutex_;  ///< protects everything below
     std::condition_variable has_unit_;

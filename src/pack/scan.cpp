@@ -12,10 +12,11 @@
 #include <array>
 #include <condition_variable>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <system_error>
-#include <thread>
 
+#include "base/threads.h"
 #include "pack/exclude.h"
 #include "pack/threads.h"
 
@@ -24,20 +25,22 @@ namespace squenv::pack {
 namespace {
 
 using format::InodeType;
+namespace fs = std::filesystem;
 
 struct CloseDirectory {
     void operator()(DIR* stream) const { ::closedir(stream); }
 };
 using DirectoryStream = std::unique_ptr<DIR, CloseDirectory>;
 
-std::string reason(int sys_errno) {
-    return std::generic_category().message(sys_errno);
+Finding failure(std::string path, int sys_errno) {
+    return {std::move(path), std::generic_category().message(sys_errno), errc_of(sys_errno)};
 }
 
 /// One directory to list.
 struct Task {
     NodeId node;
     std::string path;
+    Node directory;  ///< a copy: other threads add to the tree meanwhile
 };
 
 /// What one thread found in one directory before it is added to the tree.
@@ -50,14 +53,23 @@ struct Listing {
 /// The state the scanning threads share.
 class Scan {
   public:
-    Scan(int root, const Options& options, const std::optional<SkippedFile>& output)
-        : root_(root), options_(options), output_(output), exclude_(options.exclude) {}
+    Scan(int root, const std::string& overlay, const Options& options,
+         const std::optional<SkippedFile>& output)
+        : root_(root),
+          overlay_(overlay),
+          options_(options),
+          output_(output),
+          exclude_(options.exclude) {}
 
     Result<Scanned> run(unsigned threads);
 
   private:
     void work();
     Status list(const Task& task, TextArena& text, Listing& listing);
+    Status list_tree(const Task& task, TextArena& text, Listing& listing);
+    Status list_overlay(const Task& task, TextArena& text, Listing& listing) const;
+    void add_overlay_entry(const Task& task, const std::string& name, const struct stat& info,
+                           TextArena& text, Listing& listing) const;
     Status add_entry(int directory, const Task& task, const char* name, TextArena& text,
                      Listing& listing);
     void fill(Node& node, const struct statx& info);
@@ -65,6 +77,7 @@ class Scan {
     Status add_root();
 
     const int root_;
+    const std::string& overlay_;  ///< a path, or ""
     const Options& options_;
     const std::optional<SkippedFile>& output_;
     const ExcludeList exclude_;
@@ -86,6 +99,7 @@ void Scan::fill(Node& node, const struct statx& info) {
     node.source_inode = info.stx_ino;
     node.mtime_seconds = info.stx_mtime.tv_sec;
     node.mtime_nanoseconds = info.stx_mtime.tv_nsec;
+    node.ctime_ns = time_in_ns(info.stx_ctime);
     if (node.type == InodeType::file) {
         node.size_bytes = info.stx_size;
         node.has_holes = info.stx_blocks * 512 < info.stx_size;
@@ -107,7 +121,7 @@ Status Scan::add_entry(int directory, const Task& task, const char* name, TextAr
     struct statx info {};
     if (::statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &info) !=
         0) {
-        listing.problems.push_back({path, reason(errno)});
+        listing.problems.push_back(failure(path, errno));
         return {};
     }
     if (!type_of(info.stx_mode)) return {};
@@ -122,7 +136,7 @@ Status Scan::add_entry(int directory, const Task& task, const char* name, TextAr
         std::array<char, format::kMaxSymlinkTarget + 1> target;
         const ssize_t size = ::readlinkat(directory, name, target.data(), target.size());
         if (size < 0) {
-            listing.problems.push_back({path, reason(errno)});
+            listing.problems.push_back(failure(path, errno));
             return {};
         }
         if (static_cast<std::size_t>(size) > format::kMaxSymlinkTarget)
@@ -141,10 +155,68 @@ Status Scan::add_entry(int directory, const Task& task, const char* name, TextAr
     return {};
 }
 
+/// An entry of the overlay takes the place of a file; what else is there stays.
+void Scan::add_overlay_entry(const Task& task, const std::string& name, const struct stat& info,
+                             TextArena& text, Listing& listing) const {
+    const bool is_directory = S_ISDIR(info.st_mode);
+    if (!is_directory && !S_ISREG(info.st_mode)) return;
+    const std::string path = task.path.empty() ? name : task.path + '/' + name;
+    if (exclude_.matches(path, is_directory)) return;
+    auto& children = listing.children;
+    const auto place = std::lower_bound(
+        children.begin(), children.end(), name,
+        [](const Node& node, const std::string& wanted) { return node.name_view() < wanted; });
+    const bool is_there = place != children.end() && place->name_view() == name;
+    if (is_there && (is_directory || place->type != InodeType::file)) return;
+    Node node;
+    node.type = is_directory ? InodeType::directory : InodeType::file;
+    node.mode = is_directory ? task.directory.mode
+                             : static_cast<std::uint16_t>(task.directory.mode & 0666);
+    node.uid = task.directory.uid;
+    node.gid = task.directory.gid;
+    node.mtime_seconds = task.directory.mtime_seconds;
+    node.mtime_nanoseconds = task.directory.mtime_nanoseconds;
+    node.source_device = task.directory.source_device;
+    node.source_inode = info.st_ino;
+    node.ctime_ns = time_in_ns(info.st_ctim);
+    if (!is_directory) node.size_bytes = static_cast<std::uint64_t>(info.st_size);
+    node.parent = task.node;
+    node.is_overlay = true;
+    node.name = is_there ? place->name : text.store(name);
+    node.name_size = static_cast<std::uint8_t>(name.size());
+    if (is_there)
+        *place = node;
+    else
+        children.insert(place, node);
+}
+
+Status Scan::list_overlay(const Task& task, TextArena& text, Listing& listing) const {
+    std::error_code error;
+    const fs::path directory = fs::path(overlay_) / task.path;
+    for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+         entry.increment(error)) {
+        struct stat info {};
+        if (::lstat(entry->path().c_str(), &info) != 0)
+            return fail_errno(errno, entry->path().string());
+        add_overlay_entry(task, entry->path().filename().string(), info, text, listing);
+    }
+    // It has no such directory, or can have none.
+    if (!error || error == std::errc::no_such_file_or_directory ||
+        error == std::errc::not_a_directory || error == std::errc::filename_too_long)
+        return {};
+    return fail_errno(error.value(), directory.string());
+}
+
 Status Scan::list(const Task& task, TextArena& text, Listing& listing) {
+    if (!task.directory.is_overlay) SQUENV_TRY(list_tree(task, text, listing));
+    if (overlay_.empty() || listing.is_unreadable) return {};
+    return list_overlay(task, text, listing);
+}
+
+Status Scan::list_tree(const Task& task, TextArena& text, Listing& listing) {
     const auto failed = [&](int sys_errno) {
         listing.is_unreadable = true;
-        listing.problems.push_back({task.path.empty() ? "." : task.path, reason(sys_errno)});
+        listing.problems.push_back(failure(task.path.empty() ? "." : task.path, sys_errno));
     };
     auto fd = open_below(root_, task.path.empty() ? "." : task.path, O_RDONLY | O_DIRECTORY);
     if (!fd) {
@@ -193,7 +265,7 @@ void Scan::publish(const Task& task, Listing listing) {
                                 tree.devices[child.source_device] != root_device_;
         if (child.type == InodeType::directory && !is_crossed) {
             std::string path(child.name_view());
-            tasks_.push_back({id, task.path.empty() ? path : task.path + '/' + path});
+            tasks_.push_back({id, task.path.empty() ? path : task.path + '/' + path, child});
         }
     }
     for (Finding& problem : listing.problems) result_.problems.push_back(std::move(problem));
@@ -233,13 +305,13 @@ Status Scan::add_root() {
     XattrSet xattrs = read_xattrs(fmt::format("/proc/self/fd/{}/.", root_), result_.xattrs);
     if (!xattrs.empty()) node.xattrs = result_.xattrs.intern(std::move(xattrs));
     result_.tree.nodes.push_back(node);
-    tasks_.push_back({kRootNode, ""});
+    tasks_.push_back({kRootNode, "", node});
     return {};
 }
 
 Result<Scanned> Scan::run(unsigned threads) {
     SQUENV_TRY(add_root());
-    run_on_threads(threads, [this](unsigned) { work(); });
+    run_on_threads(threads, [this] { work(); });
     if (error_) return tl::unexpected(*error_);
     auto& problems = result_.problems;
     std::sort(problems.begin(), problems.end(),
@@ -249,9 +321,9 @@ Result<Scanned> Scan::run(unsigned threads) {
 
 }  // namespace
 
-Result<Scanned> scan_directory(int root, const Options& options,
+Result<Scanned> scan_directory(int root, const std::string& overlay, const Options& options,
                                const std::optional<SkippedFile>& output) {
-    return Scan(root, options, output).run(reader_threads(options));
+    return Scan(root, overlay, options, output).run(reader_threads(options));
 }
 
 }  // namespace squenv::pack

@@ -7,9 +7,12 @@
 
 namespace squenv::pack {
 
-/// The tree under the open directory `root`. What cannot be looked at is named in `problems` and
-/// marked as left out. Errors: io (the root), limit (too many files, symlink too long), cancelled.
-[[nodiscard]] Result<Scanned> scan_directory(int root, const Options& options,
+/// The tree under the open directory `root`, with the files under the path `overlay` (see
+/// open_directory_source) unless that is empty. What cannot be looked at is named in `problems` and
+/// marked as left out. Errors: io (the root, the overlay), limit (too many files, symlink too
+/// long), cancelled.
+[[nodiscard]] Result<Scanned> scan_directory(int root, const std::string& overlay,
+                                             const Options& options,
                                              const std::optional<SkippedFile>& output);
 
 }  // namespace squenv::pack

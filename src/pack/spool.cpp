@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
+#include <span>
 
 #include "base/file_io.h"
 #include "pack/write_failure.h"
@@ -18,23 +21,53 @@ tl::unexpected<Error> spool_failure(int sys_errno, const std::string& directory)
     return write_failure(sys_errno, directory + ": the files of the archive, kept here meanwhile");
 }
 
-class SpoolReader final : public FileReader {
+}  // namespace
+
+class Spool::Reader final : public FileReader {
   public:
-    SpoolReader(int file, const std::vector<std::uint64_t>& positions, const Tree& tree)
-        : file_(file), positions_(positions), tree_(tree) {}
+    Reader(const Spool& spool, const Tree& tree) : spool_(spool), tree_(tree) {}
 
     Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
-        return read_at(file_, out, positions_[tree_.at(id).source_inode] + offset);
+        for (auto ranges = ranges_from(id, offset); !out.empty();) {
+            const std::uint64_t data =
+                ranges.empty() ? std::numeric_limits<std::uint64_t>::max() : ranges.front().offset;
+            const bool is_hole = offset < data;
+            const std::uint64_t end = is_hole ? data : data + ranges.front().size_bytes;
+            const auto size = std::min<std::uint64_t>(out.size(), end - offset);
+            const MutableBytes part = out.first(static_cast<std::size_t>(size));
+            if (is_hole) {
+                std::fill(part.begin(), part.end(), std::byte{0});
+            } else {
+                SQUENV_TRY(read_at(spool_.file_.get(), part,
+                                   ranges.front().position + (offset - data)));
+                ranges = ranges.subspan(1);
+            }
+            offset += part.size();
+            out = out.subspan(part.size());
+        }
+        return {};
     }
-    Result<std::uint64_t> next_data(NodeId, std::uint64_t offset) override { return offset; }
+
+    Result<std::uint64_t> next_data(NodeId id, std::uint64_t offset) override {
+        const auto ranges = ranges_from(id, offset);
+        return ranges.empty() ? tree_.at(id).size_bytes : std::max(offset, ranges.front().offset);
+    }
 
   private:
-    const int file_;
-    const std::vector<std::uint64_t>& positions_;
+    /// Those that end behind `offset`.
+    [[nodiscard]] std::span<const Range> ranges_from(NodeId id, std::uint64_t offset) const {
+        const File& file = spool_.files_[tree_.at(id).source_inode];
+        const auto all = std::span(spool_.ranges_).subspan(file.first_range, file.range_count);
+        const auto first =
+            std::partition_point(all.begin(), all.end(), [offset](const Range& range) {
+                return range.offset + range.size_bytes <= offset;
+            });
+        return all.subspan(static_cast<std::size_t>(first - all.begin()));
+    }
+
+    const Spool& spool_;
     const Tree& tree_;
 };
-
-}  // namespace
 
 Result<Spool> Spool::open(const std::string& directory) {
     Spool spool;
@@ -52,26 +85,31 @@ Result<Spool> Spool::open(const std::string& directory) {
     return spool;
 }
 
-Status Spool::write(std::uint64_t position, ByteView bytes) {
-    if (const auto status = write_at(file_.get(), bytes, position); !status)
+void Spool::begin(std::uint64_t number) {
+    if (files_.size() <= number) files_.resize(number + 1);
+    files_[number] = {ranges_.size(), 0};
+    current_ = number;
+}
+
+Status Spool::write(std::uint64_t offset, ByteView bytes) {
+    if (bytes.empty()) return {};
+    if (const auto status = write_at(file_.get(), bytes, end_); !status)
         return spool_failure(status.error().sys_errno, directory_);
+    File& file = files_[current_];
+    const bool follows = file.range_count > 0 &&
+                         ranges_.back().offset + ranges_.back().size_bytes == offset;
+    if (follows) {
+        ranges_.back().size_bytes += bytes.size();
+    } else {
+        ranges_.push_back({offset, bytes.size(), end_});
+        ++file.range_count;
+    }
+    end_ += bytes.size();
     return {};
-}
-
-Status Spool::end(std::uint64_t position) {
-    if (::ftruncate(file_.get(), static_cast<off_t>(position)) != 0)
-        return spool_failure(errno, directory_);
-    end_ = position;
-    return {};
-}
-
-void Spool::remember(std::uint64_t number, std::uint64_t position) {
-    if (positions_.size() <= number) positions_.resize(number + 1);
-    positions_[number] = position;
 }
 
 std::unique_ptr<FileReader> Spool::open_reader(const Tree& tree) const {
-    return std::make_unique<SpoolReader>(file_.get(), positions_, tree);
+    return std::make_unique<Reader>(*this, tree);
 }
 
 }  // namespace squenv::pack

@@ -12,30 +12,42 @@
 
 namespace squenv::pack {
 
-/// A file without a name, so that nothing of it survives the process. Written by one thread, then
-/// read by any number.
+/// A file without a name, so that nothing of it survives the process. Holes are remembered and not
+/// written, whatever the file system makes of them. Written by one thread, then read by any number.
 class Spool {
   public:
     /// Errors: denied, io.
     [[nodiscard]] static Result<Spool> open(const std::string& directory);
 
-    /// Where the next file can begin.
-    [[nodiscard]] std::uint64_t begin() const { return end_; }
-    /// Errors: limit (disk full), io.
-    [[nodiscard]] Status write(std::uint64_t position, ByteView bytes);
-    /// Ends a file; what was not written reads as zeros.
-    [[nodiscard]] Status end(std::uint64_t position);
-    /// The file with this number, which is Node::source_inode, begins at `position`.
-    void remember(std::uint64_t number, std::uint64_t position);
+    /// Begins the file with this number, which is Node::source_inode.
+    void begin(std::uint64_t number);
+    /// Bytes of the file that was begun last, at `offset` in it, which lies behind those before.
+    /// What is left out reads as zeros. Errors: limit (disk full), io.
+    [[nodiscard]] Status write(std::uint64_t offset, ByteView bytes);
 
     /// The spool and `tree` outlive the reader.
     [[nodiscard]] std::unique_ptr<FileReader> open_reader(const Tree& tree) const;
 
   private:
+    class Reader;
+    /// Bytes of a file that follow each other.
+    struct Range {
+        std::uint64_t offset = 0;  ///< in the file
+        std::uint64_t size_bytes = 0;
+        std::uint64_t position = 0;  ///< in the spool
+    };
+    /// Those of one file lie behind each other in ranges_, by offset.
+    struct File {
+        std::uint64_t first_range = 0;
+        std::uint64_t range_count = 0;
+    };
+
     UniqueFd file_;
     std::string directory_;
     std::uint64_t end_ = 0;
-    std::vector<std::uint64_t> positions_;  ///< by number
+    std::uint64_t current_ = 0;  ///< the number of the file that was begun last
+    std::vector<Range> ranges_;
+    std::vector<File> files_;  ///< by number
 };
 
 }  // namespace squenv::pack

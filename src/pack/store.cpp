@@ -237,8 +237,7 @@ Result<Stored> store_contents(const Source& source, const Tree& tree, Contents& 
         if (!contents.files[content.same_as].has_failed || content.has_failed) continue;
         content.has_failed = true;
         stored.problems.push_back({tree.path_of(content.node),
-                                   "shares its data with a file that could not be read: " +
-                                       tree.path_of(contents.files[content.same_as].node)});
+                                   "shares its data with a file that could not be read"});
     }
     return stored;
 }

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <limits>
+#include <string_view>
 
 #include "format/bounds.h"
 #include "pack/exclude.h"
@@ -44,10 +46,15 @@ class TarSource final : public Source {
 
   private:
     Status add(struct archive_entry* entry);
+    [[nodiscard]] Status check_path(std::string_view path) const;
     Status fill(const std::string& path, struct archive_entry* entry, Node& node);
+    Status set_target(const std::string& path, struct archive_entry* entry, Node& node);
+    void set_xattrs(struct archive_entry* entry, Node& node);
     Status link(const std::string& path, const std::string& target);
-    Status store_data(const std::string& path, Node& node, std::uint64_t size_bytes);
-    [[nodiscard]] bool is_excluded(const std::string& path, bool is_directory) const;
+    /// Where an entry goes. Errors: corrupt, limit.
+    Result<Node*> place_of(const std::string& path);
+    Status store_data(const std::string& path, struct archive_entry* entry, Node& node);
+    [[nodiscard]] bool is_excluded(std::string_view path, bool is_directory) const;
     [[nodiscard]] tl::unexpected<Error> damaged() const;
     static la_ssize_t read(struct archive* archive, void* source, const void** bytes);
 
@@ -63,12 +70,29 @@ class TarSource final : public Source {
     std::uint64_t next_inode_ = 1;
 };
 
+/// PATH_MAX less the final NUL: Linux takes no longer path. It is a bound on depth as well, because
+/// so many bytes hold at most PATH_MAX / 2 names, and each may imply a directory.
+constexpr std::size_t kMaxPath = PATH_MAX - 1;
+
 /// "./a/b/" -> "a/b"
 std::string plain_path(const char* text) {
-    std::string path = text != nullptr ? text : "";
-    while (path.starts_with("./") || path.starts_with('/')) path.erase(0, path.find('/') + 1);
-    while (path.ends_with('/')) path.pop_back();
-    return path == "." ? "" : path;
+    std::string_view path(text != nullptr ? text : "");
+    while (path.starts_with("./") || path.starts_with('/')) path.remove_prefix(path.find('/') + 1);
+    while (path.ends_with('/')) path.remove_suffix(1);
+    return path == "." ? std::string() : std::string(path);
+}
+
+/// A name in a message. An archive can have names of megabytes; this many bytes tell which it is.
+std::string shown(std::string_view path) {
+    constexpr std::size_t kShown = 60;
+    constexpr std::size_t kLongestCharacter = 4;
+    if (path.size() <= kShown) return std::string(path);
+    const auto is_inside_character = [&path](std::size_t at) {
+        return (static_cast<unsigned char>(path[at]) & 0xC0U) == 0x80U;
+    };
+    std::size_t end = kShown;
+    while (end > kShown - kLongestCharacter && is_inside_character(end)) --end;
+    return std::string(path.substr(0, end)) + "...";
 }
 
 tl::unexpected<Error> TarSource::damaged() const {
@@ -77,11 +101,30 @@ tl::unexpected<Error> TarSource::damaged() const {
     return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
 }
 
-bool TarSource::is_excluded(const std::string& path, bool is_directory) const {
+bool TarSource::is_excluded(std::string_view path, bool is_directory) const {
     if (exclude_.empty()) return false;
-    for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
-        if (exclude_.matches(path.substr(0, slash), true)) return true;
-    return exclude_.matches(path, is_directory);
+    if (path.size() <= kMaxPath) return exclude_.covers(path, is_directory);
+    // It cannot be packed, but it may lie in a directory that is left out.
+    const auto slash = path.rfind('/', kMaxPath);
+    return slash != std::string_view::npos && exclude_.covers(path.substr(0, slash), true);
+}
+
+Status TarSource::check_path(std::string_view path) const {
+    if (path.size() > kMaxPath)
+        return fail(Errc::limit,
+                    fmt::format("{}: {}: the path has {} bytes, Linux takes {}", name_, shown(path),
+                                path.size(), kMaxPath),
+                    "shorten it in the archive, or leave out a directory above it with --exclude");
+    for (std::string_view rest = path; !rest.empty();) {
+        const std::string_view name = rest.substr(0, rest.find('/'));
+        rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+        if (name.size() > format::kMaxName)
+            return fail(Errc::limit,
+                        fmt::format("{}: {}: a name in it has {} bytes, Linux takes {}", name_,
+                                    shown(path), name.size(), format::kMaxName),
+                        "shorten it in the archive, or leave it out with --exclude");
+    }
+    return {};
 }
 
 Status TarSource::link(const std::string& path, const std::string& target) {
@@ -89,71 +132,77 @@ Status TarSource::link(const std::string& path, const std::string& target) {
     if (original == nullptr && is_excluded(target, false))
         return fail(Errc::invalid_argument,
                     fmt::format("{}: {} is a link to {}, which is excluded with its content", name_,
-                                path, target),
+                                shown(path), shown(target)),
                     "exclude both or none of them");
     if (original == nullptr || original->type == InodeType::directory)
-        return fail(Errc::corrupt, fmt::format("{}: {} is a link to {}, which is not in front of it",
-                                               name_, path, target));
+        return fail(Errc::corrupt,
+                    fmt::format("{}: {} is a link to {}, which is not in front of it", name_,
+                                shown(path), shown(target)),
+                    "leave it out with --exclude");
     Node copy = *original;
     copy.is_hard_linked = true;
-    SQUENV_TRY_ASSIGN(Node * first, builder_.at(target));
+    SQUENV_TRY_ASSIGN(Node * first, place_of(target));
     first->is_hard_linked = true;
-    SQUENV_TRY_ASSIGN(Node * node, builder_.at(path));
-    copy.name = node->name;
-    copy.name_size = node->name_size;
+    SQUENV_TRY_ASSIGN(Node * node, place_of(path));
     *node = copy;
     return {};
 }
 
-Status TarSource::store_data(const std::string& path, Node& node, std::uint64_t size_bytes) {
-    const std::uint64_t start = spool_.begin();
-    const void* data = nullptr;
-    std::size_t size = 0;
-    la_int64_t offset = 0;
+Result<Node*> TarSource::place_of(const std::string& path) {
+    auto place = builder_.at(path);
+    if (place) return *place;
+    if (place.error().code == Errc::limit) return with_context(place.error(), name_);
+    return fail(Errc::corrupt, fmt::format("{}: {}", name_, place.error().context),
+                "leave it out with --exclude");
+}
+
+Status TarSource::store_data(const std::string& path, struct archive_entry* entry, Node& node) {
+    const auto damaged_entry = [&](const char* how) {
+        return fail(Errc::corrupt, fmt::format("{}: {}: {}", name_, shown(path), how),
+                    "make the archive anew, or leave the file out with --exclude");
+    };
+    const la_int64_t said = ::archive_entry_size(entry);
+    if (said < 0) return damaged_entry("its size is below zero");
+    node.size_bytes = static_cast<std::uint64_t>(said);
+    spool_.begin(node.source_inode);
+    std::uint64_t end = 0;  // of the data until now
+    std::uint64_t stored = 0;
     while (true) {
+        if (is_cancelled(options_)) return cancelled();
+        const void* data = nullptr;
+        std::size_t size = 0;
+        la_int64_t offset = 0;
         const int code = ::archive_read_data_block(archive_.get(), &data, &size, &offset);
         if (code == ARCHIVE_EOF) break;
         if (code == ARCHIVE_RETRY) continue;
         if (code != ARCHIVE_OK) return damaged();
-        if (is_cancelled(options_)) return cancelled();
+        // Of a sparse file the data comes with its place, and the holes do not come.
         const auto at = static_cast<std::uint64_t>(offset);
-        if (offset < 0 || at > size_bytes || size > size_bytes - at)
-            return fail(Errc::corrupt, fmt::format("{}: {}: more data than it says", name_, path));
-        SQUENV_TRY(spool_.write(start + at, {static_cast<const std::byte*>(data), size}));
+        if (offset < 0 || at > node.size_bytes || size > node.size_bytes - at)
+            return damaged_entry("more data than it says");
+        if (at < end) return damaged_entry("its data overlaps");
+        SQUENV_TRY(spool_.write(at, {static_cast<const std::byte*>(data), size}));
+        end = at + size;
+        stored += size;
     }
-    SQUENV_TRY(spool_.end(start + size_bytes));
-    node.size_bytes = size_bytes;
-    spool_.remember(node.source_inode, start);
+    node.has_holes = stored < node.size_bytes;
     return {};
 }
 
-Status TarSource::fill(const std::string& path, struct archive_entry* entry, Node& node) {
-    node.mode = ::archive_entry_mode(entry) & 07777;
-    // The highest one means "no id" to every system call.
-    constexpr la_int64_t kMaxId = std::numeric_limits<std::uint32_t>::max() - 1;
-    for (const la_int64_t id : {::archive_entry_uid(entry), ::archive_entry_gid(entry)})
-        if (options_.owner.kind != Ownership::Kind::fixed && (id < 0 || id > kMaxId))
-            return fail(Errc::limit,
-                        fmt::format("{}: {} belongs to id {}, the highest is {}", name_, path, id,
-                                    kMaxId),
-                        "name an owner for everything with --owner");
-    node.uid = static_cast<std::uint32_t>(::archive_entry_uid(entry));
-    node.gid = static_cast<std::uint32_t>(::archive_entry_gid(entry));
-    node.mtime_seconds = ::archive_entry_mtime(entry);
-    node.source_inode = next_inode_++;
-    if (node.type == InodeType::symlink) {
-        const char* target = ::archive_entry_symlink(entry);
-        const std::string_view text(target != nullptr ? target : "");
-        if (text.empty() || text.size() > format::kMaxSymlinkTarget)
-            return fail(Errc::limit, fmt::format("{}: symlink target of {} bytes", name_,
-                                                 text.size()));
-        node.target = builder_.text().store(text);
-        node.size_bytes = text.size();
-    }
-    if (node.type == InodeType::block_device || node.type == InodeType::char_device)
-        node.device =
-            encode_device(static_cast<std::uint32_t>(::archive_entry_rdevmajor(entry)),
-                          static_cast<std::uint32_t>(::archive_entry_rdevminor(entry)));
+Status TarSource::set_target(const std::string& path, struct archive_entry* entry, Node& node) {
+    const char* target = ::archive_entry_symlink(entry);
+    const std::string_view text(target != nullptr ? target : "");
+    if (text.empty() || text.size() > format::kMaxSymlinkTarget)
+        return fail(Errc::limit,
+                    fmt::format("{}: {}: symlink target of {} bytes, Linux takes 1 to {}", name_,
+                                shown(path), text.size(), format::kMaxSymlinkTarget),
+                    "leave it out with --exclude");
+    node.target = builder_.text().store(text);
+    node.size_bytes = text.size();
+    return {};
+}
+
+void TarSource::set_xattrs(struct archive_entry* entry, Node& node) {
     XattrSet set;
     const char* key = nullptr;
     const void* value = nullptr;
@@ -163,6 +212,28 @@ Status TarSource::fill(const std::string& path, struct archive_entry* entry, Nod
         add_xattr(set, xattrs_, key, std::string(static_cast<const char*>(value), size));
     std::sort(set.begin(), set.end());
     if (!set.empty()) node.xattrs = xattrs_.intern(std::move(set));
+}
+
+Status TarSource::fill(const std::string& path, struct archive_entry* entry, Node& node) {
+    node.mode = ::archive_entry_mode(entry) & 07777;
+    // The highest one means "no id" to every system call.
+    constexpr la_int64_t kMaxId = std::numeric_limits<std::uint32_t>::max() - 1;
+    for (const la_int64_t id : {::archive_entry_uid(entry), ::archive_entry_gid(entry)})
+        if (options_.owner.kind != Ownership::Kind::fixed && (id < 0 || id > kMaxId))
+            return fail(Errc::limit,
+                        fmt::format("{}: {} belongs to id {}, the highest is {}", name_,
+                                    shown(path), id, kMaxId),
+                        "name an owner for everything with --owner");
+    node.uid = static_cast<std::uint32_t>(::archive_entry_uid(entry));
+    node.gid = static_cast<std::uint32_t>(::archive_entry_gid(entry));
+    node.mtime_seconds = ::archive_entry_mtime(entry);
+    node.source_inode = next_inode_++;
+    if (node.type == InodeType::symlink) SQUENV_TRY(set_target(path, entry, node));
+    if (node.type == InodeType::block_device || node.type == InodeType::char_device)
+        node.device =
+            encode_device(static_cast<std::uint32_t>(::archive_entry_rdevmajor(entry)),
+                          static_cast<std::uint32_t>(::archive_entry_rdevminor(entry)));
+    set_xattrs(entry, node);
     return {};
 }
 
@@ -171,24 +242,17 @@ Status TarSource::add(struct archive_entry* entry) {
     const auto type = type_of(::archive_entry_filetype(entry));
     const char* link_target = ::archive_entry_hardlink(entry);
     if (is_excluded(path, type == InodeType::directory)) return {};
+    SQUENV_TRY(check_path(path));
     if (link_target != nullptr) return link(path, plain_path(link_target));
     if (!type) return {};
     if (path.empty() && *type != InodeType::directory)
         return fail(Errc::corrupt, name_ + ": the root is not a directory");
-    const auto place = builder_.at(path);
-    if (!place)
-        return fail(Errc::corrupt, fmt::format("{}: {}", name_, place.error().context),
-                    "leave it out with --exclude");
-    Node* made = *place;
+    SQUENV_TRY_ASSIGN(Node * made, place_of(path));
     // A later entry of the same name replaces the earlier one, as when unpacking.
     Node node;
-    node.name = made->name;
-    node.name_size = made->name_size;
     node.type = *type;
     SQUENV_TRY(fill(path, entry, node));
-    if (*type == InodeType::file)
-        SQUENV_TRY(store_data(path, node,
-                              static_cast<std::uint64_t>(::archive_entry_size(entry))));
+    if (*type == InodeType::file) SQUENV_TRY(store_data(path, entry, node));
     *made = node;
     return {};
 }
@@ -222,7 +286,7 @@ Result<Scanned> TarSource::scan() {
         if (is_cancelled(options_)) return cancelled();
         const int code = ::archive_read_next_header(archive_.get(), &entry);
         if (code == ARCHIVE_EOF) break;
-        if (code == ARCHIVE_RETRY) continue;
+        // To go on after ARCHIVE_RETRY finds the next header, and loses the file of a damaged one.
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return damaged();
         SQUENV_TRY(add(entry));
     }

@@ -153,6 +153,8 @@ Result<ByteView> TarStream::next() {
                     current_.data() + current_.size() - kept, kept);
     current_ = {};
     while (true) {
+        // A few bytes of a file can become terabytes: the file itself may not be read for hours.
+        if (input_->is_cancelled()) return damaged();
         const void* data = nullptr;
         std::size_t size = 0;
         la_int64_t offset = 0;

@@ -25,13 +25,15 @@ inline constexpr std::size_t kTarBlock = 512;
 class TarStream {
   public:
     /// Opens the file at `path`, "-" for the standard input, whatever it is compressed with.
-    /// `cancel`, if it is not nullptr, ends waiting for bytes that do not come.
+    /// `cancel`, if it is not nullptr, ends waiting for bytes that do not come, and those of which
+    /// there is no end.
     /// Errors: not_found, denied, io, limit (memory), corrupt (the compressed form, or nothing),
     /// cancelled.
     [[nodiscard]] static Result<TarStream> open(const std::string& path,
                                                 const std::atomic<bool>* cancel);
 
-    /// The next bytes, which hold until the next call; none at the end. Errors: corrupt, io.
+    /// The next bytes, which hold until the next call; none at the end. Errors: corrupt, io,
+    /// cancelled.
     [[nodiscard]] Result<ByteView> next();
 
     /// To be called when a reader of the archive met its end, having looked for a header at
@@ -40,7 +42,7 @@ class TarStream {
     /// files. What lies behind is padding, whatever it says, as long as no block of it is the
     /// header of a file.
     /// Errors: corrupt (cut off between two files, or the compressed form is damaged),
-    /// unsupported (more files behind the end).
+    /// unsupported (more files behind the end), cancelled.
     [[nodiscard]] Status check_end(std::uint64_t header, std::uint64_t position);
 
     /// What messages call it.

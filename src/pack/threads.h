@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// How many threads the passes use, and running one function on all of them.
+// How many threads the passes use.
 #pragma once
 
 #include <algorithm>
-#include <thread>
-#include <vector>
 
 #include "base/cpus.h"
 #include "squenv/pack.h"
@@ -29,14 +27,6 @@ namespace squenv::pack {
     return std::max({12 * kMiB, 4 * std::uint64_t{options.block_size} *
                                     (compressor_threads(options) + 2),
                      2 * kMiB * (reader_threads(options) + 2)});
-}
-
-/// Calls `work(i)` for i in [0, count) at the same time and returns when all have returned.
-template <class Work>
-void run_on_threads(unsigned count, const Work& work) {
-    std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < count; ++i) helpers.emplace_back([&work, i] { work(i); });
-    work(0);
 }
 
 }  // namespace squenv::pack

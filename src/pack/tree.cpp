@@ -53,26 +53,30 @@ std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
     return (minor & 0xFF) | (major << 8) | ((minor & ~0xFFU) << 12);
 }
 
+NodeId Tree::child_of(NodeId id, std::string_view name) const {
+    const Node& directory = nodes[id];
+    NodeId low = directory.first_child;
+    NodeId high = directory.first_child + directory.child_count;
+    if (directory.type != format::InodeType::directory || low == kNoNode) return kNoNode;
+    while (low < high) {
+        const NodeId middle = low + (high - low) / 2;
+        if (nodes[middle].name_view() < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == directory.first_child + directory.child_count || nodes[low].name_view() != name)
+        return kNoNode;
+    return low;
+}
+
 NodeId Tree::find(std::string_view path) const {
     NodeId at = kRootNode;
-    while (!path.empty()) {
+    while (!path.empty() && at != kNoNode) {
         const std::string_view name = path.substr(0, path.find('/'));
         path.remove_prefix(std::min(path.size(), name.size() + 1));
         if (name.empty() || name == ".") continue;
-        const Node& directory = nodes[at];
-        NodeId low = directory.first_child;
-        NodeId high = directory.first_child + directory.child_count;
-        if (directory.type != format::InodeType::directory || low == kNoNode) return kNoNode;
-        while (low < high) {
-            const NodeId middle = low + (high - low) / 2;
-            if (nodes[middle].name_view() < name)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low == directory.first_child + directory.child_count || nodes[low].name_view() != name)
-            return kNoNode;
-        at = low;
+        at = child_of(at, name);
     }
     return at;
 }

@@ -42,6 +42,8 @@ struct Node {
     std::uint64_t size_bytes = 0;  ///< files and symlinks
     std::uint64_t source_inode = 0;
     std::int64_t mtime_seconds = 0;
+    /// When the inode changed, in nanoseconds modulo 2^64, to be compared; 0 where none is known.
+    std::uint64_t ctime_ns = 0;
     std::uint32_t mtime_nanoseconds = 0;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
@@ -60,6 +62,7 @@ struct Node {
     std::uint8_t name_size = 0;
     bool has_holes = false;        ///< fewer bytes are allocated than the size says
     bool is_hard_linked = false;   ///< the source counts several links
+    bool is_overlay = false;       ///< directories on disk: of the tree that lies over the other
     bool is_left_out = false;
     bool is_hot = false;  ///< directories: something hot is in it or below it
 
@@ -76,6 +79,8 @@ struct Tree {
     [[nodiscard]] const Node& at(NodeId id) const { return nodes[id]; }
     /// "lib/python3.11/os.py"; "." for the root.
     [[nodiscard]] std::string path_of(NodeId id) const;
+    /// The entry called `name` of a directory, or kNoNode.
+    [[nodiscard]] NodeId child_of(NodeId directory, std::string_view name) const;
     /// The entry at `path` ("lib/os.py", "." is the root), or kNoNode.
     [[nodiscard]] NodeId find(std::string_view path) const;
     /// The entry that carries the inode: `id`, or the one it is a hard link to.

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "pack/tree_builder.h"
 
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <utility>
+
 #include "format/bounds.h"
 #include "format/directory.h"
 
@@ -9,6 +14,10 @@ namespace squenv::pack {
 namespace {
 
 using format::InodeType;
+
+constexpr std::uint32_t kRootEntry = 0;
+/// Enough for a small archive; a power of two.
+constexpr std::size_t kFirstSlots = 256;
 
 Node implied_directory() {
     Node node;
@@ -30,63 +39,118 @@ std::string_view next_name(std::string_view& path) {
 
 }  // namespace
 
-TreeBuilder::TreeBuilder() {
-    entries_.push_back({implied_directory(), {}});
+TreeBuilder::TreeBuilder() : slots_(kFirstSlots, kNoEntry) {
+    entries_.push_back({});
+}
+
+bool TreeBuilder::is_directory(EntryId entry) const {
+    const std::uint32_t node = entries_[entry].node;
+    return node == kImplied || nodes_[node].type == InodeType::directory;
+}
+
+std::size_t TreeBuilder::slot_of(EntryId directory, std::string_view name) const {
+    constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15ULL;  // 2^64 by the golden ratio
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = (hasher_.of(as_bytes(name)).low + directory * kOdd) & mask;
+    while (slots_[slot] != kNoEntry) {
+        const Entry& entry = entries_[slots_[slot]];
+        if (entry.parent == directory && entry.name_view() == name) break;
+        slot = (slot + 1) & mask;
+    }
+    return slot;
+}
+
+void TreeBuilder::grow() {
+    slots_.assign(slots_.size() * 2, kNoEntry);
+    for (EntryId id = kRootEntry + 1; id < entries_.size(); ++id)
+        slots_[slot_of(entries_[id].parent, entries_[id].name_view())] = id;
+}
+
+Result<TreeBuilder::EntryId> TreeBuilder::enter(EntryId directory, std::string_view name) {
+    const std::size_t slot = slot_of(directory, name);
+    if (slots_[slot] != kNoEntry) return slots_[slot];
+    if (entries_.size() >= kNoEntry) return fail(Errc::limit, "more than 4294967294 files");
+    const auto id = static_cast<EntryId>(entries_.size());
+    entries_.push_back(
+        {text_.store(name), directory, kImplied, static_cast<std::uint8_t>(name.size())});
+    slots_[slot] = id;
+    if (entries_.size() * 2 > slots_.size()) grow();
+    return id;
 }
 
 Result<Node*> TreeBuilder::at(std::string_view path) {
-    std::size_t at = 0;
+    EntryId id = kRootEntry;
     std::string_view rest = path;
     for (auto name = next_name(rest); !name.empty(); name = next_name(rest)) {
         if (!format::check_name(name) || name.size() > format::kMaxName)
             return fail(Errc::invalid_argument, std::string(path) + ": not a name for a file");
-        if (entries_[at].node.type != InodeType::directory)
+        if (!is_directory(id))
             return fail(Errc::invalid_argument,
                         std::string(path) + ": lies inside what is not a directory");
-        auto& children = entries_[at].children;
-        auto child = children.find(name);
-        if (child == children.end()) {
-            child = children.emplace(std::string(name), entries_.size()).first;
-            Entry entry{implied_directory(), {}};
-            entry.node.name = text_.store(name);
-            entry.node.name_size = static_cast<std::uint8_t>(name.size());
-            entries_.push_back(std::move(entry));
-        }
-        at = child->second;
+        SQUENV_TRY_ASSIGN(id, enter(id, name));
     }
-    return &entries_[at].node;
+    std::uint32_t& node = entries_[id].node;
+    if (node == kImplied) {
+        node = static_cast<std::uint32_t>(nodes_.size());
+        nodes_.push_back(implied_directory());
+    }
+    return &nodes_[node];
 }
 
 const Node* TreeBuilder::find(std::string_view path) const {
-    std::size_t at = 0;
+    static const Node implied = implied_directory();
+    EntryId id = kRootEntry;
     for (auto name = next_name(path); !name.empty(); name = next_name(path)) {
-        const auto child = entries_[at].children.find(name);
-        if (child == entries_[at].children.end()) return nullptr;
-        at = child->second;
+        id = slots_[slot_of(id, name)];
+        if (id == kNoEntry) return nullptr;
     }
-    return &entries_[at].node;
+    const std::uint32_t node = entries_[id].node;
+    return node == kImplied ? &implied : &nodes_[node];
+}
+
+Node TreeBuilder::node_of(EntryId entry) const {
+    const Entry& made = entries_[entry];
+    Node node = made.node == kImplied ? implied_directory() : nodes_[made.node];
+    node.name = made.name;
+    node.name_size = made.name_size;
+    return node;
 }
 
 Tree TreeBuilder::build() {
+    slots_.assign(kFirstSlots, kNoEntry);
+    slots_.shrink_to_fit();
+    // The children of an entry are [begin[entry], begin[entry + 1]) of `children`.
+    std::vector<std::uint32_t> begin(entries_.size() + 1, 0);
+    for (EntryId id = kRootEntry + 1; id < entries_.size(); ++id) ++begin[entries_[id].parent];
+    std::partial_sum(begin.begin(), begin.end(), begin.begin());
+    std::vector<EntryId> children(entries_.size() - 1);
+    for (EntryId id = kRootEntry + 1; id < entries_.size(); ++id)
+        children[--begin[entries_[id].parent]] = id;
+
     Tree tree;
     tree.devices.push_back(0);
-    tree.nodes.push_back(entries_[0].node);
+    tree.nodes.push_back(node_of(kRootEntry));
     // Breadth first: the children of one directory come out behind each other.
-    std::vector<std::size_t> origin{0};
+    std::vector<EntryId> origin{kRootEntry};
     for (NodeId id = 0; id < tree.nodes.size(); ++id) {
         // A file may have taken the place of a directory; what was inside went with it.
         if (tree.at(id).type != InodeType::directory) continue;
-        const auto& children = entries_[origin[id]].children;
+        const auto first = children.begin() + begin[origin[id]];
+        const auto last = children.begin() + begin[origin[id] + 1];
+        std::sort(first, last, [this](EntryId a, EntryId b) {
+            return entries_[a].name_view() < entries_[b].name_view();
+        });
         tree.at(id).first_child = static_cast<NodeId>(tree.nodes.size());
-        tree.at(id).child_count = static_cast<std::uint32_t>(children.size());
-        for (const auto& [name, entry] : children) {
-            tree.nodes.push_back(entries_[entry].node);
+        tree.at(id).child_count = static_cast<std::uint32_t>(last - first);
+        for (auto child = first; child != last; ++child) {
+            tree.nodes.push_back(node_of(*child));
             tree.nodes.back().parent = id;
-            origin.push_back(entry);
+            origin.push_back(*child);
         }
     }
     tree.text = std::move(text_);
-    entries_.clear();
+    entries_.assign(1, Entry());
+    nodes_.clear();
     return tree;
 }
 

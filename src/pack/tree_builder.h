@@ -3,25 +3,27 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <string>
+#include <deque>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "pack/duplicates.h"
 #include "pack/tree.h"
 
 namespace squenv::pack {
 
-/// Not thread-safe. Directories that are needed but were not added have mode 0755 and time 0.
+/// Not thread-safe. Directories that are needed but were not added have mode 0755 and time 0. They
+/// take about 40 bytes until build(): two bytes of a path are enough to need one.
 class TreeBuilder {
   public:
     TreeBuilder();
 
     /// The entry at `path`, made when it is new. "", "." and "/" are the root; "./" in front and
     /// slashes at the end do not count. What becomes of an entry made twice is the caller's choice.
-    /// The reference holds until the next call.
-    /// Errors: invalid_argument (".." or a name that cannot exist, or a file used as directory).
+    /// Its name need not be set.
+    /// Errors: invalid_argument (".." or a name that cannot exist, or a file used as directory),
+    /// limit.
     [[nodiscard]] Result<Node*> at(std::string_view path);
     /// The entry at `path` if there is one.
     [[nodiscard]] const Node* find(std::string_view path) const;
@@ -32,12 +34,33 @@ class TreeBuilder {
     [[nodiscard]] Tree build();
 
   private:
+    using EntryId = std::uint32_t;
+    static constexpr EntryId kNoEntry = 0xFFFFFFFF;
+    static constexpr std::uint32_t kImplied = 0xFFFFFFFF;
+
+    /// A name in the tree.
     struct Entry {
-        Node node;
-        std::map<std::string, std::size_t, std::less<>> children;
+        const char* name = nullptr;  ///< in the arena, not terminated
+        EntryId parent = kNoEntry;
+        std::uint32_t node = kImplied;  ///< index into nodes_; directories may have none
+        std::uint8_t name_size = 0;
+
+        [[nodiscard]] std::string_view name_view() const { return {name, name_size}; }
     };
+
+    [[nodiscard]] bool is_directory(EntryId entry) const;
+    [[nodiscard]] Node node_of(EntryId entry) const;
+    /// Where the entry is in slots_, or where it would be.
+    [[nodiscard]] std::size_t slot_of(EntryId directory, std::string_view name) const;
+    [[nodiscard]] Result<EntryId> enter(EntryId directory, std::string_view name);
+    void grow();
+
+    /// Of an archive that was made for it all names could fall on one slot; not with a seed.
+    FileHasher hasher_;
     TextArena text_;
-    std::deque<Entry> entries_;  ///< [0] is the root
+    std::deque<Entry> entries_;   ///< [0] is the root
+    std::deque<Node> nodes_;
+    std::vector<EntryId> slots_;  ///< a power of two, at most half full; open addressing
 };
 
 }  // namespace squenv::pack

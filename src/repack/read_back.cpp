@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/threads.h"
 #include "image/image.h"
 #include "pack/content_hash.h"
 #include "pack/threads.h"
@@ -55,7 +56,7 @@ Status read_back(const std::string& path, const pack::Expectation& expected) {
     std::mutex mutex;  // protects first
     std::optional<Error> first;
     std::atomic<bool> has_failed{false};
-    pack::run_on_threads(pack::compressor_threads(expected.options), [&](unsigned) {
+    run_on_threads(pack::compressor_threads(expected.options), [&] {
         for (std::uint32_t i = next++; i < expected.contents.files.size() && !has_failed;
              i = next++) {
             if (expected.contents.files[i].has_failed) continue;

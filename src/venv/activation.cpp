@@ -5,6 +5,20 @@
 
 namespace squenv::venv {
 
+namespace {
+
+std::vector<Change> own_variables(const std::string& root, EnvironmentKind kind) {
+    if (kind != EnvironmentKind::conda)
+        return {{"VIRTUAL_ENV", root}, {"VIRTUAL_ENV_PROMPT", prompt_name(root)}};
+    const std::string name = std::filesystem::path(root).filename().string();
+    return {{"CONDA_PREFIX", root},
+            {"CONDA_DEFAULT_ENV", name},
+            {"CONDA_PROMPT_MODIFIER", '(' + name + ") "},
+            {"CONDA_SHLVL", "1"}};
+}
+
+}  // namespace
+
 std::string prompt_name(const std::string& root) {
     const std::filesystem::path path(root);
     const std::string last = path.filename().string();
@@ -12,13 +26,17 @@ std::string prompt_name(const std::string& root) {
     return (last == "venv" || last == ".venv") && !parent.empty() ? parent : last;
 }
 
-std::vector<Change> activation(const std::string& root, const std::string& path) {
+std::vector<Change> activation(const std::string& root, const std::string& path,
+                               EnvironmentKind kind) {
     const std::string programs = root + "/bin";
-    return {{"VIRTUAL_ENV", root},
-            {"VIRTUAL_ENV_PROMPT", "(" + prompt_name(root) + ") "},
-            {"PATH", path.empty() ? programs : programs + ':' + path},
-            // It would send the environment's Python to another standard library.
-            {"PYTHONHOME", {}, true}};
+    std::vector<Change> changes = own_variables(root, kind);
+    changes.push_back({"PATH", path.empty() ? programs : programs + ':' + path});
+    // It would send the environment's Python to another standard library.
+    changes.push_back({"PYTHONHOME", {}, true});
+    // What pip cannot write into the environment it would put below ~/.local, without asking, where
+    // every other Python finds it. With this it fails instead.
+    changes.push_back({"PIP_USER", "0", false, true});
+    return changes;
 }
 
 }  // namespace squenv::venv

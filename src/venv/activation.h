@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What "source bin/activate" does to the environment of a process.
+// What activating an environment does to the variables of a process: "source bin/activate" of a
+// virtual environment, "conda activate" of a prefix of conda.
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "venv/kind.h"
 
 namespace squenv::venv {
 
@@ -12,11 +15,14 @@ struct Change {
     std::string name{};
     std::string value{};
     bool is_removed = false;
+    bool is_default = false;  ///< set only where the variable is not set yet
     bool operator==(const Change&) const = default;
 };
 
 /// Activates the environment at `root` (absolute) on top of `path`, the value of PATH so far.
-[[nodiscard]] std::vector<Change> activation(const std::string& root, const std::string& path);
+/// `kind` is not none.
+[[nodiscard]] std::vector<Change> activation(const std::string& root, const std::string& path,
+                                             EnvironmentKind kind = EnvironmentKind::venv);
 
 /// Its name in a prompt: the last part of `root`, or the one before when that is "venv" or ".venv".
 [[nodiscard]] std::string prompt_name(const std::string& root);

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/unique_fd.h"
 #include "venv/environment.h"
+#include "venv/check_interpreter.h"
 #include "venv/walk.h"
 
 namespace squenv::venv {
@@ -58,8 +59,8 @@ bool is_same_directory(const std::string& a, const std::string& b) {
 /// Collects the findings of one environment, from several threads.
 class Checker {
   public:
-    explicit Checker(const Environment& environment)
-        : environment_(environment), root_(normalise(environment.root)) {}
+    Checker(const Environment& environment, const std::string& compiled)
+        : environment_(environment), compiled_(compiled), root_(normalise(environment.root)) {}
 
     std::vector<Finding> run();
 
@@ -82,6 +83,7 @@ class Checker {
     }
 
     const Environment& environment_;
+    const std::string& compiled_;  ///< where more compiled forms are, or ""
     const std::string root_;
     const bool is_root_user_ = ::geteuid() == 0;
     std::mutex mutex_;  ///< protects everything below
@@ -218,12 +220,18 @@ void Checker::check_modules(const std::string& directory, const std::vector<Walk
     // Both open, so that the kernel need not go through the whole path twice for each module.
     const auto sources = open_file(root_ + '/' + directory, O_PATH | O_DIRECTORY);
     const auto cache = open_file(root_ + '/' + directory + "/__pycache__", O_PATH | O_DIRECTORY);
+    const auto more =
+        compiled_.empty()
+            ? Result<UniqueFd>(UniqueFd())
+            : open_file(compiled_ + '/' + directory + "/__pycache__", O_PATH | O_DIRECTORY);
     for (const WalkEntry& entry : entries) {
         if (entry.kind != Kind::file || !entry.name.ends_with(".py")) continue;
         const std::string name = entry.name.substr(0, entry.name.size() - 3) + tag;
-        const Compiled compiled =
-            sources && cache ? compiled_form(cache->get(), name, sources->get(), entry.name)
-                             : Compiled::missing;
+        Compiled compiled = Compiled::missing;
+        if (sources && more && *more)
+            compiled = compiled_form(more->get(), name, sources->get(), entry.name);
+        if (compiled == Compiled::missing && sources && cache)
+            compiled = compiled_form(cache->get(), name, sources->get(), entry.name);
         if (compiled == Compiled::missing)
             count(uncompiled_, first_uncompiled_, join(directory, entry.name));
         else if (compiled == Compiled::stale)
@@ -275,6 +283,7 @@ void Checker::visit(const std::string& path,
 std::vector<Finding> Checker::run() {
     walk(root_, [this](const std::string& path, const auto& entries) { visit(path, entries); });
     add_module_findings();
+    for (Finding& finding : check_interpreter(environment_)) add(std::move(finding));
     std::sort(findings_.begin(), findings_.end(), [](const Finding& a, const Finding& b) {
         return std::tie(a.path, a.reason) < std::tie(b.path, b.reason);
     });
@@ -283,8 +292,8 @@ std::vector<Finding> Checker::run() {
 
 }  // namespace
 
-std::vector<Finding> check(const Environment& environment) {
-    return Checker(environment).run();
+std::vector<Finding> check(const Environment& environment, const std::string& compiled) {
+    return Checker(environment, compiled).run();
 }
 
 }  // namespace squenv::venv

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "venv/environment.h"
 
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -44,28 +41,6 @@ std::string find_library(const std::string& root, const std::string& version) {
     return found;
 }
 
-Result<int> run(const std::vector<std::string>& command) {
-    std::vector<char*> arguments;
-    for (const std::string& argument : command)
-        arguments.push_back(const_cast<char*>(argument.c_str()));
-    arguments.push_back(nullptr);
-    // What it says is no result of ours, and our standard output may be a JSON object.
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    int error = ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    pid_t child = 0;
-    if (error == 0)
-        error = ::posix_spawn(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) return fail_errno(error, command[0]);
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) return fail_errno(errno, command[0]);
-    if (!WIFEXITED(status))
-        return fail(Errc::internal, command[0] + ": killed while it compiled the modules");
-    return WEXITSTATUS(status);
-}
-
 }  // namespace
 
 Environment parse_config(const std::string& text) {
@@ -83,12 +58,13 @@ Environment parse_config(const std::string& text) {
             environment.home = value;
         else if (key == "relocatable")
             environment.is_relocatable = lower(value) == "true";
+        else if (key == "include-system-site-packages")
+            environment.has_system_packages = lower(value) == "true";
     }
     return environment;
 }
 
 Result<std::optional<Environment>> recognise(const std::string& root) {
-    constexpr std::size_t kMaxConfig = 64U << 10;
     struct stat info {};
     const std::string path = root + "/pyvenv.cfg";
     if (::stat(path.c_str(), &info) != 0) {
@@ -101,17 +77,6 @@ Result<std::optional<Environment>> recognise(const std::string& root) {
     environment.root = root;
     environment.library = find_library(root, environment.python_version);
     return std::optional(std::move(environment));
-}
-
-Result<bool> compile(const Environment& environment) {
-    const std::string python = environment.root + "/bin/python";
-    if (::access(python.c_str(), X_OK) != 0)
-        return fail_errno(errno, python, "compile the modules yourself, or pack without --compile");
-    SQUENV_TRY_ASSIGN(const int status,
-                      // -f: it would keep forms that are valid now, by the time of their source.
-                      run({python, "-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode",
-                           "unchecked-hash", join(environment.root, environment.library)}));
-    return status == 0;
 }
 
 }  // namespace squenv::venv

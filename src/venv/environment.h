@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What we know of Python environments: recognising one, what would go wrong when it is packed, what
-// is in it. Knows nothing of images. All functions are thread-safe; they read, except compile().
+// is in it. Knows nothing of images. All functions are thread-safe, and only read.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ struct Environment {
     std::string home;             ///< directory of the interpreter it was made from
     std::string library;          ///< "lib/python3.11", relative to the root; empty when missing
     bool is_relocatable = false;  ///< its scripts find it wherever it lies
+    bool has_system_packages = false;  ///< it sees those of the interpreter it was made from
 
     [[nodiscard]] std::string site_packages() const { return library + "/site-packages"; }
 };
@@ -26,6 +28,9 @@ struct Environment {
 /// The environment at `root`, an absolute path; nothing when there is no pyvenv.cfg.
 /// Errors: denied, io.
 [[nodiscard]] Result<std::optional<Environment>> recognise(const std::string& root);
+
+/// No pyvenv.cfg is longer; what is behind does not count.
+inline constexpr std::size_t kMaxConfig = 64U << 10;
 
 /// What pyvenv.cfg says, by lower-case key.
 [[nodiscard]] Environment parse_config(const std::string& text);
@@ -38,12 +43,10 @@ struct Finding {
 };
 
 /// Editable installs and .pth files that point outside, symlinks that leave the tree, scripts that
-/// name another path, modules without a valid compiled form, unreadable files. Sorted by path.
-[[nodiscard]] std::vector<Finding> check(const Environment& environment);
-
-/// Runs the environment's own compileall on all cores, with pycs that are never checked against
-/// their sources. False when some modules cannot be compiled, which is common for templates.
-/// Errors: not_found (no bin/python), io, internal (killed).
-[[nodiscard]] Result<bool> compile(const Environment& environment);
+/// name another path, an interpreter that is not here, packages of the system, modules without a
+/// valid compiled form, unreadable files. Sorted by path.
+/// Compiled forms in the directory `compiled`, "" for none, stand for those of the environment.
+[[nodiscard]] std::vector<Finding> check(const Environment& environment,
+                                         const std::string& compiled = {});
 
 }  // namespace squenv::venv

@@ -9,9 +9,9 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include "base/cpus.h"
+#include "base/threads.h"
 #include "base/unique_fd.h"
 
 namespace squenv::venv {
@@ -83,10 +83,7 @@ void walk(const std::string& root,
             changed.notify_all();
         }
     };
-    std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < std::clamp(available_cpus(), 2U, kMostThreads); ++i)
-        helpers.emplace_back(work);
-    work();
+    run_on_threads(std::clamp(available_cpus(), 2U, kMostThreads), work);
 }
 
 std::optional<std::string> read_head(const std::string& path, std::size_t limit) {

@@ -7,9 +7,9 @@
 #include <atomic>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "appendix/appendix.h"
+#include "base/threads.h"
 #include "image/walk.h"
 
 namespace squenv::verify {
@@ -49,11 +49,7 @@ std::vector<BlockDigest> find_damage(const image::Image& image,
             damaged.push_back(digests[i]);
         }
     };
-    {
-        std::vector<std::jthread> helpers;
-        for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
-        work();
-    }
+    run_on_threads(threads, work);
     std::sort(damaged.begin(), damaged.end(), [](const BlockDigest& a, const BlockDigest& b) {
         return a.position < b.position;
     });

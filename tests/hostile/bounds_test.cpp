@@ -10,6 +10,7 @@
 #include "allocation.h"
 #include "base/error_list.h"
 #include "base/little_endian.h"
+#include "base/sanitizers.h"
 #include "extract/extract.h"
 #include "image/walk.h"
 #include "rows.h"
@@ -30,7 +31,7 @@ class Bounded {
     }
 
   private:
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SQUENV_HAS_SANITIZER
     static constexpr int kSeconds = 15;
 #else
     static constexpr int kSeconds = 3;

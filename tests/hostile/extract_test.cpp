@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "extract/privilege.h"
 #include "support/memory_source.h"
 #include "support/reading.h"
 
@@ -169,6 +170,88 @@ TEST_F(Extract, ATargetWithContentIsRefused) {
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code, Errc::exists);
     EXPECT_EQ(entries(target_), 1);
+}
+
+class SymlinkTarget : public Extract, public testing::WithParamInterface<const char*> {};
+TEST_P(SymlinkTarget, IsNotFollowed) {
+    fs::permissions(outside_, fs::perms::owner_all);
+    fs::create_directory_symlink("outside", target_);
+    ImageBuilder builder;
+    builder.root().mode = 0777;
+    builder.file("f", "escaped");
+    const auto image = open_image(builder.build());
+    ASSERT_TRUE(image);
+    extract::ExtractOptions options;
+    options.overwrite = true;
+    const auto report = extract::extract_tree(**image, (*image)->root(),
+                                              target_.string() + GetParam(), options);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code, Errc::exists);
+    EXPECT_NE(report.error().context.find(target_.string()), std::string::npos);
+    EXPECT_FALSE(report.error().hint.empty());
+    EXPECT_EQ(fs::status(outside_).permissions(), fs::perms::owner_all);
+}
+INSTANTIATE_TEST_SUITE_P(Ends, SymlinkTarget, testing::Values("", "/", "//"),
+                         [](const auto& row) { return std::to_string(row.index); });
+
+class Privileges : public Extract {
+  protected:
+    Privileges() {
+        builder_.file("setuid", "x").mode = 04755;
+        builder_.file("setgid", "x").mode = 02755;
+        builder_.directory("shared").mode = 02770;
+        builder_.directory("sticky").mode = 01777;
+        builder_.file("plain", "x").mode = 0644;
+    }
+    extract::ExtractReport unpack(const extract::ExtractOptions& options) {
+        const auto built = builder_.build();
+        const auto image = open_image(built);
+        EXPECT_TRUE(image);
+        const auto report =
+            extract::extract_tree(**image, (*image)->root(), target_.string(), options);
+        EXPECT_TRUE(report) << report.error().message();
+        return report.value();
+    }
+    [[nodiscard]] unsigned mode(const char* name) const {
+        struct stat info {};
+        EXPECT_EQ(::lstat((target_ / name).c_str(), &info), 0) << name;
+        return info.st_mode & 07777;
+    }
+    ImageBuilder builder_;
+};
+
+TEST_F(Privileges, AreLostWithoutTheOwnerOfTheImage) {
+    extract::ExtractOptions options;
+    options.owners = false;
+    const auto report = unpack(options);
+    EXPECT_TRUE(report.errors.empty());
+    EXPECT_EQ(report.lost_privileges, 3U);
+    EXPECT_EQ(report.left_owners, 0U) << "they were not wanted";
+    EXPECT_EQ(mode("setuid"), 0755U);
+    EXPECT_EQ(mode("setgid"), 0755U);
+    EXPECT_EQ(mode("shared"), 0770U);
+    EXPECT_EQ(mode("sticky"), 01777U);
+    EXPECT_EQ(mode("plain"), 0644U);
+}
+
+TEST_F(Privileges, AreKeptByRootWithTheOwner) {
+    if (!extract::has_root_account()) GTEST_SKIP() << "needs root";
+    const auto report = unpack({});
+    EXPECT_EQ(report.lost_privileges, 0U);
+    EXPECT_EQ(mode("setuid"), 04755U);
+    EXPECT_EQ(mode("setgid"), 02755U);
+    EXPECT_EQ(mode("shared"), 02770U);
+}
+
+TEST_F(Privileges, ToWriteAreLostInATreeThatIsReadOnly) {
+    extract::ExtractOptions options;
+    options.is_read_only = true;
+    (void)unpack(options);
+    EXPECT_EQ(mode("plain"), 0444U);
+    EXPECT_EQ(mode("sticky"), 01555U);
+    EXPECT_EQ(mode("shared") & 0222, 0U);
+    for (const char* name : {"", "shared", "sticky"})
+        fs::permissions(target_ / name, fs::perms::owner_all, fs::perm_options::add);
 }
 
 /// Sets a flag when it is read from `position` on.

@@ -47,6 +47,23 @@ def names_in(image):
                   if line.startswith("squashfs-root/"))
 
 
+def has_unnamed_files(directory):
+    """Whether the file system of `directory` makes files without names, which a kill takes along."""
+    try:
+        os.close(os.open(directory, os.O_TMPFILE | os.O_RDWR))
+    except OSError:
+        return False
+    return True
+
+
+def compiled_shim(directory):
+    """tests/support/failing_writes.c as a library for LD_PRELOAD."""
+    library = os.path.join(directory, "failing_writes.so")
+    source = os.path.join(ROOT, "tests", "support", "failing_writes.c")
+    run(os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl")
+    return library
+
+
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()

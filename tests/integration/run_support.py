@@ -2,6 +2,7 @@
 """What the tests of `run` and `shell` have in common."""
 
 import os
+import shutil
 import subprocess
 
 from support.processes import check, mounts_below, processes_of, run, wait_for
@@ -107,3 +108,30 @@ def build_filter(work, rules, keeps_setuid=False):
     check(["cc", f"-DRULES={rules}", f"-DKEEPS_SETUID={int(keeps_setuid)}", "-o",
            work.path / "filter", source])
     return work.path / "filter"
+
+
+def write(path, text, mode=0o644):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="ascii")
+    path.chmod(mode)
+
+
+def packed(work, tree, *options):
+    """The image of a tree of the user's; an empty directory is left of that."""
+    check(["chown", "-hR", "1000:1000", tree])
+    image = work.path / f"{tree.name}.squashfs"
+    check(work.command("pack", "-q", tree, "-o", image, *options))
+    shutil.rmtree(tree)
+    tree.mkdir()
+    os.chown(tree, 1000, 1000)
+    return image
+
+
+def make_conda(tree):
+    write(tree / "conda-meta/history", "==> 2024-01-01 00:00:00 <==\n")
+    write(tree / "bin/hello", '#!/bin/sh\necho "$CONDA_PREFIX $CONDA_DEFAULT_ENV $CONDA_SHLVL"\n',
+          0o755)
+    write(tree / "etc/conda/activate.d/b.sh", "export SECOND=$FIRST-second\n")
+    write(tree / "etc/conda/activate.d/a.sh", "export FIRST=${CONDA_PREFIX##*/}\n")
+    write(tree / "etc/conda/activate.d/a.fish", "set -gx SECOND fishy\n")
+    write(tree / "etc/conda/activate.d/a.csh", "setenv SECOND wrong\n")

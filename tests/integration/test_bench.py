@@ -4,17 +4,20 @@
 import html.parser
 import json
 import os
+import shutil
 
 import pytest
-from support.processes import AS_USER, check, mounts_below, run
+from support.processes import AS_USER, check, mounts_below, run, wait_for
 
 ROWS = ["directory", "image from storage", "image, fresh mount", "image, again"]
 
 
 @pytest.fixture
 def packed(work):
-    """A tree of the user and its image, which records where the tree is."""
+    """A tree of the user and its image, which records where the tree is. Only where an environment
+    is, that path is taken unasked."""
     tree = work.directory("tree")
+    (tree / "pyvenv.cfg").write_text("")
     for index in range(30):
         path = tree / "lib" / f"module-{index}.py"
         path.parent.mkdir(exist_ok=True)
@@ -53,7 +56,7 @@ def test_table(work, packed):
         assert row in result.stdout
     assert "metadata operations" in result.stdout and "30 files" in result.stdout
     assert "module" not in result.stdout  # what the command prints is thrown away
-    assert not mounts_below(work.path) and os.listdir(tree) == ["lib"]
+    assert not mounts_below(work.path) and sorted(os.listdir(tree)) == ["lib", "pyvenv.cfg"]
 
 
 def test_json_and_page(work, packed):
@@ -80,6 +83,17 @@ def test_without_the_directory(work, packed):
     assert result.returncode == 0, result.stderr
     assert [row["name"] for row in json.loads(result.stdout)["rows"]] == ROWS[1:]
     assert tree.exists()
+
+
+def test_a_missing_mount_point_is_made_and_removed(work, packed):
+    tree, image = packed
+    shutil.rmtree(tree)
+    result = run([*AS_USER, work.programs / "squenv", "bench", "--rounds", "1", "--json", image,
+                  *cat_all(tree)])
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert [row["name"] for row in facts["rows"]] == ROWS[1:] and facts["files_read"] == 30
+    wait_for(lambda: not tree.exists(), "the removal of the mount point")
 
 
 def test_a_command_that_fails(work, packed):

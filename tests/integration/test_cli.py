@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import trees
-from support.processes import AS_USER, check, mounts_below, run
+from support.processes import AS_USER, check, mounts_below, run, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["mount", "umount", "list", "stats", "info", "ls", "cat", "extract", "verify"]
@@ -114,9 +114,24 @@ def test_truncated_image(size, command, refused, work, plain_image):
     refused(command, image, CORRUPT, image)
 
 
-def test_mount_point_missing(work, plain_image):
-    result = work.squenv("mount", plain_image, work.path / "none")
-    assert_refused(result, FAILURE, work.path / "none", "No such file", "mkdir -p")
+def test_mount_point_that_cannot_be_made(work, plain_image):
+    closed = work.directory("closed", user=False)
+    result = work.squenv("mount", plain_image, closed / "none")
+    assert_refused(result, FAILURE, closed / "none", "cannot be made", "mkdir -p")
+    assert os.listdir(closed) == []
+
+
+def test_mount_point_behind_a_dangling_link(work, plain_image):
+    os.symlink(work.path / "nowhere", work.path / "link")
+    result = work.squenv("mount", plain_image, work.path / "link")
+    assert_refused(result, FAILURE, work.path / "link", "a symlink to what does not exist")
+    assert not (work.path / "nowhere").exists()
+
+
+def test_mount_that_fails_leaves_no_mount_point(work, plain_image):
+    result = work.squenv("mount", "--via", "direct", plain_image, work.path / "a" / "b")
+    assert result.returncode != 0 and "--via fusermount" in result.stderr
+    wait_for(lambda: not (work.path / "a").exists(), "the removal of what was made")
 
 
 def test_mount_point_is_a_file(work, plain_image):
@@ -148,7 +163,7 @@ def test_unknown_mount_option(options, word, work, mnt, plain_image):
     assert_refused(work.squenv("mount", "-o", options, plain_image, mnt), USAGE, word)
 
 
-@pytest.mark.parametrize("args", [["--nonsense"], ["nonsense"], [], ["mount"], ["info"],
+@pytest.mark.parametrize("args", [["--nonsense"], ["nonsense"], ["mount"], ["info"],
                                   ["info", "a", "b"], ["ls", "--nonsense", "a"],
                                   ["mount", "--via", "magic", "a", "b"],
                                   ["extract", "-j", "0", "a"]], ids=" ".join)
@@ -163,6 +178,42 @@ def test_usage_errors(args, work):
                                        (["esc\x1b[31m"], "unknown command 'esc\\x1b[31m'")])
 def test_unknown_words_are_named(args, what, work):
     assert_refused(work.squenv(*args), USAGE, what, "squenv --help")
+
+
+def test_an_image_instead_of_a_command(work, plain_image):
+    assert_refused(work.squenv(plain_image), USAGE, plain_image, "squenv mount", "squenv run")
+
+
+def test_words_that_are_not_understood_are_told_in_order(work):
+    assert_refused(work.squenv("info", "a", "b", "--no", "c"), USAGE, "'b --no c'", "info --help")
+    assert_refused(work.squenv("trace", "report", "a", "b", "c", "d"), USAGE, "'c d'")
+
+
+def test_no_command_at_all_prints_the_list_on_stderr(work):
+    result = work.squenv()
+    assert result.returncode == USAGE and result.stdout == ""
+    assert result.stderr == work.squenv("--help").stdout
+
+
+def test_help_and_version_as_words(work):
+    assert work.squenv("help").stdout == work.squenv("--help").stdout != ""
+    for words in [["run"], ["trace"], ["cache", "list"]]:
+        asked = work.squenv("help", *words)
+        assert (asked.returncode, asked.stderr) == (0, "")
+        assert asked.stdout == work.squenv(*words, "--help").stdout
+    assert_refused(work.squenv("help", "nonsense"), USAGE, "unknown command 'nonsense'")
+    for words in [["version"], ["-V"]]:
+        assert work.squenv(*words).stdout == work.squenv("--version").stdout != ""
+
+
+def test_help_says_how_to_go_on(work):
+    for command in ["run", "bench"]:
+        usage = work.squenv(command, "--help").stdout.split("Usage: ")[1].splitlines()[0]
+        assert usage.endswith(" -- CMD [ARG...]"), usage
+    for command in ["cache", "trace"]:
+        text = work.squenv(command, "--help").stdout
+        assert f"squenv {command} SUBCOMMAND --help" in text
+    assert "COMMAND" not in work.squenv("info", "--help").stdout
 
 
 def test_messages_keep_control_characters_from_the_terminal(work, plain_image):
@@ -295,6 +346,24 @@ def test_ls(work, plain_image):
     everything = check(work.command("ls", "-R", plain_image)).stdout.splitlines()
     assert "package-3/module-3.py" in everything and len(everything) == 69
     assert_refused(work.squenv("ls", plain_image, "none"), FAILURE, "none")
+
+
+def test_ls_long_options(work, plain_image):
+    def names(*args):
+        return check(work.command("ls", *args)).stdout.splitlines()
+
+    everything = names(plain_image)
+    assert names("-a", plain_image) == [".", "..", *everything]
+    assert names("-d", plain_image, "package-0") == ["package-0"]
+    assert names("-d", plain_image) == ["."]
+    (line,) = names("-lh", plain_image, "large")
+    assert "683.6 KiB" in line and "700000" not in line
+    dots = names("-la", plain_image, "package-0")[:2]
+    assert [line.split()[-1] for line in dots] == [".", ".."]
+    assert all(line.startswith("d") for line in dots)
+    above = [json.loads(line) for line in names("-a", "--json", plain_image, "package-0")][:2]
+    root = json.loads(names("-d", "--json", plain_image)[0])
+    assert above[1]["inode"] == root["inode"] != above[0]["inode"]
 
 
 def test_ls_json(work, nasty_image):

@@ -55,6 +55,17 @@ def example(stage, environment, session_dir):
     return program, {**os.environ, "LD_LIBRARY_PATH": ":".join(libraries)}
 
 
+def test_links_can_be_moved(stage):
+    """They lead from where they are to the program, wherever the tree is put."""
+    names = {"squashfuse", "squashfuse_ll", "mount.squenv", "mount.fuse.squenv"}
+    links = [path for path in stage.rglob("*") if path.is_symlink() and path.name in names]
+    assert {path.name for path in links} == names
+    for path in links:
+        assert not os.readlink(path).startswith("/"), path
+        assert path.resolve().is_file() and path.resolve().name == "squenv", path
+        assert stage in path.resolve().parents, path
+
+
 def test_headers_are_installed_and_stand_alone(stage, environment, session_dir):
     directories = list(stage.rglob("include/squenv"))
     assert len(directories) == 1 and set(os.listdir(directories[0])) == HEADERS

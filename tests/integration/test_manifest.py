@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from support.processes import check, mounts_below
+from support.processes import check, mounts_below, wait_for
 
 FAILURE, USAGE, CORRUPT = 1, 2, 3
 
@@ -75,10 +75,16 @@ def test_subdir_goes_below_the_recorded_path(work, tree, packed):
         assert work.squenv("umount", tree / "lib").returncode == 0
 
 
-def test_a_recorded_path_that_is_gone(work, tree, packed):
+def test_a_recorded_path_that_is_gone_is_made_and_removed(work, tree, packed):
     image = packed()
     shutil.rmtree(tree)
-    assert_one_line(work.squenv("mount", image), FAILURE, tree, "mkdir -p")
+    result = work.squenv("mount", image)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert [entry["mountpoint"] for entry in mounts_below(work.path)] == [str(tree)]
+    again = work.squenv("mount", image)
+    assert_one_line(again, FAILURE, tree, "mounted here already")
+    assert work.squenv("umount", tree).returncode == 0
+    wait_for(lambda: not tree.exists(), "the removal of the mount point")
     assert not mounts_below(work.path)
 
 
@@ -122,7 +128,8 @@ def test_info_shows_the_manifest(work, tree, packed):
     image = packed("--block-size", "64K")
     manifest = info(work, image)["manifest"]
     assert manifest["mount_point"] == str(tree)
-    assert manifest["python"] == {"version": "3.11.2", "home": "/usr/bin", "relocatable": False}
+    assert manifest["python"] == {"version": "3.11.2", "home": "/usr/bin", "relocatable": False,
+                                  "system_site_packages": False}
     assert manifest["options"] == {"codec": "zstd", "level": 3, "block_size": 65536}
     version = work.squenv("--version").stdout.split()[-1]
     assert manifest["tool_version"] == version
@@ -131,6 +138,14 @@ def test_info_shows_the_manifest(work, tree, packed):
                  f"packed by    squenv {version}",
                  "options      zstd, level 3, blocks of 64.0 KiB"]:
         assert line in lines
+
+
+def test_info_says_that_packages_of_the_system_are_seen(work, tree, packed):
+    with open(tree / "pyvenv.cfg", "a", encoding="ascii") as config:
+        config.write("include-system-site-packages = true\n")
+    image = packed()
+    assert info(work, image)["manifest"]["python"]["system_site_packages"]
+    assert "packages     also those of the system" in work.squenv("info", image).stdout
 
 
 def damaged(image):

@@ -487,6 +487,38 @@ def test_squashfuse_options(work, plain_image):
     assert process.wait(20) == 0
 
 
+def test_options_of_squashfuse_that_scripts_have(work, plain_image):
+    options = ("noexec,clone_fd,max_threads=3,max_idle_threads=2,max_read=131072,kernel_cache,"
+               "auto_cache,attr_timeout=1,entry_timeout=1,negative_timeout=0,noforget,remember=1,"
+               "umask=077,rw,dev,suid")
+    path = work.directory("mnt")
+    result = work.squenv("-o", options, plain_image, path, program="squashfuse")
+    assert result.returncode == 0, result.stderr
+    (entry,) = mounts_below(path)
+    assert {"ro", "nosuid", "nodev", "noexec"} <= set(entry["options"])
+    modes = check(["stat", "-c", "%a", path / "large", path / "package-1"], user=True)
+    assert modes.stdout.split() == ["700", "700"]
+    lines = result.stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["option rw", "option dev", "option suid"]
+    assert work.squenv("umount", path).returncode == 0
+
+
+@pytest.mark.parametrize("user", [True, False], ids=["fusermount", "direct"])
+def test_noexec_keeps_programs_from_running(user, work):
+    tree = work.directory("tree")
+    (tree / "tool").write_text("#!/bin/sh\necho ran\n")
+    (tree / "tool").chmod(0o755)
+    image = trees.mksquashfs(tree, work.path / "image")
+    mount = work.mount(image, options="noexec", user=user)
+    (entry,) = mounts_below(mount.path)
+    assert "noexec" in entry["options"]
+    assert run(["sh", "-c", f"{mount.path}/tool"], user=user).returncode == 126
+    mount.umount()
+    mount = work.mount(image, options="noexec,exec", user=user)
+    assert run([mount.path / "tool"], user=user).stdout == "ran\n"
+    mount.umount()
+
+
 def test_squashfuse_help_and_errors(work):
     result = work.squenv("--help", program="squashfuse")
     assert result.returncode == 0 and "ARCHIVE MOUNTPOINT" in result.stdout
@@ -505,8 +537,88 @@ def test_mount_helper(work, plain_image):
     wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of the daemon")
 
 
-@pytest.mark.parametrize("options", [[], ["-o", "ro,nodev"], ["-o", "defaults,nofail"]],
-                         ids=["none", "ro", "defaults"])
+def helper(work, *words, program="mount.squenv"):
+    return work.squenv(*words, user=False, program=program)
+
+
+def test_mount_helper_takes_what_mount_adds(work, plain_image):
+    """For "user" in fstab, noexec among it, which is kept."""
+    path = work.directory("mnt")
+    result = helper(work, plain_image, path, "-t", "squenv", "-o",
+                    'rw,noexec,nosuid,nodev,user=me,strictatime,X-a=b,comment=c,context="a:b,c"')
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("mount.squenv: option context: ")
+    (entry,) = mounts_below(path)
+    assert {"ro", "noexec", "nosuid", "nodev"} <= set(entry["options"])
+    check(["umount", path])
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of the daemon")
+
+
+def test_mount_helper_remounts(work, plain_image):
+    mount = work.mount(plain_image, user=False)
+    result = helper(work, plain_image, mount.path, "-o", "remount,rw")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert mount.is_mounted()
+    mount.umount()
+    result = helper(work, plain_image, mount.path, "-o", "remount")
+    assert result.returncode == 32 and "no image is mounted here" in result.stderr
+
+
+@pytest.mark.parametrize("words,status", [
+    (["-h"], 0), (["--help"], 0), (["-V"], 0), (["--version"], 0), ([], 1), (["a"], 1),
+    (["a", "b", "-o", "nonsense"], 1), (["a", "b", "-o"], 1), (["a", "b", "-x"], 1),
+    (["a", "b", "-N", "/proc/1/ns/mnt"], 1), (["/nowhere", "{mnt}"], 32), (["-f", "a", "b"], 0),
+    (["/etc/passwd", "{mnt}"], 32)], ids=lambda value: str(value))
+def test_mount_helper_statuses(words, status, work):
+    """Those of mount(8), which hands them on."""
+    path = work.directory("mnt")
+    result = helper(work, *[word.replace("{mnt}", str(path)) for word in words])
+    assert result.returncode == status, result
+    assert bool(result.stderr) == (status != 0)
+    assert not mounts_below(path)
+
+
+@pytest.mark.parametrize("program", ["squenv", "mount.fuse3"])
+def test_as_mount_fuse_calls_it(program, work, plain_image):
+    """By the type, found in PATH, with an image and a directory for words."""
+    path = work.directory("mnt")
+    if program == "squenv":
+        result = helper(work, plain_image, path, "-o", "ro,dev,suid", program="squenv")
+    else:
+        tool = shutil.which("mount.fuse3", path="/usr/sbin:/sbin")
+        if tool is None:
+            pytest.skip("mount.fuse3 is not installed")
+        result = run([tool, f"squenv#{plain_image}", path, "-o", "ro,user"],
+                     env={**os.environ, "PATH": f"{work.programs}:/usr/bin:/bin"})
+    assert result.returncode == 0, result.stderr
+    (entry,) = mounts_below(path)
+    assert entry["type"] == "fuse.squenv" and "nosuid" in entry["options"]
+    check(["umount", path])
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of the daemon")
+
+
+def test_mount_point_is_made_and_removed(work, plain_image):
+    path = work.path / "a" / "b"
+    result = work.squenv("mount", plain_image, path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert mounts_below(path)
+    check(["fusermount3", "-u", path], user=True)
+    wait_for(lambda: not (work.path / "a").exists(), "the removal of the directories")
+
+
+def test_mount_point_that_is_used_meanwhile_stays(work, plain_image):
+    path = work.path / "a" / "b"
+    assert work.squenv("mount", plain_image, path).returncode == 0
+    (work.path / "a" / "other").mkdir()
+    assert work.squenv("umount", path).returncode == 0
+    wait_for(lambda: not path.exists(), "the removal of the mount point")
+    assert os.listdir(work.path / "a") == ["other"]
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "ro,nodev"], ["-o", "defaults,nofail"],
+                                     ["-o", "allow_other,user"]],
+                         ids=["none", "ro", "defaults", "user"])
 def test_mount_8(options, work, plain_image):
     """mount -t squenv finds the helper in /sbin; given one there, in a private namespace."""
     path = work.directory("mnt")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the packer promises when things go wrong: the old image or none, and every file named."""
+import contextlib
 import glob
 import os
 import random
@@ -10,7 +11,9 @@ import time
 
 import pytest
 
-from pack_support import IS_ROOT, MAGIC, PACK, digest, names_in, pack, run
+from pack_support import (IS_ROOT, MAGIC, PACK, compiled_shim, digest, has_unnamed_files, names_in,
+                          pack, run)
+from support.processes import status, wait_for
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="needs root to mount or to change the user")
 AS_USER = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"] if IS_ROOT else []
@@ -78,6 +81,9 @@ def test_kill_at_random_points(tree, tmp_path, number, old):
             continue
         killed += 1
         if number == signal.SIGKILL:
+            if has_unnamed_files(tmp_path):
+                # In the moment before it replaces the old one the new one has another name.
+                assert temporary == [] or (old and digest(temporary[0]) == complete)
             for path in temporary:
                 with open(path, "rb") as file:
                     assert file.read(4) != MAGIC or digest(path) == complete
@@ -93,6 +99,98 @@ def test_kill_at_random_points(tree, tmp_path, number, old):
         assert files_with_magic(tmp_path) == (["image"] if old else [])
         assert not old or image.read_bytes() == before
     assert killed > 0
+
+
+SLOW = ["--codec", "xz", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory):
+    return compiled_shim(tmp_path_factory.mktemp("shim"))
+
+
+def without_unnamed_files(shim):
+    """The environment of a program for which no file system has files without names."""
+    return dict(os.environ, LD_PRELOAD=os.fspath(shim), NO_TMPFILE="1")
+
+
+def is_caught(pid, number):
+    return int(status(pid).get("SigCgt", "0"), 16) & (1 << (number - 1))
+
+
+def start_slowly(tree, image, environment=None):
+    """A packer that is in the midst of it, with most of its time still to come."""
+    child = subprocess.Popen(
+        [PACK, "-q", tree, "-o", image, "-f", *SLOW], stderr=subprocess.PIPE, env=environment,
+        preexec_fn=lambda: [default_action(n) for n in (signal.SIGINT, signal.SIGTERM)])
+    wait_for(lambda: is_caught(child.pid, signal.SIGTERM), "the handlers of signals")
+    directory = os.path.realpath(os.path.dirname(image)) + "/"
+
+    def has_output():
+        with contextlib.suppress(FileNotFoundError):  # one that was closed meanwhile
+            for name in os.listdir(f"/proc/{child.pid}/fd"):
+                if os.readlink(f"/proc/{child.pid}/fd/{name}").startswith(directory):
+                    return True
+        return False
+
+    wait_for(has_output, "the file of the image")
+    return child
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_second_signal_leaves_nothing(tree, shim, tmp_path, is_named):
+    out = tmp_path / "out"
+    out.mkdir()
+    child = start_slowly(tree, out / "image", without_unnamed_files(shim) if is_named else None)
+    assert bool(os.listdir(out)) == is_named or not has_unnamed_files(out)
+    # Stopped, it gets both at once when it goes on.
+    child.send_signal(signal.SIGSTOP)
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
+    child.send_signal(signal.SIGCONT)
+    _, message = child.communicate(timeout=20)
+    assert child.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM) and message == b""
+    assert os.listdir(out) == []
+
+
+def test_kill_leaves_nothing(tree, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    if not has_unnamed_files(out):
+        pytest.skip("no files without names here")
+    child = start_slowly(tree, out / "image")
+    child.kill()
+    child.communicate(timeout=20)
+    assert os.listdir(out) == []
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_a_process_of_the_same_number_left(shim, tmp_path, is_named):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("x")
+    out = tmp_path / "out"
+    out.mkdir()
+    environment = without_unnamed_files(shim) if is_named else None
+    for options in ([], ["-f"]):
+        run("sh", "-c", 'touch "$0.tmp.$$"; exec "$@"', out / "image", PACK, "-q", tree, "-o",
+            out / "image", *options, env=environment)
+    left = sorted(os.listdir(out))
+    assert left[0] == "image" and len(left) == 3
+    assert all(os.stat(out / name).st_size == 0 for name in left[1:])
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_longest_name(shim, tmp_path, is_named):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    image = out / ("i" * 255)
+    environment = without_unnamed_files(shim) if is_named else None
+    for options in ([], ["-f"]):
+        run(PACK, "-q", tree, "-o", image, *options, env=environment)
+    assert os.listdir(out) == [image.name]
 
 
 @pytest.fixture
@@ -163,6 +261,8 @@ def test_source_that_changes_is_named(tree, tmp_path, change):
     vanish(victim)
     assert packer.returncode == 1
     assert b"zz-late: " in message
+    # A file that vanished cannot be had by packing again, one that is written to can.
+    assert (b"when nothing writes to the tree" in message) == (b"No such file" not in message)
     assert os.listdir(tmp_path) == []
 
 
@@ -200,9 +300,12 @@ def test_unreadable_files_are_named(forbidding):
     os.chmod(root / "closed", 0o755)
     done = run(*AS_USER, PACK, "-q", root, "-o", out / "image", check=False)
     message = done.stderr.decode()
-    assert "secret: Permission denied" in message
-    assert "secret-large: Permission denied" in message
+    assert "squenv-pack: secret, secret-large: Permission denied\n" in message
+    assert "leave out what cannot be read with --ignore-unreadable" in message
     assert os.listdir(out) == []
+    done = run(*AS_USER, PACK, "-v", root, "-o", out / "image", check=False)
+    for name in ("secret", "secret-large"):
+        assert f"squenv-pack: {name}: Permission denied\n" in done.stderr.decode()
 
 
 @needs_root
@@ -210,8 +313,7 @@ def test_ignored_unreadable_files_are_left_out_and_named(forbidding):
     root, out = forbidding
     done = run(*AS_USER, PACK, root, "-o", out / "image", "--ignore-unreadable")
     message = done.stderr.decode()
-    for name in ("closed", "secret", "secret-large"):
-        assert f"{name}: Permission denied; left out" in message
+    assert "squenv-pack: closed, secret, secret-large: Permission denied; left out\n" in message
     assert names_in(out / "image") == ["readable"]
 
 

@@ -145,8 +145,11 @@ def test_command_that_cannot_be_executed(work, venv_image):
     ["run", "--via", "magic", "{image}", "--", "true"],
     ["run", "--env", "NOVALUE", "{image}", "--", "true"],
     ["run", "-o", "nonsense", "{image}", "--", "true"],
-    ["run", "-o", "timeout=3", "{image}", "--", "true"], ["run", "{image}", "sh", "-c", "true"],
-    ["run", "{image},{image}", "--", "true"],
+    ["run", "-o", "timeout=3", "{image}", "--", "true"],
+    ["run", "{image},{image}", "--", "true"], ["run", "{image}:", "--", "true"],
+    ["run", "{image}", "true", "--", "true"], ["run", "{image}", "--nonsense", "true"],
+    ["shell", "{image}", "--", "-c", "true"], ["shell", "{image}", "-c", "true"],
+    ["shell", "{image}", "python"],
 ], ids=lambda args: " ".join(args[1:3]))
 def test_own_failures(args, work, venv_image, venv_source):
     args = [word.replace("{image}", str(venv_image)) for word in args]
@@ -154,6 +157,33 @@ def test_own_failures(args, work, venv_image, venv_source):
     assert result.returncode == OWN_FAILURE, result
     assert result.stdout == "" and len(result.stderr.splitlines()) == 1
     wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("options", [[], ["--via", "fusermount"], ["-qo", "threads=2"],
+                                     ["--env=A=b", "-v"]], ids=" ".join)
+def test_command_without_dashes(options, work, venv_image):
+    """It begins with the first word behind the images that is no option."""
+    result = work.squenv("run", *options, venv_image, "-q", "sh", "-c", 'echo "$@"', "a", "-x",
+                         "--via", "b")
+    assert (result.returncode, result.stdout) == (0, "-x --via b\n"), result.stderr
+
+
+@pytest.mark.parametrize("words", [["--", "-c", "true"], ["-c", "true"], ["python"]], ids=" ".join)
+def test_shell_points_to_run(words, work, venv_image):
+    result = work.squenv("shell", venv_image, *words)
+    assert result.returncode == OWN_FAILURE and "squenv run" in result.stderr, result.stderr
+
+
+def test_too_many_open_files(work, venv_image):
+    """What is short is named, wherever in the message it turns up."""
+    seen = 0
+    for most in range(4, 9):
+        result = run([*AS_USER, "prlimit", f"--nofile={most}", work.programs / "squenv", "run",
+                      venv_image, "--", "true"])
+        if "squenv run: " in result.stderr and "Too many open files" in result.stderr:
+            assert "ulimit -n" in result.stderr
+            seen += 1
+    assert seen > 0
 
 
 def test_stdin_and_a_large_pipe_pass_through(work, venv_image):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from run_support import wait_until_nothing_is_left
+from run_support import make_conda, packed, wait_until_nothing_is_left
 from support.processes import is_running, mounts_below, wait_for
 
 SHELLS = ["bash", "zsh", "fish", "dash", "sh"]
@@ -114,6 +114,25 @@ def test_shell_has_the_environment_and_a_mark(shell, terminal, work, venv_image,
     assert one.wait() == 7
     wait_until_nothing_is_left(work, venv_source)
     assert not [name for name in os.listdir("/tmp") if name.startswith("squenv-zsh-")]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_shell_runs_the_scripts_of_conda(shell, terminal, work, home):
+    """Behind the user's own files, which may have activated something else."""
+    for name, text in [(".bashrc", "export"), (".zshrc", "export"),
+                       (".config/fish/config.fish", "set -gx")]:
+        with open(home / name, "a", encoding="ascii") as file:
+            file.write(f"{text} CONDA_PREFIX{'=' if text == 'export' else ' '}/opt/base\n")
+    tree = work.directory("lab")
+    make_conda(tree)
+    one = terminal("shell", packed(work, tree), shell=shell)
+    one.expect(r"\(lab\) own> ")
+    one.type("hello\n")
+    one.expect(f"{tree} lab 1\r")
+    one.type("echo =$SECOND=\n")
+    one.expect("=fishy=\r" if shell == "fish" else "=lab-second=\r")
+    one.type("exit 0\n")
+    assert one.wait() == 0
 
 
 def test_unknown_shell_is_started_as_it_is(terminal, venv_image, work):

@@ -5,6 +5,7 @@
  *                half of what it should, all after it fail
  *   FAIL_ERRNO   the error, as a number
  *   FAIL_LOG     a file that gets the name of the first call that failed
+ *   NO_TMPFILE   set: no file system has files without names, as some network file systems
  * Calls on pipes, terminals and files open for reading do not count, nor does closing a file that
  * has no name. Thread-safe: the count is atomic.
  */
@@ -12,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,9 @@ static int number(const char *name) {
 /* Past the interposed functions. */
 static void log_call(const char *name) {
     const char *path = getenv("FAIL_LOG");
-    int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND, 0644) : -1;
+    int fd = path != NULL ? (int)syscall(SYS_openat, AT_FDCWD, path,
+                                         O_WRONLY | O_CREAT | O_APPEND, 0644)
+                          : -1;
     if (fd < 0) return;
     syscall(SYS_write, fd, name, strlen(name));
     syscall(SYS_write, fd, "\n", 1);
@@ -66,6 +70,22 @@ static int counts(int fd, int named_only) {
 }
 
 #define NEXT(type, name) ((type)dlsym(RTLD_NEXT, name))
+
+typedef int (*open_call)(const char *, int, ...);
+#define OPEN(name)                                                    \
+    int name(const char *path, int flags, ...) {                      \
+        va_list rest;                                                 \
+        va_start(rest, flags);                                        \
+        const int is_unnamed = (flags & O_TMPFILE) == O_TMPFILE;      \
+        const int has_mode = is_unnamed || (flags & O_CREAT) != 0;    \
+        const mode_t mode = has_mode ? va_arg(rest, mode_t) : 0;      \
+        va_end(rest);                                                 \
+        if (is_unnamed && getenv("NO_TMPFILE") != NULL)               \
+            return errno = EOPNOTSUPP, -1;                            \
+        return NEXT(open_call, #name)(path, flags, mode);             \
+    }
+OPEN(open)
+OPEN(open64)
 
 typedef ssize_t (*pwrite_call)(int, const void *, size_t, off_t);
 #define PWRITE(name)                                                                   \
@@ -134,6 +154,12 @@ int rename(const char *from, const char *to) {
 int link(const char *from, const char *to) {
     WHOLE(1, "link");
     return NEXT(rename_call, "link")(from, to);
+}
+
+typedef int (*linkat_call)(int, const char *, int, const char *, int);
+int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags) {
+    WHOLE(1, "linkat");
+    return NEXT(linkat_call, "linkat")(from_directory, from, to_directory, to, flags);
 }
 
 typedef int (*renameat2_call)(int, const char *, int, const char *, unsigned);

@@ -9,9 +9,22 @@ namespace {
 TEST(Activation, SetsWhatActivateSets) {
     const auto changes = activation("/home/u/project/.venv", "/usr/bin");
     const std::vector<Change> expected{{"VIRTUAL_ENV", "/home/u/project/.venv"},
-                                       {"VIRTUAL_ENV_PROMPT", "(project) "},
+                                       {"VIRTUAL_ENV_PROMPT", "project"},
                                        {"PATH", "/home/u/project/.venv/bin:/usr/bin"},
-                                       {"PYTHONHOME", "", true}};
+                                       {"PYTHONHOME", "", true},
+                                       {"PIP_USER", "0", false, true}};
+    EXPECT_EQ(changes, expected);
+}
+
+TEST(Activation, SetsWhatCondaSets) {
+    const auto changes = activation("/opt/conda/envs/lab", "/usr/bin", EnvironmentKind::conda);
+    const std::vector<Change> expected{{"CONDA_PREFIX", "/opt/conda/envs/lab"},
+                                       {"CONDA_DEFAULT_ENV", "lab"},
+                                       {"CONDA_PROMPT_MODIFIER", "(lab) "},
+                                       {"CONDA_SHLVL", "1"},
+                                       {"PATH", "/opt/conda/envs/lab/bin:/usr/bin"},
+                                       {"PYTHONHOME", "", true},
+                                       {"PIP_USER", "0", false, true}};
     EXPECT_EQ(changes, expected);
 }
 

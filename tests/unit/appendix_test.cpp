@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "appendix/hot_list.h"
 #include "appendix/manifest.h"
 #include "base/little_endian.h"
 
@@ -124,6 +125,101 @@ TEST(Appendix, RandomBytesBehindTheMagicDoNoHarm) {
             if (random() % 16 == 0) bytes[i] = static_cast<std::byte>(random());
         EXPECT_FALSE(parse(bytes));
     }
+}
+
+HotItem directory(std::string path) {
+    HotItem item;
+    item.kind = HotItem::Kind::directory;
+    item.path = std::move(path);
+    return item;
+}
+
+/// The list of one directory as bytes, whatever its path is.
+ByteVector list_with(std::string_view path) {
+    ByteVector bytes{std::byte{1}};
+    append(bytes, as_bytes(path));
+    bytes.push_back(std::byte{0});
+    return bytes;
+}
+
+TEST(HotList, PathsStayBeneathTheRoot) {
+    const std::string name(255, 'n');
+    std::string deep = "d";
+    while (deep.size() + 2 <= 4095) deep += "/d";
+    for (const std::string& path :
+         {std::string("."), std::string("a"), std::string("a/b.c/..d/...e"), std::string(".hidden"),
+          std::string("a\nb"), name, name + "/" + name, deep}) {
+        const auto parsed = parse_hot_list(list_with(path));
+        ASSERT_TRUE(parsed) << path;
+        EXPECT_EQ(*parsed, std::vector{directory(path)});
+        EXPECT_EQ(encode_hot_list(*parsed), list_with(path));
+    }
+    for (const std::string& path :
+         {std::string(), std::string("/"), std::string("/etc"), std::string(".."),
+          std::string("../x"), std::string("a/.."), std::string("a/../../etc"), std::string("a/./b"),
+          std::string("./a"), std::string("a/."), std::string("a//b"), std::string("a/"),
+          std::string("//etc"), name + "n", "a/" + name + "n", deep + "/d", deep + "/dd"}) {
+        const auto parsed = parse_hot_list(list_with(path));
+        ASSERT_FALSE(parsed) << path;
+        EXPECT_EQ(parsed.error().code, Errc::corrupt);
+        EXPECT_TRUE(encode_hot_list({directory(path)}).empty()) << path;
+    }
+}
+
+TEST(HotList, AnItemThatAReaderRefusesDoesNotSpoilTheOthers) {
+    EXPECT_EQ(encode_hot_list({directory("a/../b"), directory("c"), directory("/d")}),
+              list_with("c"));
+}
+
+TEST(HotList, MoreItemsThanARecorderKeepsAreLeftOut) {
+    const std::vector<HotItem> items(kMaxHotItems + 10, directory("d"));
+    const ByteVector written = encode_hot_list(items);
+    EXPECT_EQ(written.size(), kMaxHotItems * 3);
+    ByteVector longer = written;
+    append(longer, list_with("e"));
+    append(longer, as_bytes("and no list behind"));
+    const auto parsed = parse_hot_list(longer);
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(parsed->size(), kMaxHotItems);
+    EXPECT_EQ(parsed->capacity(), kMaxHotItems);
+    EXPECT_EQ(encode_hot_list(*parsed), written);
+}
+
+TEST(HotList, MoreBytesThanARecorderKeepsAreLeftOut) {
+    const HotItem item = directory(std::string(200, 'x') + '/' + std::string(99, 'y'));
+    const std::size_t fitting = kMaxHotListBytes / list_with(item.path).size();
+    const ByteVector written = encode_hot_list(std::vector<HotItem>(fitting + 10, item));
+    EXPECT_EQ(written.size(), fitting * list_with(item.path).size());
+    ByteVector longer;
+    for (std::size_t i = 0; i < 3 * fitting; ++i) append(longer, list_with(item.path));
+    const auto parsed = parse_hot_list(longer);
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(parsed->size(), fitting);
+    // Damage in front of the cut is damage all the same.
+    longer[kMaxHotListBytes / 2 / 302 * 302] = std::byte{77};
+    EXPECT_FALSE(parse_hot_list(longer));
+}
+
+TEST(HotList, ALongOneIsReadUpToItsBound) {
+    // As earlier versions wrote it: the header promises more than a reader takes.
+    ByteVector list;
+    while (list.size() < 3 * kMaxHotListBytes) append(list, list_with("directory/of/a/tree"));
+    ByteVector bytes = encode(Appendix{});
+    const auto manifest_bytes = parse_header(bytes).value()->manifest_size;
+    const Le64 size(list.size());
+    std::memcpy(bytes.data() + 24, &size, sizeof size);
+    append(bytes, list);
+    const ByteVector image = image_with(bytes, 96);
+    std::uint64_t furthest = 0;
+    const auto whole = reader_of(image);
+    const auto loaded =
+        load_hot_list(96, image.size(), [&](std::uint64_t position, MutableBytes out) {
+            furthest = std::max<std::uint64_t>(furthest, position + out.size());
+            return whole(position, out);
+        });
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    EXPECT_EQ(loaded->size(), std::min(kMaxHotItems, kMaxHotListBytes / 21));
+    EXPECT_LE(furthest, position_of(96) + kHeaderSize + manifest_bytes + kMaxHotListBytes + 1);
 }
 
 TEST(Manifest, IgnoresWhatItDoesNotKnow) {

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/cpus.h"
+#include "support/no_threads.h"
 #include "support/page_cache.h"
 #include "support/reading.h"
 
@@ -44,6 +48,8 @@ class HotSweepTest : public testing::Test {
     std::vector<fuse::NodeId> nodes_;
     std::vector<appendix::HotItem> items_;
     PageCache pages_;
+    fuse::HeldRequests held_;
+    fuse::UnansweredReads reads_;
     const std::atomic<bool> never_{false};
 };
 
@@ -87,11 +93,55 @@ TEST_F(HotSweepTest, AListThatGoesOnForEverIsLeft) {
     EXPECT_LE(fuse::HotPlan(*files_, items, 1 << 20, never_).blocks().size(), 6U);
 }
 
+TEST_F(HotSweepTest, ThePartsOfABlockAreTogether) {
+    // Every file twice, in an order in which those that share a block are far from each other.
+    std::vector<appendix::HotItem> items(items_.rbegin(), items_.rend());
+    items.insert(items.end(), items_.begin(), items_.end());
+    const fuse::HotPlan plan(*files_, items, ~std::uint64_t{0}, never_);
+    std::set<std::uint64_t> positions;
+    std::uint64_t bytes = 0;
+    std::size_t parts = 0;
+    for (const auto& block : plan.blocks()) {
+        EXPECT_TRUE(positions.insert(block.place.position).second);
+        EXPECT_EQ(block.bytes_before, bytes);
+        ASSERT_FALSE(block.parts.empty());
+        for (const auto& part : block.parts) bytes += part.size_bytes;
+        parts += block.parts.size();
+    }
+    EXPECT_EQ(bytes, plan.size_bytes());
+    EXPECT_EQ(parts % 2, 0U);
+    // Blocks come in the order in which they are wanted first.
+    EXPECT_EQ(plan.blocks().front().parts.front().node, nodes_.back());
+    for (int i = 0; i < kFiles; ++i) {
+        const auto node = nodes_[static_cast<std::size_t>(i)];
+        for (std::uint64_t at = 0; at < content_of(i).size(); at += kBlock) {
+            const auto index = plan.find(node, at + 1);
+            ASSERT_TRUE(index) << i;
+            const auto& found = plan.blocks()[*index].parts;
+            EXPECT_TRUE(std::any_of(found.begin(), found.end(), [&](const auto& part) {
+                return part.node == node && part.file_offset == at;
+            })) << i << ' ' << at;
+        }
+    }
+}
+
+TEST_F(HotSweepTest, NoListMakesThePlanLargerThanItsBound) {
+    // Six blocks an item, of as many items as a list can have.
+    const std::vector<appendix::HotItem> items(appendix::kMaxHotItems, items_[1]);
+    const fuse::HotPlan plan(*files_, items, ~std::uint64_t{0}, never_);
+    std::size_t parts = 0;
+    for (const auto& block : plan.blocks()) parts += block.parts.size();
+    EXPECT_GT(parts, 0U);
+    EXPECT_LE(parts, fuse::HotPlan::kMaxParts);
+    EXPECT_LE(plan.blocks().size(), 6U);
+}
+
 TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
     for (const unsigned decoders : {1U, 3U}) {
         PageCache pages;
         pages.set_unknown(nodes_[4], true);
-        fuse::HotSweep sweep(*files_, items_, pages.store());
+        fuse::HeldRequests held;
+        fuse::HotSweep sweep(*files_, items_, pages.store(), held, reads_);
         sweep.end_listing();
         sweep.start(decoders, allowed_processors());
         sweep.wait_until_done();
@@ -104,7 +154,7 @@ TEST_F(HotSweepTest, StoresEverythingThatIsKnown) {
 
 TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
     pages_.set_unknown(nodes_[0], true);
-    fuse::HotSweep sweep(*files_, {items_[0]}, pages_.store());
+    fuse::HotSweep sweep(*files_, {items_[0]}, pages_.store(), held_, reads_);
     sweep.start(1, allowed_processors());
     pages_.wait_for_calls(1);
     pages_.set_unknown(nodes_[0], false);
@@ -116,27 +166,43 @@ TEST_F(HotSweepTest, WaitsForTheKernelToHearOfANode) {
     }
 }
 
-TEST_F(HotSweepTest, DeferredRequestsAreAnswered) {
+TEST_F(HotSweepTest, HeldRequestsAreAnswered) {
     for (int round = 0; round < 20; ++round) {
         PageCache pages;
-        fuse::HotSweep sweep(*files_, items_, pages.store());
+        fuse::HeldRequests held;
+        fuse::HotSweep sweep(*files_, items_, pages.store(), held, reads_);
         std::atomic<int> asked{0};
         std::atomic<int> answered{0};
         sweep.start(2, allowed_processors());
         for (int i = 1; i < kFiles; i += 3) {
             const auto node = nodes_[static_cast<std::size_t>(i)];
-            if (sweep.note_read(node, 0) && sweep.defer(node, 0, kBlock, [&] { ++answered; }))
+            if (sweep.note_read(node, 0) &&
+                sweep.hold_read({node, 0, kBlock}, [&] { ++answered; }))
                 ++asked;
         }
         if (round % 2 == 0) sweep.wait_until_done();
         sweep.stop();
+        held.stop();
         EXPECT_EQ(asked, answered);
     }
 }
 
+TEST_F(HotSweepTest, WithoutThreadsNothingIsHeld) {
+    EXPECT_EXIT(run_without_threads([&] {
+                    bool is_quiet = false;
+                    fuse::HotSweep sweep(*files_, items_, pages_.store(), held_, reads_);
+                    sweep.on_quiet([&] { is_quiet = true; });
+                    sweep.start(2, allowed_processors());
+                    sweep.wait_until_done();
+                    (void)sweep.note_read(nodes_[0], 0);
+                    return is_quiet && !sweep.hold_read({nodes_[0], 0, kBlock}, [] {});
+                }),
+                ::testing::ExitedWithCode(0), "");
+}
+
 TEST_F(HotSweepTest, CanBeStoppedAtAnyTime) {
     for (int round = 0; round < 50; ++round) {
-        fuse::HotSweep sweep(*files_, items_, pages_.store());
+        fuse::HotSweep sweep(*files_, items_, pages_.store(), held_, reads_);
         sweep.start(2, allowed_processors());
         if (round % 5 == 0) pages_.wait_for_calls(1);
     }

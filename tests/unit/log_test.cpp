@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace squenv {
 namespace {
@@ -65,6 +67,26 @@ TEST(Log, WritesToAFileFromItsLevelOn) {
     EXPECT_NE(text.str().find("error: braces in a name: {}"), std::string::npos);
     ::unlink(path.c_str());
     log::warning("after the end: {}", "must be harmless");
+}
+
+TEST(Log, NamesCannotWriteLinesOfTheirOwn) {
+    std::string path = testing::TempDir() + "squenv-log-XXXXXX";
+    const int fd = ::mkstemp(path.data());
+    ASSERT_GE(fd, 0);
+    ::close(fd);
+    ASSERT_TRUE(log::start(path, log::Level::info));
+    log::info("{}: mounted", "/a\nsquenv: error: all is lost\r\x1b[31m\x7f");
+    log::write(log::Level::error, "\xc2\x9b" "31m \xc3\xa9 \t");
+    log::stop();
+    std::ifstream file(path);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    ASSERT_EQ(lines.size(), 2U);
+    EXPECT_NE(lines[0].find("/a\\x0asquenv: error: all is lost\\x0d\\x1b[31m\\x7f: mounted"),
+              std::string::npos)
+        << lines[0];
+    EXPECT_NE(lines[1].find("\\x9b31m \xc3\xa9 \\x09"), std::string::npos) << lines[1];
+    ::unlink(path.c_str());
 }
 
 TEST(Log, AnUnwritableDestinationIsAnError) {

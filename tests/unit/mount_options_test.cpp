@@ -50,7 +50,77 @@ TEST(MountOptions, WhatFstabSaysAnyway) {
     (void)applied("");
     (void)applied(",,ro,,");
     (void)applied("defaults,ro,nosuid,nodev,noauto,nofail,_netdev,user,users,noatime");
-    (void)applied("x-systemd.automount,x-systemd.requires=network.target");
+    (void)applied("owner,group,user=me,comment=a,silent,loud,nodiratime,relatime,norelatime");
+    (void)applied("strictatime,lazytime,nolazytime,sync,async,dirsync,mand,nomand,iversion");
+    (void)applied("x-systemd.automount,x-systemd.requires=network.target,X-mount.mkdir=0755");
+}
+
+TEST(MountOptions, TheLastOfExecAndNoexecCounts) {
+    EXPECT_FALSE(applied("").noexec);
+    EXPECT_TRUE(applied("noexec,nosuid,nodev,user").noexec);
+    EXPECT_FALSE(applied("noexec,user,exec").noexec);
+    EXPECT_TRUE(applied("exec,noexec").noexec);
+}
+
+struct Read {
+    mount::MountRequest request{};
+    std::vector<std::string> notes{};
+    std::string error{};
+};
+
+Read read_as(Dialect dialect, const std::string& options) {
+    Read read;
+    const auto status = apply_mount_options(options, read.request, {dialect, false, &read.notes});
+    if (!status) read.error = status.error().message();
+    return read;
+}
+
+TEST(MountOptions, WhatMountAddsOfItself) {
+    const auto read = read_as(Dialect::mount, "rw,dev,suid,loop,helper=squenv,uhelper=x,remount");
+    EXPECT_EQ(read.error, "");
+    EXPECT_TRUE(read.notes.empty());
+    for (const char* option : {"rw", "dev", "suid", "loop", "remount", "context=a"})
+        EXPECT_NE(read_as(Dialect::squenv, option).error, "") << option;
+    EXPECT_NE(read_as(Dialect::mount, "clone_fd").error, "");
+}
+
+TEST(MountOptions, ContextsOfSelinuxAreNoted) {
+    for (const char* name : {"context", "fscontext", "defcontext", "rootcontext"}) {
+        const auto read =
+            read_as(Dialect::mount, std::string(name) + "=\"u:o:t:s0:c1,c2\",uid=7");
+        EXPECT_EQ(read.error, "") << name;
+        EXPECT_EQ(read.request.view.uid, 7U);
+        ASSERT_EQ(read.notes.size(), 1U) << name;
+        EXPECT_NE(read.notes[0].find(name), std::string::npos);
+    }
+}
+
+TEST(MountOptions, RemountIsFoundAmongOthers) {
+    EXPECT_TRUE(has_option("ro,remount,uid=3", "remount"));
+    EXPECT_FALSE(has_option("ro,remount=1,x-remount", "remount"));
+    EXPECT_FALSE(has_option("context=\"a,remount\"", "remount"));
+}
+
+TEST(MountOptions, SquashfuseOptionsThatAreHonoured) {
+    EXPECT_EQ(read_as(Dialect::squashfuse, "max_threads=4").request.threads, 4U);
+    EXPECT_EQ(read_as(Dialect::squashfuse, "max_threads=100000").request.threads, 256U);
+    EXPECT_EQ(read_as(Dialect::squashfuse, "umask=022").request.view.umask, 022U);
+    EXPECT_TRUE(read_as(Dialect::squashfuse, "noexec").request.noexec);
+    for (const char* option : {"umask=8", "umask=1000", "umask=", "max_threads=x", "nonsense"})
+        EXPECT_NE(read_as(Dialect::squashfuse, option).error, "") << option;
+    EXPECT_NE(read_as(Dialect::squenv, "umask=022").error, "");
+}
+
+TEST(MountOptions, SquashfuseOptionsThatNeedNothing) {
+    const auto read = read_as(
+        Dialect::squashfuse,
+        "clone_fd,max_idle_threads=3,max_read=131072,kernel_cache,auto_cache,attr_timeout=1.0,"
+        "entry_timeout=1.0,negative_timeout=0,noforget,remember=3,ac_attr_timeout=1,direct_io");
+    EXPECT_EQ(read.error, "");
+    EXPECT_TRUE(read.notes.empty());
+    const auto impossible = read_as(Dialect::squashfuse, "rw,dev,suid");
+    EXPECT_EQ(impossible.error, "");
+    EXPECT_EQ(impossible.notes.size(), 3U);
 }
 
 TEST(MountOptions, CommasAndBackslashesCanBeEscaped) {
@@ -80,7 +150,7 @@ TEST(MountOptions, MistakesNameTheOption) {
 
 TEST(MountOptions, SquashfuseTakesAnySubtype) {
     mount::MountRequest request;
-    EXPECT_TRUE(apply_mount_options("subtype=own", request, {.of_subtypes = true}));
+    EXPECT_TRUE(apply_mount_options("subtype=own", request, {.dialect = Dialect::squashfuse}));
     EXPECT_EQ(request.subtype, "own");
 }
 

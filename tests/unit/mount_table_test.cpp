@@ -35,6 +35,19 @@ TEST(MountTable, OtherMounts) {
     EXPECT_TRUE(parse_mountinfo_line("9 1 0:9 / /m ro - proc proc")) << "no super options";
 }
 
+TEST(MountTable, WhomToTrust) {
+    MountEntry entry;
+    entry.type = "fuse.squenv";
+    EXPECT_FALSE(entry.is_trusted_by(0)) << "not known who mounted it";
+    entry.user_id = 1000;
+    EXPECT_TRUE(entry.is_trusted_by(1000));
+    EXPECT_FALSE(entry.is_trusted_by(1001));
+    EXPECT_FALSE(entry.is_trusted_by(0));
+    entry.user_id = 0;
+    EXPECT_TRUE(entry.is_trusted_by(0));
+    EXPECT_TRUE(entry.is_trusted_by(1000)) << "root can do anything anyway";
+}
+
 TEST(MountTable, WhatIsNotALine) {
     for (const char* line : {"", " ", "1 2 3", "1 2 0:5 / /m rw", "1 2 0:5 / /m rw shared:1",
                              "1 2 0:5 / /m rw -", "1 2 0:5 / /m rw - ext4", "1 2 nocolon / /m rw - a b"})

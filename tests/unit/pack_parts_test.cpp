@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -18,6 +21,8 @@
 #include "pack/image_writer.h"
 #include "pack/inode_table.h"
 #include "pack/order.h"
+#include "pack/output_path.h"
+#include "pack/spool.h"
 #include "pack/tree_builder.h"
 #include "pack/xattr_table.h"
 
@@ -129,6 +134,137 @@ TEST(TreeBuilder, RefusesNamesThatLeaveTheTree) {
     EXPECT_FALSE(builder.at("file/inside"));
 }
 
+TEST(TreeBuilder, NamesAndSortsWhatItBuilds) {
+    TreeBuilder builder;
+    // What a caller fills in says nothing of its name, and a file takes the place of a directory.
+    Node file;
+    file.type = InodeType::file;
+    for (const char* path : {"b/z", "b/a", "gone/inside", "a/x/y", "gone"})
+        **builder.at(path) = file;
+    (*builder.at("a/x"))->mode = 0711;
+    const Tree tree = builder.build();
+    std::vector<std::string> paths;
+    for (NodeId id = 0; id < tree.nodes.size(); ++id) paths.push_back(tree.path_of(id));
+    const std::vector<std::string> expected{".",   "a",   "b",   "gone",
+                                            "a/x", "b/a", "b/z", "a/x/y"};
+    EXPECT_EQ(paths, expected);
+    EXPECT_EQ(tree.at(tree.find("a")).mode, 0755);
+    EXPECT_EQ(tree.at(tree.find("a/x")).mode, 0711);
+    EXPECT_EQ(builder.find("a"), nullptr);
+}
+
+TEST(TreeBuilder, FindsDirectoriesThatWereNotAdded) {
+    TreeBuilder builder;
+    ASSERT_TRUE(builder.at("a/b/c"));
+    ASSERT_NE(builder.find("a/b"), nullptr);
+    EXPECT_EQ(builder.find("a/b")->type, InodeType::directory);
+    EXPECT_EQ(builder.find("a/c"), nullptr);
+    EXPECT_EQ(builder.find("b"), nullptr);
+    // The index grows many times; what was in it stays found.
+    for (int i = 0; i < 5000; ++i) ASSERT_TRUE(builder.at("many/" + std::to_string(i)));
+    for (int i = 0; i < 5000; ++i) EXPECT_NE(builder.find("many/" + std::to_string(i)), nullptr);
+    EXPECT_NE(builder.find("a/b/c"), nullptr);
+}
+
+/// Two files in a spool: one with holes everywhere but at 10..15 and 20, and one without a byte.
+class SpoolOfTwo : public ::testing::Test {
+  protected:
+    SpoolOfTwo() : spool_(*Spool::open(directory_ / "")) {
+        TreeBuilder builder;
+        for (const char* path : {"first", "second"}) {
+            Node* node = *builder.at(path);
+            node->type = InodeType::file;
+            node->source_inode = path[0] == 'f' ? 3 : 8;
+            node->size_bytes = path[0] == 'f' ? 100 : std::uint64_t{1} << 62;
+        }
+        tree_ = builder.build();
+        spool_.begin(3);
+        const std::vector<std::pair<std::uint64_t, const char*>> pieces{
+            {10, "abc"}, {13, ""}, {13, "de"}, {20, "f"}};
+        for (const auto& [offset, text] : pieces)
+            EXPECT_TRUE(spool_.write(offset, as_bytes(text)));
+        spool_.begin(8);
+    }
+    [[nodiscard]] std::string read(const char* name, std::uint64_t offset, std::size_t size) const {
+        ByteVector bytes(size, std::byte{'?'});
+        EXPECT_TRUE(spool_.open_reader(tree_)->read(tree_.find(name), offset, bytes));
+        return std::string(as_text(bytes));
+    }
+    [[nodiscard]] std::uint64_t next_data(const char* name, std::uint64_t offset) const {
+        return spool_.open_reader(tree_)->next_data(tree_.find(name), offset).value();
+    }
+
+    const TemporaryDirectory directory_;
+    Spool spool_;
+    Tree tree_;
+};
+
+TEST_F(SpoolOfTwo, ReadsEveryRange) {
+    std::string whole(100, '\0');
+    whole.replace(10, 5, "abcde");
+    whole[20] = 'f';
+    for (std::size_t begin = 0; begin < 40; ++begin)
+        for (std::size_t end = begin; end <= 100; ++end)
+            ASSERT_EQ(read("first", begin, end - begin), whole.substr(begin, end - begin));
+    EXPECT_EQ(read("second", std::uint64_t{1} << 61, 3), std::string(3, '\0'));
+}
+
+TEST_F(SpoolOfTwo, KnowsWhereDataIs) {
+    const std::vector<std::pair<std::uint64_t, std::uint64_t>> cases{
+        {0, 10}, {9, 10}, {10, 10}, {14, 14}, {15, 20}, {20, 20}, {21, 100}, {99, 100}};
+    for (const auto& [offset, data] : cases) EXPECT_EQ(next_data("first", offset), data) << offset;
+    EXPECT_EQ(next_data("second", 5), std::uint64_t{1} << 62);
+}
+
+/// Reads a file of a few bytes and holes as large as it says, and counts what it is asked for.
+class CountingReader final : public FileReader {
+  public:
+    CountingReader(std::uint64_t at, bool tells_holes) : at_(at), tells_holes_(tells_holes) {}
+    Status read(NodeId, std::uint64_t offset, MutableBytes out) override {
+        std::fill(out.begin(), out.end(), std::byte{0});
+        if (offset <= at_ && at_ < offset + out.size())
+            out[static_cast<std::size_t>(at_ - offset)] = std::byte{1};
+        ++reads_;
+        return {};
+    }
+    Result<std::uint64_t> next_data(NodeId, std::uint64_t offset) override {
+        if (!tells_holes_) return offset;
+        return offset <= at_ ? at_ : ~std::uint64_t{0} >> 1U;
+    }
+    [[nodiscard]] int reads() const { return reads_; }
+
+  private:
+    const std::uint64_t at_;
+    const bool tells_holes_;
+    int reads_ = 0;
+};
+
+TEST(FileHasher, HolesCostNothingAndCountAsZeros) {
+    const FileHasher hasher;
+    const Options options;
+    const auto hash = [&](CountingReader reader, std::uint64_t size) {
+        return *hasher.of_file(reader, 0, size, options);
+    };
+    const std::uint64_t size = 20'000'001;
+    for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{7'000'000}, size - 1})
+        EXPECT_EQ(hash({at, true}, size), hash({at, false}, size)) << at;
+    EXPECT_FALSE(hash({5, true}, size) == hash({6, true}, size));
+    EXPECT_FALSE(hash({5, true}, size) == hash({(1U << 20) + 5, true}, size));
+    CountingReader huge(std::uint64_t{1} << 50, true);
+    ASSERT_TRUE(hasher.of_file(huge, 0, std::uint64_t{1} << 60, options));
+    EXPECT_EQ(huge.reads(), 1);
+}
+
+TEST(FileHasher, StopsWhenItIsTold) {
+    const std::atomic<bool> cancel{true};
+    Options options;
+    options.cancel = &cancel;
+    CountingReader reader(0, false);
+    const auto hash = FileHasher().of_file(reader, 0, std::uint64_t{1} << 60, options);
+    ASSERT_FALSE(hash);
+    EXPECT_EQ(hash.error().code, Errc::cancelled);
+}
+
 TEST(Duplicates, EqualHashAndSizeAreFound) {
     DuplicateIndex index(2);
     std::mt19937_64 random(1);
@@ -183,9 +319,80 @@ TEST(ImageWriter, LeavesNothingBehindWhenAbandoned) {
     {
         auto writer = ImageWriter::create(directory / "image", false);
         ASSERT_TRUE(writer);
-        EXPECT_EQ(directory.count(), 1U);
+        EXPECT_FALSE(fs::exists(directory / "image"));
+        // Nothing to leave where there are files without names, else a file that is removed.
+        EXPECT_LE(directory.count(), 1U);
+        ASSERT_TRUE(writer->append(ByteVector(5'000'000)));
+        EXPECT_EQ(contents(writer->temporary_path()).substr(0, 4), std::string(4, '\0'));
     }
     EXPECT_EQ(directory.count(), 0U);
+}
+
+TEST(ImageWriter, ReplacesWithTheAccessOfTheOldOne) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    std::ofstream(path) << "old";
+    fs::permissions(path, fs::perms::owner_read | fs::perms::group_read);
+    {
+        auto writer = ImageWriter::create(path, true);
+        ASSERT_TRUE(writer) << writer.error().message();
+        ASSERT_TRUE(writer->seal(as_bytes("hsqs")));
+        struct stat info {};
+        ASSERT_EQ(::stat(writer->temporary_path().c_str(), &info), 0);
+        EXPECT_EQ(info.st_mode & 0777U, 0600U) << "what is written meanwhile may be private";
+        EXPECT_EQ(contents(path), "old");
+        ASSERT_TRUE(writer->publish());
+        EXPECT_EQ(writer->access_note(), "");
+    }
+    EXPECT_TRUE(contents(path).starts_with("hsqs"));
+    EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::group_read);
+    EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(ImageWriter, IsNewWhenTheOldOneIsGone) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    std::ofstream(path) << "old";
+    fs::permissions(path, fs::perms::owner_read);
+    auto writer = ImageWriter::create(path, true);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->seal(as_bytes("hsqs")));
+    fs::remove(path);
+    ASSERT_TRUE(writer->publish());
+    std::ofstream(directory / "plain") << "x";
+    EXPECT_EQ(fs::status(path).permissions(), fs::status(directory / "plain").permissions());
+}
+
+TEST(ImageWriter, SeveralCanBeOnTheirWayToOneName) {
+    const TemporaryDirectory directory;
+    const std::string path = directory / "image";
+    std::vector<ImageWriter> writers;
+    for (int i = 0; i < 3; ++i) {
+        auto writer = ImageWriter::create(path, true);
+        ASSERT_TRUE(writer) << writer.error().message();
+        writers.push_back(std::move(*writer));
+    }
+    for (auto& writer : writers) {
+        ASSERT_TRUE(writer.seal(as_bytes("hsqs")));
+        ASSERT_TRUE(writer.publish());
+    }
+    writers.clear();
+    EXPECT_EQ(directory.count(), 1U);
+}
+
+TEST(OutputPath, LeadsWhereItsLinksLead) {
+    const TemporaryDirectory directory;
+    fs::create_directory(directory / "sub");
+    fs::create_symlink("../later", directory / "sub/up");
+    fs::create_symlink("sub/up", directory / "link");
+    fs::create_symlink("loop", directory / "loop");
+    EXPECT_EQ(*follow_links(directory / "plain"), directory / "plain");
+    EXPECT_EQ(*follow_links(directory / "sub"), directory / "sub");
+    EXPECT_EQ(fs::path(*follow_links(directory / "link")).lexically_normal().string(),
+              directory / "later");
+    const auto loop = follow_links(directory / "loop");
+    ASSERT_FALSE(loop);
+    EXPECT_EQ(loop.error().sys_errno, ELOOP);
 }
 
 TEST(ImageWriter, DoesNotReplaceWhatAppearedMeanwhile) {
@@ -221,7 +428,12 @@ TEST(BufferPool, WakesAThreadForSeveralBuffersAtOnce) {
     EXPECT_EQ(pool.acquire(), nullptr);
 }
 
-TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
+/// The number of threads; none, as where the system refuses them, means the caller's.
+class BlockPipelineTest : public ::testing::TestWithParam<unsigned> {};
+
+INSTANTIATE_TEST_SUITE_P(Threads, BlockPipelineTest, ::testing::Values(0U, 1U, 4U));
+
+TEST_P(BlockPipelineTest, WritesInTheOrderOfSubmission) {
     const TemporaryDirectory directory;
     auto writer = ImageWriter::create(directory / "image", false);
     ASSERT_TRUE(writer);
@@ -230,7 +442,7 @@ TEST(BlockPipeline, WritesInTheOrderOfSubmission) {
     std::vector<WrittenBlock> written;
     PipelineSettings settings;
     settings.compressor = compressor->get();
-    settings.threads = 4;
+    settings.threads = GetParam();
     settings.blocks_in_flight = 3;
     settings.block_size = 4096;
     settings.has_digests = true;
@@ -316,6 +528,22 @@ TEST(XattrTable, SharesSetsAndLongValues) {
     // The value once, and a reference of 8 bytes the second time.
     EXPECT_LT(bytes->size(), 2 * value.size());
     EXPECT_GT(header, 1000U);
+}
+
+TEST(HardLinks, ShareTheNumberAndTheTimeOfChange) {
+    TreeBuilder builder;
+    for (const char* path : {"a", "b", "c"}) {
+        Node* node = *builder.at(path);
+        node->type = InodeType::file;
+        node->source_inode = 5;
+        node->is_hard_linked = true;
+        // The number was given to another file meanwhile.
+        node->ctime_ns = path[0] == 'b' ? 2 : 1;
+    }
+    Tree tree = builder.build();
+    resolve_hard_links(tree);
+    EXPECT_EQ(tree.at(tree.find("b")).same_inode_as, kNoNode);
+    EXPECT_EQ(tree.at(tree.find("c")).same_inode_as, tree.find("a"));
 }
 
 TEST(Mtime, IsClampedToTheFormat) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/cpus.h"
+#include "support/no_threads.h"
 #include "support/page_cache.h"
 #include "support/reading.h"
 
@@ -32,16 +33,20 @@ class StreamAheadTest : public testing::Test {
         files_.emplace(fuse::FileSystem::create(*image_, {}).value());
         large_ = files_->lookup(fuse::kRootNode, "large").value().value().id;
         other_ = files_->lookup(fuse::kRootNode, "other").value().value().id;
-        stream_.emplace(*files_, pages_.store());
+        stream_.emplace(*files_, pages_.store(), held_, reads_);
     }
-    void start() { stream_->start(2, allowed_processors()); }
+    void start() {
+        held_.start(allowed_processors());
+        stream_->start(2, allowed_processors());
+    }
     /// A request as the session treats it, until it is answered; true when that was later.
     bool request(fuse::NodeId node, std::uint64_t offset, std::size_t size = kRequest) {
         ++requests_;
+        const fuse::UnansweredReads::Entry entry(reads_, {node, offset, offset + size});
         is_stream_ = stream_->note_read(node, offset, size);
         if (!is_stream_) return false;
         std::binary_semaphore is_answered{0};
-        if (!stream_->defer(node, offset, size, [&] { is_answered.release(); })) return false;
+        if (!stream_->hold_read({node, offset, offset + size}, [&] { is_answered.release(); })) return false;
         is_answered.acquire();
         return true;
     }
@@ -74,6 +79,8 @@ class StreamAheadTest : public testing::Test {
     fuse::NodeId large_ = 0;
     fuse::NodeId other_ = 0;
     PageCache pages_;
+    fuse::HeldRequests held_;
+    fuse::UnansweredReads reads_;
     std::optional<fuse::StreamAhead> stream_;
     unsigned requests_ = 0;
     bool is_stream_ = false;
@@ -119,15 +126,17 @@ TEST_F(StreamAheadTest, WhoStopsLeavesAWindow) {
     EXPECT_LE(stream_->stored_bytes(), kLargestWindow);
 }
 
-TEST_F(StreamAheadTest, WhatADeferredRequestIsAboutIsNotStored) {
+TEST_F(StreamAheadTest, WhatAnUnansweredRequestIsAboutIsNotStored) {
     // No threads: nothing happens before the request is there.
     for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
         (void)stream_->note_read(large_, at, kRequest);
     const std::uint64_t wanted = 2 << 20;
     ASSERT_TRUE(stream_->note_read(large_, (1 << 20) + kRequest, kRequest));
+    std::optional<fuse::UnansweredReads::Entry> entry;
+    entry.emplace(reads_, fuse::FileRange{large_, wanted, wanted + 3 * kPage});
     std::binary_semaphore is_answered{0};
     bool was_stored = false;
-    ASSERT_TRUE(stream_->defer(large_, wanted, 3 * kPage, [&] {
+    ASSERT_TRUE(stream_->hold_read({large_, wanted, wanted + 3 * kPage}, [&] {
         was_stored = pages_.has(large_, wanted) || pages_.has(large_, wanted + 3 * kPage - 1);
         is_answered.release();
     }));
@@ -140,6 +149,7 @@ TEST_F(StreamAheadTest, WhatADeferredRequestIsAboutIsNotStored) {
 }
 
 TEST_F(StreamAheadTest, ARequestIsAnsweredWhenNobodyDecodes) {
+    held_.start(allowed_processors());
     stream_->start(0, allowed_processors());
     for (std::size_t at = 0; at < (1 << 20); at += kRequest)
         (void)stream_->note_read(large_, at, kRequest);
@@ -147,15 +157,26 @@ TEST_F(StreamAheadTest, ARequestIsAnsweredWhenNobodyDecodes) {
     EXPECT_FALSE(request(large_, (1 << 20) + kRequest)) << "it takes too long here";
 }
 
+TEST_F(StreamAheadTest, WithoutThreadsNothingIsHeld) {
+    EXPECT_EXIT(run_without_threads([&] {
+                    start();
+                    for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
+                        (void)stream_->note_read(large_, at, kRequest);
+                    return !stream_->hold_read({large_, 1 << 20, (1 << 20) + kRequest}, [] {}) &&
+                           !stream_->hold_until_quiet([] {});
+                }),
+                ::testing::ExitedWithCode(0), "");
+}
+
 TEST_F(StreamAheadTest, WhatWaitsForQuietIsAnsweredThen) {
-    EXPECT_FALSE(stream_->defer_until_quiet([] {})) << "it is quiet";
+    EXPECT_FALSE(stream_->hold_until_quiet([] {})) << "it is quiet";
     start();
     for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
         (void)stream_->note_read(large_, at, kRequest);
     std::binary_semaphore is_answered{0};
-    ASSERT_TRUE(stream_->defer_until_quiet([&] { is_answered.release(); }));
+    ASSERT_TRUE(stream_->hold_until_quiet([&] { is_answered.release(); }));
     is_answered.acquire();
-    EXPECT_FALSE(stream_->defer_until_quiet([] {}));
+    EXPECT_FALSE(stream_->hold_until_quiet([] {}));
 }
 
 TEST_F(StreamAheadTest, NobodyWaitsForQuietForEver) {
@@ -164,7 +185,7 @@ TEST_F(StreamAheadTest, NobodyWaitsForQuietForEver) {
     for (std::size_t at = 0; !is_answered && at < (std::size_t{1} << 40); at += kRequest) {
         (void)stream_->note_read(large_, at, kRequest);  // behind the end, too: a reader all the same
         if (at == (1 << 20)) {
-            ASSERT_TRUE(stream_->defer_until_quiet([&] { is_answered = true; }));
+            ASSERT_TRUE(stream_->hold_until_quiet([&] { is_answered = true; }));
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -174,15 +195,17 @@ TEST_F(StreamAheadTest, NobodyWaitsForQuietForEver) {
 TEST_F(StreamAheadTest, EverythingIsAnsweredAtTheEnd) {
     for (int round = 0; round < 20; ++round) {
         PageCache pages;
-        fuse::StreamAhead stream(*files_, pages.store());
+        fuse::HeldRequests held;
+        held.start(allowed_processors());
+        fuse::StreamAhead stream(*files_, pages.store(), held, reads_);
         std::atomic<int> asked{0};
         std::atomic<int> answered{0};
         stream.start(2, allowed_processors());
         for (std::size_t at = 0; at < (4 << 20); at += kRequest)
             if (stream.note_read(large_, at, kRequest) &&
-                stream.defer(large_, at, kRequest, [&] { ++answered; }))
+                stream.hold_read({large_, at, at + kRequest}, [&] { ++answered; }))
                 ++asked;
-        if (stream.defer_until_quiet([&] { ++answered; })) ++asked;
+        if (stream.hold_until_quiet([&] { ++answered; })) ++asked;
         stream.stop();
         EXPECT_EQ(asked, answered);
     }

@@ -57,6 +57,9 @@ TEST(Config, IsReadInAllDialects) {
     const auto none = parse_config("nonsense\n=\n relocatable=no");
     EXPECT_FALSE(none.is_relocatable);
     EXPECT_EQ(none.python_version, "");
+    EXPECT_FALSE(none.has_system_packages);
+    EXPECT_TRUE(parse_config("Include-System-Site-Packages = True\n").has_system_packages);
+    EXPECT_FALSE(parse_config("include-system-site-packages = false\n").has_system_packages);
 }
 
 TEST_F(VenvTest, IsRecognised) {
@@ -90,6 +93,36 @@ TEST_F(VenvTest, FindsWhatPointsOutside) {
     EXPECT_EQ(found.size(), 4U);
 }
 
+TEST_F(VenvTest, FindsAnInterpreterThatIsNotHere) {
+    const std::string gone = (root_ / "gone").string();
+    fs::remove(root_ / "bin/python3");
+    fs::create_symlink(gone + "/bin/python3.11", root_ / "bin/python3.11");
+    fs::create_symlink("python3.11", root_ / "bin/python3");
+    fs::create_symlink("python3", root_ / "bin/python");
+    auto found = findings();
+    EXPECT_TRUE(names(found, "bin/python3", gone + "/bin/python3.11, which is not here"));
+    EXPECT_EQ(found.size(), 1U);
+    write("pyvenv.cfg", "home = " + gone + "/bin\nversion = 3.11.2\n");
+    found = findings();
+    EXPECT_TRUE(names(found, "pyvenv.cfg", "home = " + gone + "/bin"));
+    EXPECT_EQ(found.size(), 2U);
+    write("gone/bin/python3.11", "");
+    EXPECT_TRUE(findings().empty());
+    fs::remove(root_ / "bin/python3");
+    fs::create_symlink("python3", root_ / "bin/python3");
+    EXPECT_TRUE(names(findings(), "bin/python3", "leads to")) << "a link to itself";
+    fs::remove(root_ / "bin/python3");
+    EXPECT_TRUE(names(findings(), "bin/python", "leads to"));
+}
+
+TEST_F(VenvTest, FindsThatPackagesOfTheSystemAreSeen) {
+    write("pyvenv.cfg",
+          "home = /usr/bin\nversion = 3.11.2\ninclude-system-site-packages = true\n");
+    const auto found = findings();
+    EXPECT_TRUE(names(found, "pyvenv.cfg", "from the system"));
+    EXPECT_EQ(found.size(), 1U);
+}
+
 TEST_F(VenvTest, FindsScriptsOfAnotherPath) {
     write("bin/old", "#!/home/other/.venv/bin/python3.11\n");
     write("bin/long", "#!/bin/sh\n'''exec' '/home/other/.venv/bin/python' \"$0\" \"$@\"\n' '''\n");
@@ -120,6 +153,18 @@ TEST_F(VenvTest, FindsModulesWithoutValidCompiledForm) {
     head += std::string("\x06\0\0\0", 4);
     write(compiled, head + "code");
     EXPECT_TRUE(findings().empty());
+}
+
+TEST_F(VenvTest, FormsThatWereMadeElsewhereCount) {
+    write(site() + "/m.py", "x = 1\n");
+    write(site() + "/n.py", "x = 1\n");
+    write("over/" + site() + "/__pycache__/m.cpython-311.pyc",
+          std::string("\xa7\x0d\x0d\x0a\x01\0\0\0", 8) + std::string(8, '\0') + "code");
+    const auto environment = recognise(root_.string());
+    ASSERT_TRUE(environment && *environment);
+    const auto found = check(**environment, (root_ / "over").string());
+    EXPECT_TRUE(names(found, site() + "/n.py", "no compiled form"));
+    EXPECT_EQ(found.size(), 1U);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ _squenv_pack_value() {
             mapfile -t COMPREPLY < <(compgen -W "4K 8K 16K 32K 64K 128K 256K 512K 1M" -- "$word") ;;
         --owner) mapfile -t COMPREPLY < <(compgen -W "keep root" -- "$word") ;;
         --mount-point) _squenv_files -d "$word" ;;
-        --level | --warm | --mtime | -x | --exclude | --jobs | --readers | --memory) ;;
+        --level | --warm | --mtime | -x | --exclude | -j | --jobs | --readers | --memory) ;;
         *) return 1 ;;
     esac
 }
@@ -38,7 +38,7 @@ _squenv_mount_options() {
     compopt -o nospace 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
         threads= prefetch= record= stage= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
-        debug ro nosuid nodev" -- "${word##*,}")
+        debug noexec ro nosuid nodev" -- "${word##*,}")
     # What stands in front of the last "=" is not replaced.
     [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&
         COMPREPLY=("${COMPREPLY[@]#"${done%=*}="}")
@@ -100,7 +100,12 @@ _squenv() {
     done
     if [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
-            verify doctor cache trace bench --help --version" -- "$word")
+            verify doctor cache trace bench help version --help --version" -- "$word")
+        return
+    fi
+    if [[ $command == help ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
+            verify doctor cache trace bench" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
@@ -129,9 +134,9 @@ _squenv() {
             umount) options+=" --lazy" ;;
             list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
-            ls) options+=" --offset --long --recursive --json" ;;
+            ls) options+=" --offset --all --directory --human-readable --long --recursive --json" ;;
             cat) options+=" --offset" ;;
-            extract) options+=" --offset --path --force --no-xattrs --jobs" ;;
+            extract) options+=" --offset --path --force --no-xattrs --no-owner --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
             trace) options+=" --output --json" ;;
             bench) options+=" --mount-point -o --rounds --json --html" ;;

@@ -8,7 +8,7 @@ end
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
     for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= record= stage= allow_other allow_root \
-            default_permissions log= notify_pipe= fsname= subtype= debug ro nosuid nodev
+            default_permissions log= notify_pipe= fsname= subtype= debug noexec ro nosuid nodev
         echo "$done$option"
     end
 end
@@ -33,10 +33,15 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache trace bench
+set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache trace bench help version
 complete -c squenv -f
-complete -c squenv -n "not __fish_seen_subcommand_from $commands" -l version -d 'Print the version'
-complete -c squenv -s h -l help -d 'Print help'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
+complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -l help -d 'Print help'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -s h -l human-readable -d 'Sizes as 1.5 MiB'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -s a -l all -d '. and .. as well'
+complete -c squenv -n '__fish_seen_subcommand_from ls' -s d -l directory -d 'A directory itself'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a 'help version'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a mount -d 'Mount an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a pack -d 'Pack a tree'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command with images mounted'
@@ -90,7 +95,7 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l exclude-from -r -F -
 complete -c squenv -n '__fish_seen_subcommand_from pack' -s X -l one-file-system -d 'Do not enter mount points'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l ignore-unreadable -d 'Leave out what cannot be read'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l strict -d 'Fail when attributes would be lost'
-complete -c squenv -n '__fish_seen_subcommand_from pack' -l jobs -x -d 'Threads that compress'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -s j -l jobs -x -d 'Threads that compress'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l readers -x -d 'Threads that read files'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l memory -x -d 'For file data under way'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l compile -d 'Compile all Python modules first'
@@ -114,6 +119,7 @@ complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'Wha
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only what is below'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -s f -l force -d 'Into an existing directory'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-xattrs -d 'Leave xattrs out'
+complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-owner -d 'Do not restore owners'
 complete -c squenv -n '__fish_seen_subcommand_from extract verify' -s j -l jobs -x -d Threads
 complete -c squenv-pack -w 'squenv pack'
 complete -c squenv-pack -l version -d 'Print the version'

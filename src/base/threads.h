@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Making threads where the system may refuse them: by a limit of the user, of a container or of a
+// job, or for want of memory. What there is to do is then done by fewer threads.
+#pragma once
+
+#include <exception>
+#include <thread>
+#include <vector>
+
+namespace squenv {
+
+/// Appends up to `count` threads that run copies of `body`, fewer when the system refuses one, and
+/// returns how many it made. Each of them must be able to do all the work: what one alone must do
+/// gets a count of 1. Callers do the work themselves, or without it, when there is none.
+template <class Body>
+unsigned start_threads(std::vector<std::jthread>& threads, unsigned count,
+                       const Body& body) noexcept {
+    unsigned made = 0;
+    try {
+        threads.reserve(threads.size() + count);
+        for (; made < count; ++made) threads.emplace_back(body);
+    } catch (const std::exception&) {
+        // std::system_error or std::bad_alloc. The next one would be refused as well.
+    }
+    return made;
+}
+
+/// Calls `work` on up to `count` threads at the same time, one of them the caller's, and returns
+/// when all calls have returned. The calls share out among themselves what there is to do.
+template <class Work>
+void run_on_threads(unsigned count, const Work& work) {
+    std::vector<std::jthread> others;
+    if (count > 1) start_threads(others, count - 1, [&work] { work(); });
+    work();
+}
+
+}  // namespace squenv

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Reading what a mount says about itself. Any user can serve a mount that calls itself ours and
+// answers anything, so a member counts only with the type and in the range that it must have, and
+// nothing here throws.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace squenv::mount {
+
+/// Members in the order of the answer.
+using Answer = nlohmann::ordered_json;
+
+/// No daemon has a higher process id: PID_MAX_LIMIT of Linux.
+inline constexpr std::uint64_t kMaxPid = 1U << 22;
+
+/// Errors: unsupported (no JSON object, or one that is nested more deeply than ours).
+[[nodiscard]] Result<Answer> parse_answer(const std::string& text);
+
+// Nothing when `object` is no object, has no such member, or one of another type or range.
+[[nodiscard]] std::optional<std::uint64_t> number_in(const Answer& object, const char* key,
+                                                     std::uint64_t least = 0,
+                                                     std::uint64_t most = ~std::uint64_t{0});
+/// Not negative.
+[[nodiscard]] std::optional<double> seconds_in(const Answer& object, const char* key);
+[[nodiscard]] std::optional<std::string> text_in(const Answer& object, const char* key);
+[[nodiscard]] bool is_set_in(const Answer& object, const char* key);
+/// An empty object instead of nothing.
+[[nodiscard]] const Answer& object_in(const Answer& object, const char* key);
+
+}  // namespace squenv::mount

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#include "venv/compiled_forms.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "base/environment.h"
+#include "base/unique_fd.h"
+#include "venv/walk.h"
+
+namespace squenv::venv {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+using Words = std::vector<std::string>;
+
+/// A signal that comes just before poll(2) is seen so much later.
+constexpr int kLookEveryMs = 100;
+/// A process that was told to end may just have made another file.
+constexpr int kRemovals = 5;
+
+std::vector<char*> pointers(const Words& words) {
+    std::vector<char*> list;
+    // posix_spawn(3) takes them without const and changes nothing.
+    for (const std::string& word : words) list.push_back(const_cast<char*>(word.c_str()));
+    list.push_back(nullptr);
+    return list;
+}
+
+/// Our variables but for those that would send the forms elsewhere or make others. The order in
+/// sets, and so the forms, must not depend on a random seed.
+Words variables(const std::string& directory) {
+    constexpr std::array<std::string_view, 3> kOthers{"PYTHONPYCACHEPREFIX=", "PYTHONOPTIMIZE=",
+                                                      "PYTHONHASHSEED="};
+    Words all{"PYTHONPYCACHEPREFIX=" + directory, "PYTHONHASHSEED=0"};
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string_view text(*variable);
+        bool is_other = true;
+        for (const std::string_view name : kOthers)
+            if (text.starts_with(name)) is_other = false;
+        if (is_other) all.emplace_back(text);
+    }
+    return all;
+}
+
+/// Starts the program as a process group of its own, so that all its workers can be told to end.
+Result<pid_t> start(const Words& command, const Words& settings) {
+    const auto arguments = pointers(command);
+    const auto environment = pointers(settings);
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    ::posix_spawnattr_init(&attributes);
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setpgroup(&attributes, 0);
+    // What it says is no result of ours, and our standard output may be a JSON object.
+    int error = ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    pid_t child = 0;
+    if (error == 0)
+        error = ::posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(),
+                              environment.data());
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
+    if (error != 0) return fail_errno(error, command[0]);
+    return child;
+}
+
+/// The exit status. Errors: cancelled, internal (killed).
+Result<int> run(const Words& command, const Words& settings, const std::atomic<bool>& cancel) {
+    SQUENV_TRY_ASSIGN(const pid_t child, start(command, settings));
+    // Linux 5.3. poll(2) passes over what is not there, and then only waits.
+    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    bool is_told = false;
+    int status = 0;
+    for (;;) {
+        const pid_t ended = ::waitpid(child, &status, WNOHANG);
+        if (ended == child) break;
+        if (ended < 0 && errno != EINTR) return fail_errno(errno, command[0]);
+        if (cancel && !is_told) {
+            ::kill(-child, SIGTERM);
+            is_told = true;
+        }
+        pollfd end{process.get(), POLLIN, 0};
+        ::poll(&end, 1, kLookEveryMs);
+    }
+    if (is_told) return fail(Errc::cancelled, "stopped on request; no image was written");
+    if (!WIFEXITED(status))
+        return fail(Errc::internal, command[0] + ": killed while it compiled the modules");
+    return WEXITSTATUS(status);
+}
+
+/// Python 3.8 is the first that can put compiled forms elsewhere.
+Status check_python(const std::string& python, const Words& settings,
+                    const std::atomic<bool>& cancel) {
+    const char* advice = "compile the modules yourself, or pack without --compile";
+    if (::access(python.c_str(), X_OK) != 0) return fail_errno(errno, python, advice);
+    SQUENV_TRY_ASSIGN(const int status, run({python, "-E", "-S", "-c",
+                                             "import sys; sys.exit(sys.version_info < (3, 8))"},
+                                            settings, cancel));
+    if (status != 0)
+        return fail(Errc::unsupported, python + ": is no Python 3.8 or later that works", advice);
+    return {};
+}
+
+}  // namespace
+
+CompiledForms::CompiledForms(CompiledForms&& other) noexcept
+    : directory_(std::exchange(other.directory_, {})),
+      tree_(std::move(other.tree_)),
+      is_complete_(other.is_complete_) {}
+
+CompiledForms::~CompiledForms() {
+    if (directory_.empty()) return;
+    std::error_code error;
+    for (int i = 0; i < kRemovals && (i == 0 || error); ++i) fs::remove_all(directory_, error);
+}
+
+Status CompiledForms::make_directory(const std::string& root) {
+    const std::string temporary = environment_variable("TMPDIR");
+    std::error_code error;
+    const fs::path parent = fs::canonical(temporary.empty() ? "/tmp" : temporary, error);
+    if (error) return fail_errno(error.value(), temporary.empty() ? "/tmp" : "TMPDIR " + temporary);
+    const fs::path real_root = fs::canonical(root, error);
+    if (error) return fail_errno(error.value(), root);
+    // What is made there would be packed.
+    if ((parent.string() + '/').starts_with(real_root.string() + '/'))
+        return fail(Errc::invalid_argument, "TMPDIR " + parent.string() + " is in the tree",
+                    "name a directory outside of it");
+    std::string name = (parent / "squenv-compile-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, parent.string());
+    directory_ = name;
+    tree_ = directory_ + root;
+    fs::create_directories(tree_, error);
+    if (error) return fail_errno(error.value(), tree_);
+    return {};
+}
+
+Status CompiledForms::fill_caches() const {
+    std::error_code error;
+    std::vector<fs::path> forms;
+    for (fs::recursive_directory_iterator entry(tree_, error), end; !error && entry != end;
+         entry.increment(error))
+        if (entry->path().extension() == ".pyc" && entry->is_regular_file(error))
+            forms.push_back(entry->path());
+    for (const fs::path& form : forms) {
+        const fs::path cache = form.parent_path() / "__pycache__";
+        if (!error) fs::create_directory(cache, error);
+        if (!error) fs::rename(form, cache / form.filename(), error);
+    }
+    if (error) return fail_errno(error.value(), tree_);
+    return {};
+}
+
+Result<CompiledForms> CompiledForms::make(const Environment& environment,
+                                          const std::vector<int>& levels,
+                                          const std::atomic<bool>& cancel) {
+    CompiledForms forms;
+    SQUENV_TRY(forms.make_directory(environment.root));
+    const std::string python = environment.root + "/bin/python";
+    const Words settings = variables(forms.directory_);
+    SQUENV_TRY(check_python(python, settings, cancel));
+    for (const int level : levels) {
+        // -B: what compileall itself imports is none of ours.
+        Words command{python, "-B"};
+        if (level > 0) command.push_back(level == 1 ? "-O" : "-OO");
+        const Words rest{"-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
+                         "unchecked-hash", join(environment.root, environment.library)};
+        command.insert(command.end(), rest.begin(), rest.end());
+        SQUENV_TRY_ASSIGN(const int status, run(command, settings, cancel));
+        forms.is_complete_ = forms.is_complete_ && status == 0;
+    }
+    SQUENV_TRY(forms.fill_caches());
+    return forms;
+}
+
+}  // namespace squenv::venv

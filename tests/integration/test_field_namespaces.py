@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""User namespaces that are refused for reasons of their own: each is named as what it is."""
+
+import os
+
+import pytest
+
+from run_support import OWN_FAILURE, quoted
+from support.processes import AS_USER, run
+
+pytestmark = pytest.mark.usefixtures("settled")
+
+
+@pytest.mark.parametrize("limit, other", [
+    ("max_mnt_namespaces", "max_user_namespaces"), ("max_user_namespaces", "max_mnt_namespaces")])
+@pytest.mark.parametrize("number", [0, 1])
+def test_limit_that_is_reached_is_named(number, limit, other, work):
+    """A limit of 1 is reached by one that another process holds."""
+    ready = work.path / "ready"
+    kind = "-m" if limit == "max_mnt_namespaces" else "-U"
+    holder = (f"mkfifo {ready}; unshare {kind} sh -c 'echo >{ready}; exec sleep 1000' & "
+              f"holder=$!; read line <{ready}")
+    script = (f"echo {number} >/proc/sys/user/{limit} || exit 99\n"
+              f"{holder if number else ':'}\n'{work.programs}/squenv' doctor\n"
+              f"{'kill $holder' if number else ':'}")
+    result = run([*AS_USER, "unshare", "-Ur", "sh", "-c", script])
+    advice = [line for line in result.stdout.splitlines() if "user." in line]
+    assert advice, result
+    assert all(f"user.{limit} above {number}" in line and other not in line for line in advice)
+
+
+def test_sandbox_that_allows_no_namespaces(work):
+    if "--disable-userns" not in run(["bwrap", "--help"]).stdout:
+        pytest.skip("this bubblewrap has no --disable-userns")
+    result = run([*AS_USER, "bwrap", "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc",
+                  "/proc", "--bind", "/tmp", "/tmp", "--unshare-user", "--disable-userns",
+                  work.programs / "squenv", "doctor"])
+    assert "bwrap --disable-userns" in result.stdout, result
+    assert "user.max_user_namespaces" not in result.stdout
+
+
+def test_chroot_is_named(work, plain_image):
+    root = work.directory("root", user=False)
+    path = work.directory("mnt")
+    words = quoted(work.command("run", "--via", "userns", f"{plain_image}:{path}", "--", "true"))
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c",
+                  f"mount --rbind / {root} || exit 99; chroot {root} {words}; exit $?"])
+    assert result.returncode == OWN_FAILURE and "in a chroot" in result.stderr, result
+    assert "seccomp" not in result.stderr
+
+
+def test_root_without_the_capability_for_maps(work, plain_image):
+    if tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < (5, 12):
+        pytest.skip("before Linux 5.12 it is not needed")
+    path = work.directory("mnt")
+    result = run(["setpriv", "--bounding-set", "-setfcap", "--", work.programs / "squenv", "run",
+                  "--via", "userns", f"{plain_image}:{path}", "--", "true"])
+    assert result.returncode == OWN_FAILURE and "--cap-add SETFCAP" in result.stderr, result
+    assert "seccomp" not in result.stderr

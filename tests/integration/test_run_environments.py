@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""`squenv run` and `shell` with environments of each kind, and with what is wrong with some."""
+
+import os
+
+import pytest
+
+from run_support import OWN_FAILURE, make_conda, packed, squenv_run, write
+from support.processes import check
+
+pytestmark = pytest.mark.usefixtures("settled")
+
+METHODS = ["fusermount", "userns", "extract"]
+
+
+def make_venv(tree, target):
+    """As python -m venv makes it, of Python 3.11, with a program that needs no Python."""
+    write(tree / "pyvenv.cfg", f"home = {os.path.dirname(target)}\nversion = 3.11.2\n")
+    write(tree / "lib/python3.11/site-packages/probe.py", "VALUE = 42\n")
+    write(tree / "bin/tool", "#!/bin/sh\necho tool\n", 0o755)
+    (tree / "bin/python").symlink_to(target)
+    (tree / "bin/python3").symlink_to("python")
+
+
+@pytest.fixture
+def orphan(work):
+    """An environment whose Python is not on this machine."""
+    tree = work.directory("orphan")
+    make_venv(tree, "/opt/no-such-uenv/bin/python3.11")
+    return packed(work, tree)
+
+
+@pytest.fixture
+def conda(work):
+    tree = work.directory("lab")
+    make_conda(tree)
+    return packed(work, tree), tree
+
+
+@pytest.mark.parametrize("via", METHODS)
+@pytest.mark.parametrize("program", ["python", "python3", "python3.11"])
+def test_no_other_python_is_run(program, via, work, cache, orphan):
+    result = squenv_run(work, orphan, [program, "-c", "print('wrong')"], "-q", "--via", via)
+    assert (result.returncode, result.stdout) == (127, ""), result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"squenv run: {program}: ")
+    assert "/opt/no-such-uenv/bin/python3.11, which is not here" in line
+    assert "start the uenv or load the module" in line
+
+
+def test_other_commands_run_with_a_warning(work, orphan):
+    result = squenv_run(work, orphan, ["tool"])
+    assert (result.returncode, result.stdout) == (0, "tool\n")
+    (line,) = result.stderr.splitlines()
+    assert "bin/python3 leads to /opt/no-such-uenv/bin/python3.11" in line
+    quiet = squenv_run(work, orphan, ["tool"], "-q")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "tool\n", "")
+    named = squenv_run(work, orphan, ["/usr/bin/python3", "-c", "print(1)"])
+    assert (named.returncode, named.stdout) == (0, "1\n")
+
+
+def test_python_of_another_version(work):
+    program = work.path / "python3.10"
+    write(program, "#!/bin/sh\necho wrong\n", 0o755)
+    tree = work.directory("env")
+    make_venv(tree, program)
+    result = squenv_run(work, packed(work, tree), ["python"])
+    assert (result.returncode, result.stdout) == (127, "")
+    assert "is Python 3.10, but its packages are for Python 3.11" in result.stderr
+
+
+def test_only_the_first_environment_decides(work, orphan, venv_image):
+    """Whose bin directory comes first in PATH."""
+    command = ["python", "-c", "import probe; print(probe.VALUE)"]
+    result = squenv_run(work, f"{venv_image},{orphan}", command)
+    assert (result.returncode, result.stdout) == (0, "42\n"), result.stderr
+    assert "no-such-uenv" in result.stderr
+    assert squenv_run(work, f"{orphan},{venv_image}", command).returncode == 127
+
+
+def test_shell_warns_of_a_missing_python(work, orphan):
+    own = work.path / "ownshell"
+    write(own, "#!/bin/sh\necho here\n", 0o755)
+    result = work.squenv("shell", orphan, env={**os.environ, "SHELL": str(own)})
+    assert (result.returncode, result.stdout) == (0, "here\n")
+    assert "no-such-uenv" in result.stderr and "squenv-shell(1)" in result.stderr
+
+
+def test_bench_times_no_other_python(work, orphan):
+    result = work.squenv("bench", "--rounds", "1", orphan, "--", "python3", "-c", "pass")
+    assert result.returncode == 1 and "no-such-uenv" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("via", METHODS)
+def test_conda_is_activated(via, work, cache, conda):
+    image, tree = conda
+    result = squenv_run(work, image, ["hello"], "-q", "--via", via)
+    assert (result.returncode, result.stdout) == (0, f"{tree} lab 1\n"), result.stderr
+    variables = squenv_run(work, image, ["env"], "-q", "--via", via).stdout.splitlines()
+    assert "VIRTUAL_ENV" not in "".join(variables) and "PIP_USER=0" in variables
+
+
+def test_conda_is_not_relocatable(work, conda):
+    image, _ = conda
+    other = work.directory("other")
+    refused = squenv_run(work, f"{image}:{other}", ["hello"])
+    assert refused.returncode == OWN_FAILURE and "not relocatable" in refused.stderr
+    forced = squenv_run(work, f"{image}:{other}", ["hello"], "--force")
+    assert forced.stdout == f"{other} other 1\n"
+
+
+def test_pip_is_kept_from_the_home_directory(work, venv_image, plain_image, monkeypatch):
+    assert "PIP_USER=0" in squenv_run(work, venv_image, ["env"]).stdout.splitlines()
+    place = work.directory("place")
+    assert "PIP_USER" not in squenv_run(work, f"{plain_image}:{place}", ["env"]).stdout
+    monkeypatch.setenv("PIP_USER", "1")
+    assert "PIP_USER=1" in squenv_run(work, venv_image, ["env"]).stdout.splitlines()
+
+
+def test_pip_itself_does_not_fall_back(work):
+    """Only its choice is looked at: there is nothing to install."""
+    tree = work.path / "env"
+    check(["/usr/bin/python3", "-m", "venv", "--system-site-packages", tree], user=True)
+    image = packed(work, tree)
+    home = work.directory("user-home")
+    install = "python -m pip install --disable-pip-version-check --no-index no-such-package"
+    variables = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+    fallen = work.squenv("run", image, "--", "sh", "-c", f"unset PIP_USER; {install}",
+                         env=variables)
+    kept = work.squenv("run", image, "--", "sh", "-c", install, env=variables)
+    assert "Defaulting to user installation" in fallen.stdout, fallen
+    assert kept.returncode == 1 and "Defaulting to user" not in kept.stdout, kept
+
+
+def test_environment_deeper_in_a_project(work):
+    tree = work.directory("project")
+    make_venv(tree / ".venv", "/usr/bin/python3")
+    write(tree / "main.py", "pass\n")
+    image = packed(work, tree)
+    (tree / ".venv").mkdir()
+    os.chown(tree / ".venv", 1000, 1000)
+    for command, status in [(["python3", "-c", "pass"], 0), (["no-such-tool"], 127)]:
+        result = squenv_run(work, image, command)
+        assert result.returncode == status
+        assert ".venv" in result.stderr and "-o subdir=.venv" in result.stderr, result.stderr
+    assert squenv_run(work, image, ["true"]).stderr == ""
+    result = squenv_run(work, image, ["sh", "-c", "echo $VIRTUAL_ENV; tool"], "-q", "-o",
+                        "subdir=.venv")
+    assert result.stdout == f"{tree}/.venv\ntool\n", result

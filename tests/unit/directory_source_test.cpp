@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "pack/directory_source.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace squenv::pack {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A tree on disk and one that lies over it.
+class DirectorySourceTest : public ::testing::Test {
+  protected:
+    DirectorySourceTest() {
+        std::string name = (fs::temp_directory_path() / "squenv-source-XXXXXX").string();
+        root_ = ::mkdtemp(name.data());
+        fs::create_directory(root_ / "tree");
+        fs::create_directory(root_ / "over");
+    }
+    ~DirectorySourceTest() override { fs::remove_all(root_); }
+
+    void write(const std::string& path, const std::string& text) const {
+        fs::create_directories((root_ / path).parent_path());
+        std::ofstream(root_ / path, std::ios::binary) << text;
+    }
+    void set_time(const std::string& path, long seconds) const {
+        const timespec times[2] = {{seconds, 5}, {seconds, 5}};
+        ASSERT_EQ(::utimensat(AT_FDCWD, (root_ / path).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+    }
+    /// Scans the tree, with or without the other one.
+    void scan(bool has_overlay = true) {
+        auto source = open_directory_source((root_ / "tree").string(),
+                                            has_overlay ? (root_ / "over").string() : "", options_,
+                                            std::nullopt);
+        ASSERT_TRUE(source);
+        source_ = std::move(*source);
+        auto scanned = source_->scan();
+        ASSERT_TRUE(scanned);
+        scanned_ = std::move(*scanned);
+    }
+    const Node& node(const std::string& path) const {
+        const NodeId id = scanned_.tree.find(path);
+        EXPECT_NE(id, kNoNode) << path;
+        return scanned_.tree.at(id == kNoNode ? kRootNode : id);
+    }
+    Result<std::string> content(const std::string& path) const {
+        const auto reader = source_->open_reader(scanned_.tree);
+        const NodeId id = scanned_.tree.find(path);
+        std::string text(scanned_.tree.at(id).size_bytes, '\0');
+        SQUENV_TRY(reader->read(
+            id, 0, MutableBytes(reinterpret_cast<std::byte*>(text.data()), text.size())));
+        return text;
+    }
+
+    fs::path root_;
+    Options options_;
+    std::unique_ptr<Source> source_;
+    Scanned scanned_;
+};
+
+TEST_F(DirectorySourceTest, AReplacedFileOfTheSameSizeAndTimeIsNoticed) {
+    write("tree/file", "old");
+    write("new", "new");
+    set_time("tree/file", 1000);
+    set_time("new", 1000);
+    scan(false);
+    EXPECT_EQ(content("file").value(), "old");
+    fs::rename(root_ / "new", root_ / "tree/file");
+    const auto read = content("file");
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code, Errc::busy);
+    EXPECT_NE(read.error().message().find("was replaced"), std::string::npos);
+}
+
+TEST_F(DirectorySourceTest, ANumberThatChangedAloneIsNoChange) {
+    write("tree/file", "text");
+    scan(false);
+    scanned_.tree.at(scanned_.tree.find("file")).source_inode += 7;
+    EXPECT_EQ(content("file").value(), "text");
+    scanned_.tree.at(scanned_.tree.find("file")).ctime_ns += 1;
+    EXPECT_FALSE(content("file"));
+}
+
+TEST_F(DirectorySourceTest, ReasonsAreTheSameForAllFiles) {
+    write("tree/a", "aaaa");
+    scan(false);
+    write("tree/a", "aaaaaa");
+    EXPECT_EQ(content("a").error().message(), "grew while the tree was packed");
+    write("tree/a", "a");
+    EXPECT_EQ(content("a").error().message(), "shrank while the tree was packed");
+}
+
+TEST_F(DirectorySourceTest, AnOverlayAddsFilesAndReplacesThem) {
+    write("tree/lib/m.py", "source");
+    write("tree/lib/__pycache__/m.pyc", "stale form");
+    write("tree/lib/__pycache__/other.pyc", "other form");
+    write("tree/pkg/n.py", "source");
+    write("over/lib/__pycache__/m.pyc", "form");
+    write("over/pkg/__pycache__/n.pyc", "another form");
+    scan();
+    EXPECT_EQ(content("lib/m.py").value(), "source");
+    EXPECT_EQ(content("lib/__pycache__/m.pyc").value(), "form");
+    EXPECT_EQ(content("lib/__pycache__/other.pyc").value(), "other form");
+    EXPECT_EQ(content("pkg/__pycache__/n.pyc").value(), "another form");
+    EXPECT_EQ(content("pkg/n.py").value(), "source");
+    EXPECT_EQ(node("lib/__pycache__").child_count, 2U);
+    EXPECT_EQ(node("pkg").child_count, 2U);
+    EXPECT_TRUE(scanned_.problems.empty());
+}
+
+TEST_F(DirectorySourceTest, FilesOfAnOverlayLookLikeTheirDirectory) {
+    write("tree/pkg/n.py", "source");
+    write("over/pkg/__pycache__/n.pyc", "form");
+    ASSERT_EQ(::chmod((root_ / "tree/pkg").c_str(), 0750), 0);
+    ASSERT_EQ(::chmod((root_ / "over/pkg/__pycache__/n.pyc").c_str(), 0600), 0);
+    set_time("tree/pkg", 1234);
+    scan();
+    EXPECT_EQ(node("pkg/__pycache__").mode, 0750);
+    EXPECT_EQ(node("pkg/__pycache__/n.pyc").mode, 0640);
+    for (const char* path : {"pkg/__pycache__", "pkg/__pycache__/n.pyc"}) {
+        EXPECT_EQ(node(path).mtime_seconds, 1234) << path;
+        EXPECT_EQ(node(path).uid, node("pkg").uid) << path;
+        EXPECT_EQ(node(path).gid, node("pkg").gid) << path;
+    }
+}
+
+TEST_F(DirectorySourceTest, WhatIsExcludedStaysOut) {
+    write("tree/pkg/n.py", "source");
+    write("over/pkg/__pycache__/n.pyc", "form");
+    write("over/tests/__pycache__/t.pyc", "form");
+    options_.exclude = {"tests/", "n.pyc"};
+    scan();
+    EXPECT_EQ(scanned_.tree.find("tests"), kNoNode);
+    EXPECT_EQ(node("pkg/__pycache__").child_count, 0U);
+}
+
+TEST_F(DirectorySourceTest, OtherKindsOfEntriesAreNotReplaced) {
+    fs::create_directories(root_ / "tree/directory");
+    fs::create_symlink("nowhere", root_ / "tree/link");
+    write("over/directory", "a file");
+    write("over/link/file", "in a directory");
+    fs::create_symlink("nowhere", root_ / "over/other");
+    scan();
+    EXPECT_EQ(node("directory").type, format::InodeType::directory);
+    EXPECT_EQ(node("link").type, format::InodeType::symlink);
+    EXPECT_EQ(scanned_.tree.find("other"), kNoNode);
+}
+
+TEST_F(DirectorySourceTest, AnOverlayMustBeADirectory) {
+    write("file", "");
+    EXPECT_FALSE(open_directory_source((root_ / "tree").string(), (root_ / "file").string(),
+                                       options_, std::nullopt));
+}
+
+}  // namespace
+}  // namespace squenv::pack
