@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 
 #include "base/printable.h"
 #include "cli/command.h"
+#include "mount/connection.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/unmount.h"
@@ -15,6 +17,9 @@
 namespace squenv::cli {
 
 namespace {
+
+/// Between looking again whether a mount is gone.
+constexpr timespec kPause{0, 5'000'000};
 
 /// Mounted as squashfuse it may be of any type: then only asking tells.
 bool is_ours(const mount::MountEntry& entry) {
@@ -29,7 +34,8 @@ class UmountCommand final : public Command {
     const char* summary() const override { return "Unmount a mount point"; }
     void declare(CLI::App& app) override {
         app.add_option("MOUNTPOINT", mountpoint_, "Where the image is mounted")->required();
-        app.add_flag("-l,--lazy", is_lazy_, "Detach now, end when nobody uses it");
+        auto* lazy = app.add_flag("-l,--lazy", is_lazy_, "Detach now, end with the last user");
+        app.add_flag("-w,--wait", waits_, "Wait until no mount is there any more")->excludes(lazy);
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
@@ -40,13 +46,15 @@ class UmountCommand final : public Command {
         if (is_foreign && entry->is_squenv())
             return fail_errno(EPERM, fmt::format("{}: a mount of user {}", path, owner),
                               "only who mounted it can unmount it");
+        if (!entry && waits_) return {};
         if (!entry || is_foreign || !is_ours(*entry))
             return fail(Errc::not_found, path + ": no image is mounted here",
                         "'squenv list' shows your mounts");
         // Started from inside, this process would keep it busy itself.
         if (::chdir("/") != 0) return fail_errno(errno, "/");
-        const auto status = mount::unmount(
-            path, is_lazy_ ? mount::UnmountMode::lazy : mount::UnmountMode::normal);
+        if (is_lazy_) return detach(io, *entry);
+        if (waits_) return wait_until_gone(*entry);
+        const auto status = mount::unmount(path, mount::UnmountMode::normal);
         if (!status && status.error().sys_errno == EPERM && status.error().hint.empty())
             return fail_errno(EPERM, path, "only who mounted it can unmount it; in a namespace of "
                                            "'squenv run' it goes with the command");
@@ -58,8 +66,35 @@ class UmountCommand final : public Command {
     }
 
   private:
+    /// Processes that use what does not answer wait in the kernel, and cannot be killed.
+    static Status detach(Io& io, const mount::MountEntry& entry) {
+        const auto answer =
+            mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
+        const bool is_silent = !answer && answer.error().code == Errc::busy;
+        SQUENV_TRY(mount::unmount(entry.mountpoint, mount::UnmountMode::lazy));
+        if (!is_silent) return {};
+        if (const auto ended = mount::abort_connection(entry.device_minor); !ended)
+            return with_context(ended.error(), entry.mountpoint + ": detached, but processes that "
+                                                                  "use it may hang");
+        io.err << "squenv umount: " << printable(entry.mountpoint)
+               << ": the daemon did not answer; its connection is ended, and its users get errors\n";
+        return {};
+    }
+    /// Until the mount that `entry` describes is gone, whoever takes it away.
+    static Status wait_until_gone(const mount::MountEntry& entry) {
+        while (mount::minor_at(entry.mountpoint) == entry.device_minor) {
+            const auto status = mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
+            const bool may_change = status || status.error().sys_errno == EBUSY ||
+                                    status.error().code == Errc::not_found;
+            if (!may_change) return status;
+            ::nanosleep(&kPause, nullptr);
+        }
+        return {};
+    }
+
     std::string mountpoint_;
     bool is_lazy_ = false;
+    bool waits_ = false;
 };
 
 }  // namespace

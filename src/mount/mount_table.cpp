@@ -115,27 +115,38 @@ std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor) {
     return std::nullopt;
 }
 
+bool has_fuse_mount(const std::string& path) {
+    const auto entry = find_mount(path);
+    return entry && *entry && (*entry)->type.starts_with("fuse");
+}
+
 Result<std::string> canonical_mountpoint(const std::string& path) {
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error).lexically_normal();
     if (error || path.empty()) return fail_errno(error ? error.value() : ENOENT, "'" + path + "'");
     if (!absolute.has_filename()) absolute = absolute.parent_path();
     if (absolute == absolute.root_path()) return absolute.string();
-    // A symlink as the last part is followed only when what it names is not a dead mount.
-    const std::unique_ptr<char, decltype(&std::free)> whole(
-        ::realpath(absolute.c_str(), nullptr), &std::free);
-    if (whole) return std::string(whole.get());
-    const std::unique_ptr<char, decltype(&std::free)> parent(
-        ::realpath(absolute.parent_path().c_str(), nullptr), &std::free);
+    const auto real = [](const std::filesystem::path& name) {
+        return std::unique_ptr<char, decltype(&std::free)>(::realpath(name.c_str(), nullptr),
+                                                           &std::free);
+    };
+    const auto parent = real(absolute.parent_path());
+    const int parent_code = errno;
     std::string result;
     if (parent) {
         result = parent.get();
-    } else if (errno == ENOENT || errno == EACCES) {
-        // What lies in a directory that we may not enter has the name that it was given.
-        SQUENV_TRY_ASSIGN(result, canonical_mountpoint(absolute.parent_path().string()));
-    } else {
-        return fail_errno(errno, absolute.parent_path().string());
+        if (result != "/") result += '/';
+        result += absolute.filename().string();
+        // A mount there may wait for a daemon that does not answer, or have lost it.
+        if (has_fuse_mount(result)) return result;
     }
+    // A symlink as the last part is followed only when what it names can be looked at.
+    if (const auto whole = real(absolute)) return std::string(whole.get());
+    if (parent) return result;
+    if (parent_code != ENOENT && parent_code != EACCES)
+        return fail_errno(parent_code, absolute.parent_path().string());
+    // What lies in a directory that we may not enter has the name that it was given.
+    SQUENV_TRY_ASSIGN(result, canonical_mountpoint(absolute.parent_path().string()));
     if (result != "/") result += '/';
     return result + absolute.filename().string();
 }

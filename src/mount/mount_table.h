@@ -42,6 +42,10 @@ struct MountEntry {
 /// The device_minor of the visible mount at `path`; 0 when there is none.
 [[nodiscard]] std::uint32_t minor_at(const std::string& path);
 
+/// Whether the visible mount at `path` is one of FUSE. Looking at such a path may wait for a daemon
+/// that does not answer.
+[[nodiscard]] bool has_fuse_mount(const std::string& path);
+
 /// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
 

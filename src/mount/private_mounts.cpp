@@ -44,17 +44,17 @@ Error decode_error(const std::string& text) {
 
 /// After this, `path` can be mounted on.
 Status ensure_mountpoint(const std::string& path) {
+    // Its root is a directory. Looking at it would wait for a daemon that does not answer, fail
+    // where the daemon is gone, and be refused where it is another user's.
+    if (has_fuse_mount(path)) return {};
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0)
         return S_ISDIR(info.st_mode) ? Status()
                                      : fail(Errc::invalid_argument, path + ": not a directory",
                                             "an image is mounted on a directory");
     const int code = errno;
-    // A dead mount can be mounted over as it is.
-    if (code == ENOTCONN || code == ECONNABORTED) return {};
     const bool is_denied = code == EACCES || code == EPERM;
     if (!is_denied && code != ENOENT) return fail_errno(code, path);
-    // So can that of another user: FUSE keeps us from looking at its root, not from mounting on it.
     if (is_denied && is_mountpoint(path)) return {};
     if (auto status = cover_with_mountpoint(path); !status)
         return with_context(status.error(), path + ": cannot be shown as a mount point");
@@ -190,10 +190,8 @@ Result<PrivateMounts> make_private_mounts(const std::vector<PrivateMount>& mount
 
 MountpointHold hold_for_private(const std::string& mountpoint) {
     // A dead mount stays below ours when it cannot be taken away.
-    if (is_stale(mountpoint)) (void)clear_mountpoint(mountpoint);
-    const auto below = find_mount(mountpoint);
-    const bool is_free = below && (!*below || !(*below)->type.starts_with("fuse"));
-    if (!is_free) return {};
+    if (has_fuse_mount(mountpoint)) (void)clear_mountpoint(mountpoint);
+    if (has_fuse_mount(mountpoint)) return {};
     auto hold = hold_mountpoint(mountpoint);
     return hold ? std::move(*hold) : MountpointHold{};
 }

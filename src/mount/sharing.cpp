@@ -83,7 +83,7 @@ Result<std::vector<Opened>> open_all(const std::vector<PlacedRequest>& placed) {
         opened.mountpoint = mountpoint;
         if (tree.empty())
             opened.hold = hold_for_private(mountpoint);
-        else if (is_stale(mountpoint))
+        else if (has_fuse_mount(mountpoint))
             (void)clear_mountpoint(mountpoint);
         all.push_back(std::move(opened));
     }

@@ -131,7 +131,7 @@ _squenv() {
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
             run | shell) options+=" --via --env -o --record --force" ;;
-            umount) options+=" --lazy" ;;
+            umount) options+=" --lazy --wait" ;;
             list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
             ls) options+=" --offset --all --directory --human-readable --long --recursive --json" ;;

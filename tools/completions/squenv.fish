@@ -102,6 +102,7 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l compile -d 'Compile 
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l verify -d 'Read the image back and compare'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Detach now'
+complete -c squenv -n '__fish_seen_subcommand_from umount' -s w -l wait -d 'Until it is gone'
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
 complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify doctor cache' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
