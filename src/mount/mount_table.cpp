@@ -9,6 +9,8 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <string_view>
+#include <system_error>
 
 namespace squenv::mount {
 
@@ -20,7 +22,8 @@ std::string unescape(const std::string& text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         unsigned value = 0;
         if (text[i] == '\\' && i + 3 < text.size() &&
-            std::from_chars(&text[i + 1], &text[i + 4], value, 8).ptr == &text[i + 4]) {
+            std::from_chars(&text[i + 1], &text[i + 4], value, 8).ptr == &text[i + 4] &&
+            value <= 0xFF) {
             plain += static_cast<char>(value);
             i += 3;
         } else {
@@ -30,13 +33,21 @@ std::string unescape(const std::string& text) {
     return plain;
 }
 
+/// All of `text` as a number; nothing when it is none or too large, which must not read as 0.
+std::optional<std::uint32_t> number_of(std::string_view text) {
+    std::uint32_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{} || rest != end) return std::nullopt;
+    return value;
+}
+
 std::optional<std::uint32_t> find_number(const std::string& options, const std::string& key) {
     std::stringstream stream(options);
     for (std::string option; std::getline(stream, option, ',');) {
         if (!option.starts_with(key + '=')) continue;
-        std::uint32_t value = 0;
-        const char* end = option.data() + option.size();
-        if (std::from_chars(option.data() + key.size() + 1, end, value).ptr == end) return value;
+        if (const auto value = number_of(std::string_view(option).substr(key.size() + 1)))
+            return value;
     }
     return std::nullopt;
 }
@@ -75,7 +86,9 @@ std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
     entry.is_read_only = options == "ro" || options.starts_with("ro,");
     const auto colon = device.find(':');
     if (colon == std::string::npos) return std::nullopt;
-    std::from_chars(device.data() + colon + 1, device.data() + device.size(), entry.device_minor);
+    const auto minor_number = number_of(std::string_view(device).substr(colon + 1));
+    if (!minor_number) return std::nullopt;
+    entry.device_minor = *minor_number;
     return entry;
 }
 

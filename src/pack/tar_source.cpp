@@ -243,10 +243,10 @@ Status TarSource::add(struct archive_entry* entry) {
     const char* link_target = ::archive_entry_hardlink(entry);
     if (is_excluded(path, type == InodeType::directory)) return {};
     SQUENV_TRY(check_path(path));
+    if (path.empty() && (link_target != nullptr || (type && *type != InodeType::directory)))
+        return fail(Errc::corrupt, name_ + ": the root is not a directory");
     if (link_target != nullptr) return link(path, plain_path(link_target));
     if (!type) return {};
-    if (path.empty() && *type != InodeType::directory)
-        return fail(Errc::corrupt, name_ + ": the root is not a directory");
     SQUENV_TRY_ASSIGN(Node * made, place_of(path));
     // A later entry of the same name replaces the earlier one, as when unpacking.
     Node node;

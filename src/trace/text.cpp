@@ -57,6 +57,8 @@ bool is_range(std::uint64_t offset, std::uint64_t size) {
 bool unescape(std::string_view text, std::string& out) {
     out.clear();
     for (std::size_t i = 0; i < text.size(); ++i) {
+        // No path has a NUL in it, written as it is or as "\000".
+        if (text[i] == '\0') return false;
         if (text[i] != '\\') {
             out += text[i];
             continue;

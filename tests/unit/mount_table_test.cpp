@@ -54,8 +54,21 @@ TEST(MountTable, WhatIsNotALine) {
         EXPECT_FALSE(parse_mountinfo_line(line)) << line;
 }
 
+TEST(MountTable, NumbersAreReadWholeOrNotAtAll) {
+    for (const char* device : {"0:", "0:x", "0:5x", "0:5:6", "0:-1", "0:4294967296"})
+        EXPECT_FALSE(parse_mountinfo_line(std::string("1 2 ") + device + " / /m ro - fuse.squenv i ro"))
+            << device;
+    for (const char* id : {"", "x", "7x", "-1", "4294967296"}) {
+        const auto entry = parse_mountinfo_line(
+            std::string("1 2 0:5 / /m ro - fuse.squenv i ro,user_id=") + id + ",group_id=" + id);
+        ASSERT_TRUE(entry) << id;
+        EXPECT_EQ(entry->user_id, std::nullopt) << id;
+        EXPECT_EQ(entry->group_id, std::nullopt) << id;
+    }
+}
+
 TEST(MountTable, BrokenEscapesStayAsTheyAre) {
-    for (const char* text : {"/a\\", "/a\\0", "/a\\04", "/a\\0x0", "/a\\999"}) {
+    for (const char* text : {"/a\\", "/a\\0", "/a\\04", "/a\\0x0", "/a\\999", "/a\\777"}) {
         const auto entry =
             parse_mountinfo_line(std::string("1 2 0:5 / ") + text + " rw - fuse.squenv i rw");
         ASSERT_TRUE(entry);

@@ -222,7 +222,7 @@ TEST(RecordedPlace, NamesThatAreNotPlain) {
             {"", kMissing, "root"},
             {"/opt/\xc3\xa9nv"},
             {"/opt/a b,c"},
-            {"/opt/..env/env.."}});
+            {"/opt/a..env/env.."}});
 }
 
 TEST(RecordedPlace, ControlCharactersAreEscapedInTheMessage) {

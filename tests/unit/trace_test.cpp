@@ -59,6 +59,10 @@ TEST(Trace, DamagedLinesAreNamed) {
         EXPECT_NE(parsed.error().message().find("line 3"), std::string::npos) << line;
     }
     EXPECT_FALSE(parse("squenv-trace 1\nend\nlook a\n"));
+    for (const char* line : {"look a", "miss a", "read 0 1 a", "slow 1 read 0 1 a"}) {
+        const std::string path = std::string(line) + '\0' + "b";
+        EXPECT_FALSE(parse("squenv-trace 1\n" + path + "\nend\n")) << line << " with a NUL";
+    }
 }
 
 TEST(Trace, MergingKeepsTheOrderAndAddsWhatIsNew) {
