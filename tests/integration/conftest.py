@@ -27,8 +27,10 @@ DEFAULT_BINARY = TESTS.parent / "build" / "src" / "cli" / "squenv"
 OTHER_NAMES = ["squashfuse", "squashfuse_ll", "mount.squenv"]
 FUSE = "/dev/fuse"
 # Of batch and CI systems and of what squenv reads; a test sets what it needs.
-OUTER_VARIABLES = ("CI", "GITHUB_", "GITLAB_", "SLURM_", "PBS_", "LSB_", "FLUX_", "SQUENV_CACHE",
-                   "XDG_", "VIRTUAL_ENV", "SOURCE_DATE_EPOCH")
+OUTER_VARIABLES = ("CI", "GITHUB_", "GITLAB_", "RUNNER_", "JENKINS_", "BUILD_", "BUILDKITE_", "AGENT_",
+                   "SYSTEM_", "TEAMCITY_", "SLURM_", "PBS_", "LSB_", "FLUX_", "OAR_", "_CONDOR_",
+                   "JOB_ID", "SGE_", "SQUENV_CACHE", "XDG_", "VIRTUAL_ENV", "SOURCE_DATE_EPOCH",
+                   "PIP_USER", "CONDA_")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,6 +59,18 @@ def pytest_configure():
     for name in list(os.environ):
         if name.startswith(OUTER_VARIABLES):
             del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fusectl(needs):
+    """Mounted as systemd does it on every machine that it starts."""
+    path = "/sys/fs/fuse/connections"
+    is_there = any(entry["type"] == "fusectl" for entry in processes.mounts_below(path))
+    if not is_there:
+        subprocess.run(["mount", "-t", "fusectl", "none", path], check=True)
+    yield
+    if not is_there:
+        subprocess.run(["umount", path], check=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: MIT
+"""A fast start never costs a process that cannot be killed: held requests, daemons that die at any
+moment of their first second, that are stopped, or that serve what they need themselves."""
+
+import os
+import random
+import signal
+import subprocess
+import textwrap
+import time
+
+import pytest
+
+from run_support import background, daemon_name, quoted
+from support.processes import (
+    AS_USER,
+    USER,
+    check,
+    is_running,
+    mounts_below,
+    processes_of,
+    run,
+    status,
+    wait_for,
+)
+
+SEED = 20261125
+# By default two minutes for the file; the numbers of a release take twenty.
+STRESS = os.environ.get("SQUENV_STRESS")
+LOCK_ROUNDS = 200 if STRESS else 12
+KILLS = 300 if STRESS else 24
+READERS = 8
+STUCK_AFTER = 4.0
+
+
+@pytest.fixture(scope="module")
+def image(session_dir, programs):
+    """Some thousand files and one of 24 MiB, with the recording of what reads a part of it."""
+    tree = session_dir / "hang"
+    choose = random.Random(SEED)
+    for number in range(60):
+        directory = tree / f"d{number}"
+        directory.mkdir(parents=True)
+        for name in range(40):
+            (directory / f"f{name}").write_bytes(choose.randbytes(choose.randrange(12000)))
+    (tree / "large").write_bytes(choose.randbytes(24 << 20))
+    image = session_dir / "hang.squashfs"
+    check([programs / "squenv", "pack", "-q", tree, "-o", image,
+           "--warm", f"cat {tree}/d1*/f* {tree}/large > /dev/null"])
+    plain = session_dir / "hang-plain.squashfs"
+    check([programs / "squenv", "pack", "-q", tree, "-o", plain])
+    return {"recorded": image, "plain": plain}
+
+
+def end_connection(minor):
+    with open(f"/sys/fs/fuse/connections/{minor}/abort", "w", encoding="ascii") as file:
+        file.write("1")
+
+
+def minor_of(path):
+    """The number of the FUSE connection mounted at `path`, or nothing."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        for line in file:
+            words = line.split()
+            if words[4] == os.fspath(path):
+                return words[2].split(":")[1]
+    return None
+
+
+def is_stuck(pid):
+    """A thread of a killed process waits in the kernel: its leader is a zombie with company."""
+    try:
+        state = status(pid).get("State", "X")[:1]
+        return state == "D" or (state == "Z" and len(os.listdir(f"/proc/{pid}/task")) > 1)
+    except OSError:
+        return False
+
+
+def end_of_all(processes, deadline):
+    """Those that have not ended in time."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end and any(process.poll() is None for process in processes):
+        time.sleep(0.01)
+    return [process for process in processes if process.poll() is None]
+
+
+LOCKER = textwrap.dedent("""
+    import os, sys, time
+    root, kind = sys.argv[1:3]
+    end = time.time() + 0.6
+    while not os.path.ismount(root) and time.time() < end:
+        pass
+    while time.time() < end:
+        try:
+            if kind == "list":
+                os.listdir(root)
+            else:
+                os.close(os.open(root + "/new", os.O_CREAT | os.O_WRONLY))
+        except OSError:
+            pass
+    """)
+
+
+@pytest.mark.parametrize("kind", ["recorded", "plain"])
+def test_who_locks_a_directory_that_is_listed(kind, work, image):
+    """A listing may be held, and keeps the directory locked: it is answered whatever others do."""
+    for _ in range(LOCK_ROUNDS):
+        path = work.path / "mnt"
+        path.mkdir(exist_ok=True)
+        os.chown(path, USER, USER)
+        others = [work.start([*AS_USER, "/usr/bin/python3", "-S", "-c", LOCKER, path, what])
+                  for what in ["list", "create", "list"]]
+        mount = work.mount(image[kind])
+        left = end_of_all(others, STUCK_AFTER)
+        if left:
+            end_connection(minor_of(path))
+        assert not left, "processes hang"
+        mount.umount()
+
+
+READ = [
+    "find {0} -type f | xargs -n 50 cat",
+    "cat {0}/large",
+    "cd {0} && ls -R && cat d*/f1*",
+]
+
+
+def start_readers(work, path, choose):
+    return [work.start([*AS_USER, "sh", "-c", choose.choice(READ).format(path)],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       start_new_session=True)
+            for _ in range(READERS)]
+
+
+def kill(pids, what=signal.SIGKILL):
+    for pid in pids:
+        try:
+            os.kill(pid, what)
+        except ProcessLookupError:
+            pass
+
+
+@pytest.mark.parametrize("victims", ["daemon", "all"])
+@pytest.mark.parametrize("kind", ["recorded", "plain"])
+def test_daemon_killed_in_its_first_second(kind, victims, work, image):
+    """The daemon alone, and everything of the user at once, as batch systems do."""
+    choose = random.Random(SEED)
+    print("seed", SEED)
+    stuck = 0
+    for _ in range(KILLS // 4):
+        mount = work.mount(image[kind])
+        minor = minor_of(mount.path)
+        readers = start_readers(work, mount.path, choose)
+        time.sleep(choose.uniform(0, 0.6))
+        ours = background(work)
+        kill([pid for pid in ours if victims == "all" or daemon_name(pid) == "squenv"])
+        kill([reader.pid for reader in readers])
+        end = time.monotonic() + 2
+        involved = ours + [reader.pid for reader in readers]
+        while time.monotonic() < end and any(map(is_stuck, involved)):
+            time.sleep(0.01)
+        if any(map(is_stuck, involved)):
+            stuck += 1
+            end_connection(minor)
+        assert not end_of_all(readers, STUCK_AFTER)
+        if victims == "all":
+            check([*AS_USER, "fusermount3", "-uz", mount.path])
+        mount.wait_until_gone()
+    assert stuck == 0
+
+
+def test_stopped_daemon_is_told_at_once(work, image):
+    """`run` neither waits for it nor hangs at its mount: another way is taken."""
+    path = work.directory("mnt")
+    first = work.start(work.command("run", "-q", "--force", f"{image['plain']}:{path}", "--",
+                                    "sleep", "1000"))
+    wait_for(lambda: mounts_below(path), "the mount")
+    daemon, = [pid for pid in background(work) if daemon_name(pid) == "squenv"]
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        result = work.squenv("run", "-v", "--force", f"{image['plain']}:{path}", "--", "ls", path,
+                             timeout=30)
+        assert result.returncode == 0, result.stderr
+        assert "d0" in result.stdout.split()
+        in_place = work.squenv("run", "--via", "fusermount", "--force", f"{image['plain']}:{path}",
+                               "--", "true", timeout=30)
+        assert in_place.returncode == 125
+        assert f"process {daemon}, is stopped" in in_place.stderr
+        assert f"kill -CONT {daemon}" in in_place.stderr
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    first.kill()
+    wait_for(lambda: not mounts_below(path), "the end of the mount")
+
+
+def test_detaching_what_does_not_answer_frees_its_users(work, image):
+    mount = work.mount(image["plain"])
+    os.kill(mount.pid, signal.SIGSTOP)
+    user = work.start([*AS_USER, "cat", mount.path / "large"])
+    try:
+        result = work.squenv("umount", "--lazy", mount.path, timeout=30)
+        assert result.returncode == 0, result.stderr
+        assert "did not answer" in result.stderr
+        assert not end_of_all([user], STUCK_AFTER)
+        assert user.returncode != 0
+    finally:
+        os.kill(mount.pid, signal.SIGCONT)
+    mount.wait_until_gone()
+
+
+def test_second_signal_under_load(work, image):
+    """The daemon ends at once, whatever its threads do."""
+    choose = random.Random(SEED)
+    mount = work.mount(image["recorded"])
+    readers = start_readers(work, mount.path, choose)
+    for _ in range(2):
+        kill([mount.pid], signal.SIGTERM)
+        time.sleep(0.02)
+    wait_for(lambda: not is_running(mount.pid), "the end of the daemon")
+    assert not any(map(is_stuck, [mount.pid]))
+    assert not end_of_all(readers, 20)
+    mount.wait_until_gone()
+
+
+def test_keeper_notices_a_daemon_that_cannot_unmount(work, image):
+    """Killed in orderly use: no mount, no process, no connection is left."""
+    mount = work.mount(image["plain"])
+    minor = minor_of(mount.path)
+    check([*AS_USER, "cat", mount.path / "large"])
+    kill([mount.pid])
+    mount.wait_until_gone()
+    wait_for(lambda: not os.path.exists(f"/sys/fs/fuse/connections/{minor}"), "the connection")
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "all processes")
+
+
+def test_without_fusectl_nothing_is_stored(work, image):
+    """Where a killed daemon could leave stuck processes, it does not do what gets it stuck."""
+    path = work.directory("mnt")
+    for options, stores in [([], "false"), (["-o", "prefetch=on"], "true")]:
+        script = (f"umount -a -t fusectl; {quoted(work.command('mount', *options, image['plain'], path))}"
+                  f" && {quoted(work.command('stats', '--json', path))};"
+                  f" {quoted(work.command('umount', path))}")
+        result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
+        assert result.returncode == 0, result.stderr
+        assert f'"stores_ahead": {stores}' in result.stdout
+        wait_for(lambda: not processes_of(work.programs / "squenv"), "all processes")
+
+
+@pytest.mark.parametrize("place", ["/etc", "/usr/share", "/var/lib", "/usr/lib/python3"])
+def test_mount_over_what_programs_open(place, work, image):
+    """The daemon opens nothing of the tree that it serves. In a mount namespace of the test."""
+    script = (f"timeout 60 {work.programs}/squenv mount {image['plain']} {place} && "
+              f"cat {place}/large | wc -c; {work.programs}/squenv umount {place}")
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{24 << 20}\n"
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "all processes")
+
+
+@pytest.mark.parametrize("place", ["/proc", "/sys", "/dev", "/usr", "/usr/lib", "/bin", "/"])
+def test_mount_over_what_every_program_needs(place, work, image):
+    script = f"timeout 60 {work.programs}/squenv mount {image['plain']} {place}"
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
+    assert result.returncode == 2, result.stderr
+    assert "choose another mount point" in result.stderr
+
+
+def test_log_below_the_mount(work, image):
+    """The log is open before the mount hides it."""
+    path = work.directory("mnt")
+    result = work.squenv("mount", "--log", path / "log", "-o", "prefetch=off", image["plain"],
+                         path, timeout=30)
+    assert result.returncode == 0, result.stderr
+    assert work.squenv("umount", path).returncode == 0
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "all processes")
+    assert (path / "log").exists()
+
+
+def test_umount_waits_until_it_is_gone(work, image):
+    path = work.directory("mnt")
+    user = work.start(work.command("run", "-q", "--force", f"{image['plain']}:{path}", "--",
+                                   "sh", "-c", f"cd {path}; echo; read word"),
+                      stdin=subprocess.PIPE)
+    assert user.stdout.readline() == b"\n"
+    waiting = work.start(work.command("umount", "--wait", path))
+    time.sleep(0.1)
+    assert waiting.poll() is None and mounts_below(path)
+    user.communicate(b"\n", timeout=20)
+    assert waiting.wait(20) == 0
+    assert not mounts_below(path)
+    assert work.squenv("umount", "--wait", path).returncode == 0
+
+
+def test_mount_goes_with_its_command(work, image):
+    """Scripts change the directory right behind the command: the mount is gone at once."""
+    path = work.directory("mnt")
+    waited = []
+    for _ in range(10):
+        check(work.command("run", "-q", "--force", f"{image['plain']}:{path}", "--", "ls", path))
+        start = time.monotonic()
+        wait_for(lambda: not mounts_below(path), "the end of the mount")
+        waited.append(time.monotonic() - start)
+    assert sorted(waited)[5] < 0.2, waited
+
+
+@pytest.mark.parametrize("user", [True, False])
+def test_what_a_daemon_may_not_do(user, work, image):
+    mount = work.mount(image["plain"], user=user)
+    facts = status(mount.pid)
+    assert facts["NoNewPrivs"] == "1"
+    assert int(facts["CapEff"], 16) == 0 and int(facts["CapPrm"], 16) == 0
+    assert facts["Seccomp"] == "2"
+    uid = USER if user else 65534
+    assert set(facts["Uid"].split()) == {str(uid)}
+    with open(f"/proc/{mount.pid}/limits", encoding="ascii") as file:
+        core, = [line for line in file if line.startswith("Max core file size")]
+    assert core.split()[4] == "0"
+    mount.umount()
+
+
+def test_renamed_while_it_is_unmounted(work, image):
+    """The place of the mount is looked for again, as often as it takes."""
+    parent = work.directory("a")
+    path = parent / "mnt"
+    path.mkdir()
+    os.chown(path, USER, USER)
+    flip = work.start([*AS_USER, "/usr/bin/python3", "-c", textwrap.dedent(f"""
+        import os
+        while True:
+            os.rename("{parent}", "{parent}x")
+            os.rename("{parent}x", "{parent}")
+        """)])
+    try:
+        for _ in range(10):
+            work.squenv("run", "-q", "--force", f"{image['plain']}:{path}", "--", "true", timeout=60)
+    finally:
+        flip.kill()
+        flip.wait()
+    if not parent.exists():
+        os.rename(f"{parent}x", parent)
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "all processes", deadline=60)
+    assert not mounts_below(work.path)
