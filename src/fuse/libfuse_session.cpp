@@ -70,6 +70,7 @@ Status LibfuseSession::open(UniqueFd device) {
         return fail_errno(-code, "libfuse refused the connection");
     ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     device_ = fd;
+    reads_.watch(fd);
     (void)device.release();  // closed by fuse_session_destroy
     const auto store = [this](NodeId node, std::uint64_t offset, ByteView content) {
         return store_pages(node, offset, content);

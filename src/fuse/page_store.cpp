@@ -20,7 +20,7 @@ constexpr std::uint64_t kWholeFile = 1 << 20;
 }  // namespace
 
 bool PageStore::store(NodeId node, ByteView bytes) {
-    if (bytes.empty() || reads_.overlaps({node, 0, bytes.size()})) return true;
+    if (bytes.empty() || reads_.overlaps({node, 0, bytes.size()}) || reads_.are_waiting()) return true;
     std::optional<ReaderTurn::Guard> guard;
     if (auto* worker = Worker::current(); worker != nullptr && worker->has_turn()) {
         // Whoever waits may have the pages locked, and is served before anything is stored.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fuse/unanswered_reads.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -16,6 +18,11 @@ UnansweredReads::Entry::~Entry() {
     const std::lock_guard lock(reads_.mutex_);
     auto& ranges = reads_.ranges_;
     ranges.erase(std::find(ranges.begin(), ranges.end(), range_));
+}
+
+bool UnansweredReads::are_waiting() const {
+    pollfd device{device_, POLLIN, 0};
+    return ::poll(&device, 1, 0) > 0 && (device.revents & POLLIN) != 0;
 }
 
 bool UnansweredReads::overlaps(const FileRange& range) const {

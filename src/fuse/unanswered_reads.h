@@ -28,6 +28,10 @@ class UnansweredReads {
         const FileRange range_;
     };
 
+    /// Where requests that were not received yet wait: an open /dev/fuse.
+    void watch(int device) { device_ = device; }
+    /// Requests wait there. One may be a READ of any page.
+    [[nodiscard]] bool are_waiting() const;
     [[nodiscard]] bool overlaps(const FileRange& range) const;
     /// What is left of `range` besides what they are about.
     [[nodiscard]] std::vector<FileRange> without(const FileRange& range) const;
@@ -35,6 +39,7 @@ class UnansweredReads {
   private:
     mutable std::mutex mutex_;       ///< protects ranges_
     std::vector<FileRange> ranges_;  ///< a handful
+    int device_ = -1;                ///< set before requests come
 };
 
 }  // namespace squenv::fuse

@@ -43,7 +43,6 @@ Result<std::string> place_of(const std::string& path) {
 }  // namespace
 
 Status Item::fitness(Method method) const {
-    if (obstacle) return tl::unexpected(*obstacle);
     return check_fitness(method, wanted->request);
 }
 
@@ -77,7 +76,6 @@ void survey(const std::vector<Item*>& items) {
     for (Item* item : items) {
         if (item->is_done) continue;
         const std::string& place = item->placement.mountpoint;
-        if (const auto status = check_answers(place); !status) item->obstacle = status.error();
         item->is_inside = std::any_of(items.begin(), items.end(), [&place](const Item* outer) {
             return !outer->is_done && place.starts_with(outer->placement.mountpoint + '/');
         });

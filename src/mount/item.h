@@ -18,7 +18,6 @@ struct Item {
     bool is_done = false;
     bool is_inside = false;            ///< lies in the place of another one that is not done
     std::vector<Refusal> reasons{};    ///< why no method worked so far
-    std::optional<Error> obstacle{};   ///< what is at the path does not answer
 
     void refuse(const char* way, const Error& error) { reasons.push_back({way, error}); }
     void refuse(Method method, const Error& error) { refuse(method_name(method), error); }

@@ -167,10 +167,12 @@ Result<CacheState> check_cache() {
 
 Status check_link(const std::string& place) {
     struct stat info {};
-    // The mount of another user cannot be looked at.
-    if (::lstat(place.c_str(), &info) == 0 || is_mountpoint(place)) {
+    // A mount is not looked at: it may be another user's, or wait for a daemon that does not answer.
+    const bool is_mount = is_mountpoint(place);
+    if (is_mount || ::lstat(place.c_str(), &info) == 0) {
         std::error_code error;
-        const auto target = std::filesystem::read_symlink(place, error).string();
+        const auto target =
+            is_mount ? std::string() : std::filesystem::read_symlink(place, error).string();
         if (target.starts_with(cache::cache_path() + '/')) return {};
         return fail(Errc::exists,
                     place + ": something is there already, and nothing can be mounted over it here",
