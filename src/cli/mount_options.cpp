@@ -134,8 +134,6 @@ bool apply_plain(const Option& option, mount::MountRequest& request) {
         request.allow_other = true;
     else if (option.name == "allow_root")
         request.allow_root = true;
-    else if (option.name == "default_permissions")
-        request.default_permissions = true;
     else if (option.name == "debug")
         request.trace = true;
     else if (option.name == "noexec" || option.name == "exec")

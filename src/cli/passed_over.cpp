@@ -10,7 +10,7 @@ namespace {
 
 constexpr PassedOver kEverywhere[] = {
     // Always so.
-    {"ro"}, {"nosuid"}, {"nodev"}, {"auto_unmount"}, {"nonempty"},
+    {"ro"}, {"nosuid"}, {"nodev"}, {"auto_unmount"}, {"nonempty"}, {"default_permissions"},
     // For mount(8) itself, which mounts at boot or for users. It writes noexec out where a user
     // may mount, so that nothing follows from these.
     {"defaults"}, {"auto"}, {"noauto"}, {"nofail"}, {"_netdev"}, {"user"}, {"user="}, {"nouser"},

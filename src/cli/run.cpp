@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <CLI/CLI.hpp>
 
+#include "cli/init_process.h"
 #include "cli/launch.h"
 
 namespace squenv::cli {
@@ -23,6 +24,7 @@ class RunCommand final : public Command {
         if (command_.empty())
             return fail(Errc::invalid_argument, "no command to run",
                         "write squenv run IMAGE -- COMMAND");
+        stay_as_init();
         SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
         SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
         has_provided_ = true;

@@ -3,8 +3,9 @@
 
 #include <ostream>
 
-#include "cli/launch.h"
 #include "base/printable.h"
+#include "cli/init_process.h"
+#include "cli/launch.h"
 #include "cli/shell_start.h"
 #include "venv/activation.h"
 
@@ -67,6 +68,7 @@ Status ShellCommand::run(Io& io) {
     if (!command_.empty())
         return fail(Errc::invalid_argument, command_.front() + ": a shell is given no command",
                     "write squenv run " + options_.images + " -- CMD");
+    stay_as_init();
     SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
     if (is_active_already(launch))
         return fail(Errc::exists, options_.images + ": this shell has it already",

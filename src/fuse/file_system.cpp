@@ -18,6 +18,18 @@ bool is_reserved(const format::Reference& reference) {
 
 }  // namespace
 
+namespace {
+
+/// Whether users who are neither the owner nor in the group can do less than the owner may.
+bool is_kept_from_others(mode_t mode) {
+    if (S_ISDIR(mode)) return (mode & 05) != 05;
+    if (!S_ISREG(mode)) return false;
+    const bool is_program = (mode & 0111) != 0;
+    return (mode & 04) == 0 || (is_program && (mode & 01) == 0);
+}
+
+}  // namespace
+
 Result<FileSystem> FileSystem::create(const image::Image& image, const ViewOptions& view) {
     auto root = image.resolve(view.subdirectory);
     if (!root) return with_context(root.error(), "subdir");
@@ -45,6 +57,12 @@ struct stat FileSystem::to_stat(const image::Inode& inode) const {
     st.st_nlink = inode.nlink;
     st.st_uid = view_.uid.value_or(inode.uid);
     st.st_gid = view_.gid.value_or(inode.gid);
+    if (view_.reader && st.st_uid != *view_.reader && is_kept_from_others(st.st_mode))
+        st.st_uid = *view_.reader;
+    if (view_.root_owner && inode.reference == root_.reference) {
+        st.st_uid = *view_.root_owner;
+        st.st_mode = (st.st_mode & ~static_cast<mode_t>(S_IRWXG | S_IRWXO)) | S_IRUSR | S_IXUSR;
+    }
     st.st_mtim.tv_sec = inode.mtime;
     st.st_atim = st.st_ctim = st.st_mtim;
     st.st_blksize = image_->superblock().block_size;

@@ -30,6 +30,13 @@ struct ViewOptions {
     std::optional<std::uint32_t> gid{};
     /// Everything gets the permissions 0777 without these bits, as FUSE's option umask has it.
     std::optional<std::uint32_t> umask{};
+    /// The one user who is let in. The kernel checks the modes, so that access(2) answers as on a
+    /// directory; but an image that this user may read hides nothing: what the modes of another
+    /// owner would keep from the user is shown as the user's own.
+    std::optional<std::uint32_t> reader{};
+    /// The root directory is shown with no permissions for others and this owner: the kernel asks
+    /// for what it has cached no more, and lets others in to it.
+    std::optional<std::uint32_t> root_owner{};
 };
 
 /// An object as the kernel wants to hear of it.

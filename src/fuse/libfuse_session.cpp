@@ -5,10 +5,12 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <vector>
 
 #include "base/cpus.h"
+#include "base/threads.h"
 #include "fuse/request_wait.h"
 
 namespace squenv::fuse {
@@ -88,10 +90,15 @@ Status LibfuseSession::open(UniqueFd device) {
     return {};
 }
 
-void LibfuseSession::start(std::function<void()> on_ready, std::function<void()> on_end) {
+Status LibfuseSession::start(std::function<void()> on_ready, std::function<void()> on_end) {
     on_ready_ = std::move(on_ready);
     on_end_ = std::move(on_end);
-    first_worker_ = std::jthread([this] { work_first(); });
+    std::vector<std::jthread> made;
+    if (start_threads(made, 1, [this] { work_first(); }) == 0)
+        return fail_errno(EAGAIN, "a thread of the daemon",
+                          "raise the limit of processes ('ulimit -u', pids.max of the container)");
+    first_worker_ = std::move(made.front());
+    return {};
 }
 
 void LibfuseSession::join() {
@@ -102,10 +109,12 @@ void LibfuseSession::join() {
 void LibfuseSession::work_first() {
     std::vector<std::jthread> others;
     work([&] {
-        for (unsigned i = 1; i < threads_; ++i) others.emplace_back([this] { work({}); });
-        turn_->start_relief();
+        // Fewer where the system refuses them; this one alone serves, too.
+        start_threads(others, threads_ - 1, [this] { work({}); });
+        // A thread that stores may wait for what another one has to answer.
+        if (!turn_->start_relief() || others.empty()) pages_.reset();
         if (options_.prefetch)
-            others.emplace_back([this] { file_system_.image().keep_tables(kMaxKeptTables); });
+            start_threads(others, 1, [this] { file_system_.image().keep_tables(kMaxKeptTables); });
         held_.start(all_processors_);
         if (sweep_) sweep_->start(decoders_, all_processors_);
         if (streams_) streams_->start(decoders_, all_processors_);

@@ -30,7 +30,8 @@ class LibfuseSession final : public Session {
     ~LibfuseSession() override;
 
     [[nodiscard]] Status open(UniqueFd device);
-    void start(std::function<void()> on_ready, std::function<void()> on_end) override;
+    [[nodiscard]] Status start(std::function<void()> on_ready,
+                               std::function<void()> on_end) override;
     void join() override;
     void pause_warming() override;
     void resume_warming() override;

@@ -6,6 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "base/threads.h"
 
 namespace squenv::fuse {
 
@@ -67,8 +71,11 @@ ReaderTurn::Guard::~Guard() {
     turn_.guarded_ = kNone;
 }
 
-void ReaderTurn::start_relief() {
-    relief_ = std::jthread([this] { relieve(); });
+bool ReaderTurn::start_relief() {
+    std::vector<std::jthread> made;
+    if (start_threads(made, 1, [this] { relieve(); }) == 0) return false;
+    relief_ = std::move(made.front());
+    return true;
 }
 
 void ReaderTurn::relieve() {

@@ -35,8 +35,9 @@ class ReaderTurn {
     void pass(Number number);
     [[nodiscard]] bool is_held(Number number);
 
-    /// Starts the thread behind guard(). Threads may be made here only.
-    void start_relief();
+    /// Starts the thread behind guard(). Threads may be made here only. False when the system
+    /// refuses it: nothing may be guarded then.
+    [[nodiscard]] bool start_relief();
     /// While a guard lives, its thread may wait for something that only another reader can bring
     /// about; if that takes longer than a moment, the turn is given to somebody else.
     class Guard {

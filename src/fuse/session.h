@@ -55,7 +55,9 @@ class Session {
 
     /// Starts the worker threads. `on_ready` is called once, when INIT was answered and all
     /// threads run; `on_end` when the kernel closed the connection (unmounted). Both on a worker.
-    virtual void start(std::function<void()> on_ready, std::function<void()> on_end) = 0;
+    /// Errors: limit (the system refuses the first thread; with fewer of the others it serves).
+    [[nodiscard]] virtual Status start(std::function<void()> on_ready,
+                                       std::function<void()> on_end) = 0;
     /// Waits for the workers, which end when the connection does.
     virtual void join() = 0;
     /// Nobody walks the mount ahead of its users for the time being, again, or any more.

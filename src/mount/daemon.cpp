@@ -17,6 +17,7 @@
 #include "mount/meeting_point.h"
 #include "mount/sandbox.h"
 #include "mount/sharing.h"
+#include "mount/starter.h"
 #include "mount/warmer.h"
 
 namespace squenv::mount {
@@ -53,7 +54,10 @@ Result<Opened> open_request(const MountRequest& request) {
     Opened opened;
     SQUENV_TRY_ASSIGN(opened.identity, content_identity(request));
     SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
-    auto file_system = fuse::FileSystem::create(*opened.image, request.view);
+    fuse::ViewOptions view = request.view;
+    if (!request.allow_other && ::geteuid() != 0) view.reader = ::geteuid();
+    if (!request.allow_other && request.allow_root) view.root_owner = ::geteuid();
+    auto file_system = fuse::FileSystem::create(*opened.image, view);
     if (!file_system) return with_context(file_system.error(), request.image_path);
     opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
     opened.image_name = real_path(request.image_path);
@@ -74,7 +78,6 @@ KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened) {
     kernel.source = request.source_name.empty() ? opened.image_name : request.source_name;
     kernel.subtype = request.subtype;
     kernel.allow_other = request.allow_other || request.allow_root;
-    kernel.default_permissions = request.default_permissions || kernel.allow_other;
     kernel.noexec = request.noexec;
     return kernel;
 }
@@ -137,13 +140,13 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
                                                           std::move(opened.device)));
     drop_privileges();
     if (opened.stage) opened.stage->start(*opened.image);
-    session->start(
+    SQUENV_TRY(session->start(
         [&] {
             on_ready();
             if (opened.stage) opened.stage->begin();
             events.post(Event::ready);
         },
-        [&] { events.post(Event::unmounted); });
+        [&] { events.post(Event::unmounted); }));
     Served served{*session, keeper, warmer, service.lifetime,
                   service.users ? &*service.users : nullptr, is_private, request.idle_timeout};
     events.run(served);
@@ -165,6 +168,8 @@ Status start_daemon(const MountRequest& request, Opened opened, Service service,
         opened.device.reset();
         return background.wait_until_ready();
     }
+    forget_starter(service.lifetime == Lifetime::until_unmounted ? Processors::as_given
+                                                                 : Processors::all);
     // What the caller was given, such as a pipe or a lock, is none of the daemon's.
     for (const int fd : foreign) ::close(fd);
     opened.log.use();

@@ -139,7 +139,7 @@ void EventLoop::leave(Served& served) {
         return;
     }
     end_warming(served);
-    const auto status = served.keeper.unmount(UnmountMode::normal);
+    const auto status = served.keeper.leave();
     // Detached already: served until it is closed everywhere, but no new user finds it.
     const bool is_detached = !status && status.error().code == Errc::not_found;
     if (is_detached) served.users->close();

@@ -14,9 +14,11 @@
 
 #include "mount/companion.h"
 #include "mount/connection.h"
+#include "mount/left_processes.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
 #include "mount/mountpoint_hold.h"
+#include "mount/starter.h"
 
 namespace squenv::mount {
 
@@ -25,6 +27,7 @@ namespace {
 enum class Command : char {
     mounted = 'm',
     watch = 'w',
+    leave = 'l',  ///< unmount, unless a process is left that was started from a run
     unmount = 'u',
     lazy = 'z',
     dismiss = 'd',
@@ -114,6 +117,10 @@ class Duty {
 
   private:
     void obey(Command command);
+    /// The errno value of the answer.
+    [[nodiscard]] char unmount(UnmountMode mode) const {
+        return to_byte(unmount_device(duties_.mountpoint, device_minor_, mode));
+    }
     [[nodiscard]] bool has_command() const;
 
     const KeeperDuties& duties_;
@@ -139,13 +146,12 @@ void Duty::obey(Command command) {
             if (auto death = watch_.watch()) death_ = std::move(*death);
             break;
         case Command::dismiss: is_dismissed_ = true; break;
-        case Command::unmount:
-        case Command::lazy: {
-            const auto mode =
-                command == Command::lazy ? UnmountMode::lazy : UnmountMode::normal;
-            send_byte(3, to_byte(unmount_device(duties_.mountpoint, device_minor_, mode)));
+        case Command::leave:
+            send_byte(3, has_left_processes(duties_.mountpoint) ? EBUSY
+                                                                : unmount(UnmountMode::normal));
             break;
-        }
+        case Command::unmount: send_byte(3, unmount(UnmountMode::normal)); break;
+        case Command::lazy: send_byte(3, unmount(UnmountMode::lazy)); break;
     }
 }
 
@@ -178,6 +184,7 @@ void Duty::clean_up() {
         for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
     keep_only(socket, duties.held_fd);
     if (::chdir("/") != 0) ::_exit(1);
+    forget_starter(Processors::all);
     Duty duty(duties, std::move(watch));
     duty.serve();
     duty.clean_up();
@@ -202,10 +209,17 @@ void Keeper::mounted() {
     send_byte(socket_.get(), static_cast<char>(Command::mounted));
 }
 
+Status Keeper::leave() {
+    return ask(static_cast<char>(Command::leave));
+}
+
 Status Keeper::unmount(UnmountMode mode) {
-    const auto command = mode == UnmountMode::lazy ? Command::lazy : Command::unmount;
+    return ask(static_cast<char>(mode == UnmountMode::lazy ? Command::lazy : Command::unmount));
+}
+
+Status Keeper::ask(char command) {
     char answer = 0;
-    if (!send_byte(socket_.get(), static_cast<char>(command)) ||
+    if (!send_byte(socket_.get(), command) ||
         !receive_byte(socket_.get(), answer))
         return fail(Errc::io, "the keeper process is gone");
     if (answer == kGone) return fail(Errc::not_found, "not mounted any more");

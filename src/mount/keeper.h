@@ -40,12 +40,16 @@ class Keeper {
     /// Unmounts through the keeper. Errors: as unmount(); not_found when the mount is in no mount
     /// table any more; io when the keeper is gone.
     [[nodiscard]] Status unmount(UnmountMode mode);
+    /// The same for a mount of `run`: busy also as long as a process lives that was started there.
+    [[nodiscard]] Status leave();
     /// Tells the keeper that the mount is gone, or never was, and it may end.
     void dismiss();
 
   private:
     Keeper(UniqueFd socket, DeathWatch watch)
         : socket_(std::move(socket)), watch_(std::move(watch)) {}
+    [[nodiscard]] Status ask(char command);
+
     UniqueFd socket_;
     DeathWatch watch_;
 };

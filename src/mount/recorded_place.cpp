@@ -18,6 +18,7 @@
 #include "base/printable.h"
 #include "cache/cache_directory.h"
 #include "mount/mount_table.h"
+#include "venv/kind.h"
 
 namespace squenv::mount {
 
@@ -192,10 +193,12 @@ std::vector<std::string> home_directories() {
     return homes;
 }
 
+/// An environment, or a project with one in it.
 bool holds_environment(const std::string& directory) {
-    struct stat info {};
-    return ::stat((directory + "/pyvenv.cfg").c_str(), &info) == 0 ||
-           ::stat((directory + "/conda-meta").c_str(), &info) == 0;
+    if (venv::environment_kind_at(directory) != venv::EnvironmentKind::none) return true;
+    return !venv::inner_environment([&directory](const std::string& path) {
+                return ::access((directory + '/' + path).c_str(), F_OK) == 0;
+            }).empty();
 }
 
 bool is_empty(const std::string& path) {

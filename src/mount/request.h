@@ -29,7 +29,6 @@ struct MountRequest {
     Method method = Method::automatic;
     bool allow_other = false;
     bool allow_root = false;
-    bool default_permissions = false;  ///< the kernel checks modes; implied by the two above
     bool noexec = false;         ///< no program in it may be executed
     bool is_foreground = false;
     bool trace = false;          ///< print every request on stderr; implies the foreground

@@ -24,10 +24,10 @@ namespace {
 /// Everything of a request that decides what the mounted tree looks like.
 std::string view_of(const MountRequest& request) {
     const auto number = [](const auto& id) { return id ? std::to_string(*id) : std::string("-"); };
-    return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", request.image.offset,
+    return fmt::format("{} {} {} {} {} {} {} {} {} {}", request.image.offset,
                        request.image.find_offset, number(request.view.uid),
                        number(request.view.gid), number(request.view.umask), request.allow_other,
-                       request.allow_root, request.default_permissions, request.noexec,
+                       request.allow_root, request.noexec,
                        request.view.subdirectory, request.record_path);
 }
 

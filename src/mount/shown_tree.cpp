@@ -14,13 +14,18 @@
 #include "cache/entry.h"
 #include "cache/lock.h"
 #include "mount/background.h"
+#include "mount/left_processes.h"
 #include "mount/meeting_point.h"
 #include "mount/mountpoint_hold.h"
 #include "mount/signal_block.h"
+#include "mount/starter.h"
 
 namespace squenv::mount {
 
 namespace {
+
+/// How often processes that outlive the last user are looked for.
+constexpr int kLeftRetryMs = 500;
 
 std::string target_of(const std::string& path) {
     std::string target(PATH_MAX, '\0');
@@ -78,12 +83,15 @@ class KeptEntries {
 [[noreturn]] void keep_tree(const ShownTree& shown, Users users,
                             const std::vector<std::string>& created, Background& background) {
     ::prctl(PR_SET_NAME, "squenv-tree");
+    forget_starter(Processors::all);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
     KeptEntries entries(shown);
     background.report_ready();
-    while (!users.is_empty()) {
+    // A link that is gone would take the tree from what the last user has left running.
+    while (!users.is_empty() || (!shown.path.empty() && has_left_processes(shown.path))) {
         pollfd waiting{users.ready_fd(), POLLIN, 0};
-        const int ready = ::poll(&waiting, 1, cache::kRenewalMs);
+        const int ready =
+            ::poll(&waiting, 1, users.is_empty() ? kLeftRetryMs : cache::kRenewalMs);
         if (ready < 0 && errno != EINTR) break;
         if (ready == 0) entries.renew();
         entries.follow();

@@ -14,6 +14,7 @@
 #include "appendix/digest.h"
 #include "base/file_io.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "base/units.h"
 
 namespace squenv::mount {
@@ -106,7 +107,8 @@ Stage::~Stage() {
 }
 
 void Stage::start(const image::Image& image) {
-    thread_ = std::jthread([&image, file = file_.get(), shared = shared_.get()] {
+    std::vector<std::jthread> made;
+    const auto run = [&image, file = file_.get(), shared = shared_.get()] {
         shared->state.wait(kWaiting);
         if (shared->state == kEnding) return;
         if (const auto status = copy(image.source(), file, shared->state); !status) {
@@ -117,7 +119,11 @@ void Stage::start(const image::Image& image) {
         }
         image.source().read_from_copy(file);
         log::info("stage: the image is read from its copy now");
-    });
+    };
+    if (start_threads(made, 1, run) == 0)
+        log::warning("stage: the system refuses a thread; the image is read from where it is");
+    else
+        thread_ = std::move(made.front());
 }
 
 void Stage::begin() {

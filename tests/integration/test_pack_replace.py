@@ -224,12 +224,22 @@ def test_links_that_lead_to_no_file(place):
         assert os.path.islink(os.path.join(place, link))
 
 
+@pytest.fixture
+def protected_links():
+    """As every distribution sets it."""
+    path = "/proc/sys/fs/protected_symlinks"
+    with open(path, encoding="ascii") as setting:
+        before = setting.read()
+    with open(path, "w", encoding="ascii") as setting:
+        setting.write("1")
+    yield
+    with open(path, "w", encoding="ascii") as setting:
+        setting.write(before)
+
+
 @needs_root
-def test_link_that_another_user_left_for_all(place):
+def test_link_that_another_user_left_for_all(place, protected_links):
     """Where the kernel follows none, neither does the packer: it would replace a file of the user."""
-    with open("/proc/sys/fs/protected_symlinks", encoding="ascii") as setting:
-        if setting.read().strip() != "1":
-            pytest.skip("this kernel follows such links")
     shared = os.path.join(place, "shared")
     os.mkdir(shared)
     os.chmod(shared, 0o1777)

@@ -125,8 +125,8 @@ def test_ignored_child_signal(work, venv_image, venv_source):
 @pytest.mark.parametrize("listens", [True, False])
 def test_name_that_another_user_has(listens, work, venv_image, venv_source):
     """Whoever binds it first cannot keep others from running, nor be taken for the daemon."""
-    first = work.start(work.command("run", venv_image, "--", "sleep", "1000"))
-    wait_for(lambda: mounts_below(venv_source), "the mount")
+    first = work.start(work.command("run", venv_image, "--", "sh", "-c", "echo; exec sleep 1000"))
+    assert first.stdout.readline() == b"\n"
     owners = processes_of(work.programs / "squenv")
     inodes = {os.readlink(f"/proc/{pid}/fd/{fd}")[8:-1] for pid in owners
               for fd in os.listdir(f"/proc/{pid}/fd")
@@ -146,14 +146,19 @@ def test_name_that_another_user_has(listens, work, venv_image, venv_source):
 
 
 def test_killed_keeper(work, venv_image, venv_source):
-    """Nobody can unmount then; its users do not notice, and the next run mends it."""
+    """No process can unmount then: users do not notice, and what is served stays until the user
+    unmounts it."""
     user = work.start(work.command("run", venv_image, "--", "python", "-c",
                                    "import sys; print(1, flush=True); sys.stdin.read();"
                                    "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
     assert user.stdout.readline() == b"1\n"
     kill_all([pid for pid in background(work) if daemon_name(pid) == "squenv-keeper"])
     assert user.communicate(timeout=20)[0] == b"42\n"
-    expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
+    result = squenv_run(work, venv_image, IMPORT, "-v")
+    expect_import(result, venv_source)
+    assert "joined" in result.stderr
+    assert run(["ls", venv_source], user=True).returncode == 0
+    assert work.squenv("umount", "--wait", venv_source).returncode == 0
     wait_until_nothing_is_left(work, venv_source)
 
 
@@ -163,6 +168,9 @@ def test_everything_killed_at_once(work, venv_image, venv_source):
                  for _ in range(4)]
         wait_for(lambda: mounts_below(venv_source), "the mount")
         kill_all(background(work) + [user.pid for user in users])
+        # Also what was started meanwhile.
+        while pids := background(work):
+            kill_all(pids)
         expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
     wait_until_nothing_is_left(work, venv_source)
 

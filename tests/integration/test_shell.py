@@ -129,8 +129,8 @@ def test_shell_runs_the_scripts_of_conda(shell, terminal, work, home):
     one.expect(r"\(lab\) own> ")
     one.type("hello\n")
     one.expect(f"{tree} lab 1\r")
-    one.type("echo =$SECOND=\n")
-    one.expect("=fishy=\r" if shell == "fish" else "=lab-second=\r")
+    one.type("echo is:$SECOND:\n")
+    one.expect("is:fishy:\r" if shell == "fish" else "is:lab-second:\r")
     one.type("exit 0\n")
     assert one.wait() == 0
 

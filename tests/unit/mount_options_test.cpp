@@ -40,7 +40,6 @@ TEST(MountOptions, RecordingAndStaging) {
 TEST(MountOptions, Flags) {
     const auto request = applied("allow_other,default_permissions,debug");
     EXPECT_TRUE(request.allow_other);
-    EXPECT_TRUE(request.default_permissions);
     EXPECT_TRUE(request.trace);
     EXPECT_TRUE(applied("allow_root").allow_root);
     EXPECT_TRUE(applied("offset=auto").image.find_offset);
