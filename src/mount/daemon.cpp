@@ -55,7 +55,7 @@ Result<Opened> open_request(const MountRequest& request) {
     SQUENV_TRY_ASSIGN(opened.identity, content_identity(request));
     SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
     fuse::ViewOptions view = request.view;
-    if (!request.allow_other && ::geteuid() != 0) view.reader = ::geteuid();
+    if (!request.allow_other && !view.uid && ::geteuid() != 0) view.reader = ::geteuid();
     if (!request.allow_other && request.allow_root) view.root_owner = ::geteuid();
     auto file_system = fuse::FileSystem::create(*opened.image, view);
     if (!file_system) return with_context(file_system.error(), request.image_path);
@@ -78,6 +78,8 @@ KernelMount kernel_mount_of(const MountRequest& request, const Opened& opened) {
     kernel.source = request.source_name.empty() ? opened.image_name : request.source_name;
     kernel.subtype = request.subtype;
     kernel.allow_other = request.allow_other || request.allow_root;
+    // Owners that were made up say nothing of what the one user of the mount may do.
+    kernel.default_permissions = kernel.allow_other || !request.view.uid;
     kernel.noexec = request.noexec;
     return kernel;
 }

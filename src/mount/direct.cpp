@@ -13,9 +13,10 @@ namespace squenv::mount {
 
 Result<UniqueFd> mount_direct(const KernelMount& request) {
     SQUENV_TRY_ASSIGN(auto device, open_fuse_device());
-    std::string options = fmt::format("fd={},rootmode=40000,user_id={},group_id={},default_permissions", device.get(),
+    std::string options = fmt::format("fd={},rootmode=40000,user_id={},group_id={}", device.get(),
                                       ::getuid(), ::getgid());
     if (request.allow_other) options += ",allow_other";
+    if (request.default_permissions) options += ",default_permissions";
     const std::string type = "fuse." + request.subtype;
     unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
     if (request.noexec) flags |= MS_NOEXEC;

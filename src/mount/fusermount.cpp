@@ -46,9 +46,10 @@ Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
     const UniqueFd ours(ends[0]);
     UniqueFd theirs(ends[1]);
     // fusermount3 splits its options at commas and takes a backslash as an escape.
-    std::string options = fmt::format("ro,nosuid,nodev,default_permissions,fsname={},subtype={}",
+    std::string options = fmt::format("ro,nosuid,nodev,fsname={},subtype={}",
                                       escaped(request.source, ","), escaped(request.subtype, ","));
     if (request.allow_other) options += ",allow_other";
+    if (request.default_permissions) options += ",default_permissions";
     if (request.noexec) options += ",noexec";
     SQUENV_TRY_ASSIGN(
         const auto result,

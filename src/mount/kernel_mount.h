@@ -16,6 +16,7 @@ struct KernelMount {
     std::string source;           ///< shown as the device: the image's path
     std::string subtype = "squenv";
     bool allow_other = false;          ///< for everybody, not only who mounted it
+    bool default_permissions = true;   ///< the kernel checks the modes
     bool noexec = false;               ///< no program in it may be executed
 };
 
