@@ -60,6 +60,11 @@ bool reap_all(pid_t command, int& status) {
 
 void stay_as_init() {
     if (::getpid() != 1) return;
+    // Where it is ignored, and a caller may have left it so, no end of a child is told.
+    struct sigaction plain {};
+    struct sigaction child_before {};
+    plain.sa_handler = SIG_DFL;
+    ::sigaction(SIGCHLD, &plain, &child_before);
     sigset_t all;
     sigset_t before;
     ::sigfillset(&all);
@@ -68,6 +73,7 @@ void stay_as_init() {
     // Without a process to spare, the command is process 1 as it would be without this.
     if (command > 0) look_after(command, all);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    ::sigaction(SIGCHLD, &child_before, nullptr);
 }
 
 }  // namespace squenv::cli

@@ -24,7 +24,7 @@ constexpr int kMountFailure = 32;
 constexpr const char* kUsage =
     "usage: mount.squenv IMAGE DIR [-sfnv] [-t TYPE] [-o OPTIONS]\n"
     "\n"
-    "    -s             take unknown mount options\n"
+    "    -s             ignore unknown mount options\n"
     "    -f             check the command line, do not mount\n"
     "    -n             without effect\n"
     "    -v             log debug lines\n"

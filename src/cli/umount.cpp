@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <ostream>
 
@@ -18,8 +19,9 @@ namespace squenv::cli {
 
 namespace {
 
-/// Between looking again whether a mount is gone.
-constexpr timespec kPause{0, 5'000'000};
+/// Between attempts to remove a mount that is busy: at first it may be for a moment only.
+constexpr timespec kFirstPause{0, 5'000'000};
+constexpr timespec kLastPause{0, 640'000'000};
 
 /// Mounted as squashfuse it may be of any type: then only asking tells.
 bool is_ours(const mount::MountEntry& entry) {
@@ -35,7 +37,7 @@ class UmountCommand final : public Command {
     void declare(CLI::App& app) override {
         app.add_option("MOUNTPOINT", mountpoint_, "Where the image is mounted")->required();
         auto* lazy = app.add_flag("-l,--lazy", is_lazy_, "Detach now, end with the last user");
-        app.add_flag("-w,--wait", waits_, "Wait until no mount is there any more")->excludes(lazy);
+        app.add_flag("-w,--wait", waits_, "Wait until this mount is gone")->excludes(lazy);
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
@@ -82,12 +84,16 @@ class UmountCommand final : public Command {
     }
     /// Until the mount that `entry` describes is gone, whoever takes it away.
     static Status wait_until_gone(const mount::MountEntry& entry) {
+        timespec pause = kFirstPause;
         while (mount::minor_at(entry.mountpoint) == entry.device_minor) {
             const auto status = mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
-            const bool may_change = status || status.error().sys_errno == EBUSY ||
-                                    status.error().code == Errc::not_found;
-            if (!may_change) return status;
-            ::nanosleep(&kPause, nullptr);
+            // Gone just now; but what stays in the table and is not found is out of reach.
+            const bool is_gone = !status && status.error().code == Errc::not_found &&
+                                 mount::minor_at(entry.mountpoint) != entry.device_minor;
+            if (status || is_gone) continue;
+            if (status.error().sys_errno != EBUSY) return status;
+            ::nanosleep(&pause, nullptr);
+            pause.tv_nsec = std::min(2 * pause.tv_nsec, kLastPause.tv_nsec);
         }
         return {};
     }

@@ -54,6 +54,7 @@ HotSweep::HotSweep(const FileSystem& file_system, std::vector<appendix::HotItem>
       store_(std::move(store)),
       held_(held),
       reads_(reads),
+      most_bytes_(most_bytes()),
       window_end_(kFirstWindow) {}
 
 HotSweep::~HotSweep() {
@@ -262,7 +263,7 @@ void HotSweep::fill(Chunk& chunk) {
 }
 
 void HotSweep::read_ahead() {
-    plan_owner_ = std::make_unique<HotPlan>(file_system_, items_, most_bytes(), is_ending_);
+    plan_owner_ = std::make_unique<HotPlan>(file_system_, items_, most_bytes_, is_ending_);
     items_ = std::vector<appendix::HotItem>();  // "= {}" would keep the memory
     plan_.store(plan_owner_.get(), std::memory_order_release);
     const auto& blocks = plan_owner_->blocks();
@@ -282,10 +283,16 @@ void HotSweep::read_ahead() {
         }
         size = std::min(size * 2, kMaxChunk);
         fill(*chunk);
-        const std::lock_guard lock(mutex_);
-        is_reading_ = false;
-        if (!chunk->pieces.empty()) chunks_.push_back(std::move(chunk));
-        has_chunk_.notify_all();
+        bool is_quiet = false;
+        {
+            const std::lock_guard lock(mutex_);
+            is_reading_ = false;
+            if (!chunk->pieces.empty()) chunks_.push_back(std::move(chunk));
+            // What cannot be read is decoded by no thread that would say so.
+            is_quiet = decoding_ == 0 && is_idle();
+            has_chunk_.notify_all();
+        }
+        if (is_quiet && on_quiet_) on_quiet_();
     }
     bool is_quiet = false;
     {

@@ -96,6 +96,7 @@ class HotSweep {
     HeldRequests& held_;
     const UnansweredReads& reads_;
     std::function<void()> on_quiet_;
+    const std::uint64_t most_bytes_;  ///< asked of the system before the sandbox forbids that
     std::unique_ptr<const HotPlan> plan_owner_;
     std::atomic<const HotPlan*> plan_{nullptr};  ///< set once
 

@@ -213,7 +213,13 @@ void LibfuseSession::reply_read(fuse_req_t request, fuse_ino_t node, std::size_t
     counters_.count_bytes(total);
     if (fragment) pages_->before_reply(node, *fragment);
     fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
-    if (fragment) pages_->after_reply(node);
+    if (!fragment) return;
+    try {
+        pages_->after_reply(node);
+    } catch (const std::exception& exception) {
+        // The request is answered: what else could be done is left.
+        log::debug("storing ahead: {}", exception.what());
+    }
 }
 
 void LibfuseSession::on_read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,

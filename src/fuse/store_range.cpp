@@ -15,7 +15,7 @@ bool store_range(const StorePages& store, const UnansweredReads& reads, const Fi
     for (std::uint64_t at = range.begin; at < range.end; at += kStep) {
         const FileRange step{range.node, at, std::min(at + kStep, range.end)};
         for (const FileRange& piece : reads.without(step)) {
-            if (reads.are_waiting()) continue;
+            if (!reads.await_none_waiting()) continue;
             const auto from = static_cast<std::size_t>(piece.begin - range.begin);
             if (!store(piece.node, piece.begin, bytes.subspan(from, piece.size()))) return false;
             stored_bytes.fetch_add(piece.size(), std::memory_order_relaxed);

@@ -2,11 +2,18 @@
 #include "fuse/unanswered_reads.h"
 
 #include <poll.h>
+#include <time.h>
 
 #include <algorithm>
 #include <utility>
 
 namespace squenv::fuse {
+
+namespace {
+/// Requests that wait are received within some 100 us, unless there are more than can be served.
+constexpr int kLooks = 20;
+constexpr timespec kPause{0, 50'000};
+}  // namespace
 
 UnansweredReads::Entry::Entry(UnansweredReads& reads, const FileRange& range)
     : reads_(reads), range_(range) {
@@ -23,6 +30,14 @@ UnansweredReads::Entry::~Entry() {
 bool UnansweredReads::are_waiting() const {
     pollfd device{device_, POLLIN, 0};
     return ::poll(&device, 1, 0) > 0 && (device.revents & POLLIN) != 0;
+}
+
+bool UnansweredReads::await_none_waiting() const {
+    for (int look = 0; look < kLooks; ++look) {
+        if (!are_waiting()) return true;
+        ::nanosleep(&kPause, nullptr);
+    }
+    return false;
 }
 
 bool UnansweredReads::overlaps(const FileRange& range) const {

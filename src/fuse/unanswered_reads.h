@@ -32,6 +32,9 @@ class UnansweredReads {
     void watch(int device) { device_ = device; }
     /// Requests wait there. One may be a READ of any page.
     [[nodiscard]] bool are_waiting() const;
+    /// Waits for a moment until none does. False when requests go on waiting. Not for threads that
+    /// receive requests.
+    [[nodiscard]] bool await_none_waiting() const;
     [[nodiscard]] bool overlaps(const FileRange& range) const;
     /// What is left of `range` besides what they are about.
     [[nodiscard]] std::vector<FileRange> without(const FileRange& range) const;

@@ -126,7 +126,8 @@ void FileSource::keep(std::uint64_t position, std::size_t size) const {
 
 bool FileSource::has_changed() const {
     struct stat info {};
-    if (!stat_open_file(fd_.get(), info)) return true;
+    // Some file systems let only the user ask who opened the file: then nothing is known.
+    if (!stat_open_file(fd_.get(), info)) return errno != EACCES && errno != EPERM;
     return nanoseconds(info.st_mtim) != mtime_ns_ ||
            (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_bytes_);
 }

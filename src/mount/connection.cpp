@@ -14,6 +14,7 @@
 
 #include "base/unique_fd.h"
 #include "mount/kernel_mount.h"
+#include "mount/namespaces.h"
 
 namespace squenv::mount {
 
@@ -30,16 +31,6 @@ int write_abort(const std::string& path) {
     const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file) return errno;
     return ::write(file.get(), "1", 1) == 1 ? 0 : errno;
-}
-
-/// Users are mapped one to one: capabilities count outside of user namespaces only.
-bool is_initial_user_namespace() {
-    std::ifstream map("/proc/self/uid_map");
-    std::uint64_t inside = 1;
-    std::uint64_t outside = 1;
-    std::uint64_t count = 0;
-    return static_cast<bool>(map >> inside >> outside >> count) && inside == 0 && outside == 0 &&
-           count == 0xFFFFFFFF;
 }
 
 /// In a process of its own, with a mount namespace of its own. Returns an errno value.

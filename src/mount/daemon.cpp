@@ -55,7 +55,8 @@ Result<Opened> open_request(const MountRequest& request) {
     SQUENV_TRY_ASSIGN(opened.identity, content_identity(request));
     SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
     fuse::ViewOptions view = request.view;
-    if (!request.allow_other && !view.uid && ::geteuid() != 0) view.reader = ::geteuid();
+    const bool may_read_all = ::geteuid() == 0 && is_initial_user_namespace();
+    if (!request.allow_other && !view.uid && !may_read_all) view.reader = ::geteuid();
     if (!request.allow_other && request.allow_root) view.root_owner = ::geteuid();
     auto file_system = fuse::FileSystem::create(*opened.image, view);
     if (!file_system) return with_context(file_system.error(), request.image_path);
@@ -112,7 +113,9 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
     const int processor = has_prefetch ? other_processor() : -1;
     fuse::Recorder recorder;
     std::vector<appendix::HotItem> hot;
-    if (has_prefetch) hot = load_hot_list(*opened.image);
+    const bool stores_pages = has_prefetch && may_store_pages(request, service.device_minor);
+    // Without stores there is nothing that the list would be ahead of: the warmer lists the tree.
+    if (stores_pages) hot = load_hot_list(*opened.image);
     if (processor >= 0) {
         SQUENV_TRY_ASSIGN(warmer, Warmer::start(opened.mountpoint, processor,
                                                 service.home ? &service.home : nullptr,
@@ -126,9 +129,9 @@ Status run_daemon(const MountRequest& request, Opened opened, Service service,
     options.warming_processor = processor;
     options.warmer_pid = warmer ? warmer->pid() : -1;
     options.prefetch = has_prefetch;
-    options.stores_pages = has_prefetch && may_store_pages(request, service.device_minor);
+    options.stores_pages = stores_pages;
     options.hot = std::move(hot);
-    if (warmer && options.stores_pages && !options.hot.empty()) {
+    if (warmer && !options.hot.empty()) {
         options.on_quiet = [&events] { events.post(Event::quiet); };
         options.on_listers = [&events] { events.post(Event::listers); };
     }

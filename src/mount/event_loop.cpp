@@ -133,16 +133,14 @@ void EventLoop::on_event(Served& served) {
 /// The last user is gone. Processes it left behind may still use the mount: then it stays. So does
 /// a mount that cannot be removed: a living one harms less than a dead one, and the next run joins.
 void EventLoop::leave(Served& served) {
+    end_warming(served);
     if (served.is_private) {
-        served.users->close();
         is_unmounting_ = true;
         return;
     }
-    end_warming(served);
     const auto status = served.keeper.leave();
     // Detached already: served until it is closed everywhere, but no new user finds it.
     const bool is_detached = !status && status.error().code == Errc::not_found;
-    if (is_detached) served.users->close();
     is_unmounting_ = status || is_detached;
     if (is_unmounting_) return;
     if (status.error().sys_errno == EBUSY) {
@@ -173,6 +171,7 @@ bool EventLoop::has_door(const Served& served) const {
 
 void EventLoop::run(Served& served) {
     while (!is_over_) {
+        if (is_unmounting_ && served.users != nullptr) served.users->close();
         pollfd waiting[4] = {
             {signals_.get(), POLLIN, 0},
             {reader_.get(), POLLIN, 0},

@@ -117,6 +117,9 @@ class Duty {
 
   private:
     void obey(Command command);
+    [[nodiscard]] bool is_there() const {
+        return device_minor_ == 0 || mountpoint_of_device(device_minor_).has_value();
+    }
     /// The errno value of the answer.
     [[nodiscard]] char unmount(UnmountMode mode) const {
         return to_byte(unmount_device(duties_.mountpoint, device_minor_, mode));
@@ -147,8 +150,9 @@ void Duty::obey(Command command) {
             break;
         case Command::dismiss: is_dismissed_ = true; break;
         case Command::leave:
-            send_byte(3, has_left_processes(duties_.mountpoint) ? EBUSY
-                                                                : unmount(UnmountMode::normal));
+            send_byte(3, is_there() && has_left_processes(duties_.mountpoint)
+                             ? EBUSY
+                             : unmount(UnmountMode::normal));
             break;
         case Command::unmount: send_byte(3, unmount(UnmountMode::normal)); break;
         case Command::lazy: send_byte(3, unmount(UnmountMode::lazy)); break;

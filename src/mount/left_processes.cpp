@@ -4,13 +4,20 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <sstream>
 
 #include "base/escape.h"
 
@@ -19,6 +26,9 @@ namespace squenv::mount {
 namespace {
 
 constexpr std::string_view kVariable = "SQUENV_MOUNTS=";
+/// Reading an environment can wait for a process that hangs. Two seconds in all.
+constexpr int kLooks = 1000;
+constexpr timespec kLookPause{0, 2'000'000};
 
 bool is_same_namespace(const std::string& process, const struct stat& own) {
     struct stat other {};
@@ -49,7 +59,23 @@ bool names_mountpoint(std::string_view environment, const std::string& mountpoin
     return false;
 }
 
-bool has_left_processes(const std::string& mountpoint) {
+namespace {
+
+/// When a process was started, in clock ticks since the machine was; 0 when that cannot be told.
+std::uint64_t start_time(const std::string& process) {
+    const std::string stat = read_text(process + "/stat");
+    const auto name_end = stat.rfind(')');  // the name may contain anything
+    if (name_end == std::string::npos) return 0;
+    constexpr int kFieldsBetween = 20;  // the state is field 3, the start is field 22
+    std::istringstream fields(stat.substr(name_end + 1));
+    std::string field;
+    for (int i = 0; i < kFieldsBetween && fields >> field;) ++i;
+    return std::strtoull(field.c_str(), nullptr, 10);
+}
+
+/// Processes that are older than this one were started from somewhere else, where the variable was
+/// set: a batch job from a shell with the environment, an old terminal multiplexer.
+bool look_for_processes(const std::string& mountpoint, std::uint64_t since) {
     struct stat own {};
     const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), &::closedir);
     if (!all || ::stat("/proc/self/ns/mnt", &own) != 0) return false;
@@ -58,11 +84,30 @@ bool has_left_processes(const std::string& mountpoint) {
         const std::string process = fmt::format("/proc/{}", entry->d_name);
         struct stat info {};
         if (::stat(process.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
-        if (names_mountpoint(read_text(process + "/environ"), mountpoint) &&
+        if (start_time(process) >= since &&
+            names_mountpoint(read_text(process + "/environ"), mountpoint) &&
             is_same_namespace(process, own))
             return true;
     }
     return false;
+}
+
+}  // namespace
+
+bool has_left_processes(const std::string& mountpoint) {
+    const std::uint64_t since = start_time("/proc/self");
+    const pid_t child = ::fork();
+    if (child < 0) return look_for_processes(mountpoint, since);
+    if (child == 0) ::_exit(look_for_processes(mountpoint, since) ? 1 : 0);
+    for (int look = 0; look < kLooks; ++look) {
+        int status = 0;
+        const pid_t ended = ::waitpid(child, &status, WNOHANG);
+        if (ended == child) return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        if (ended < 0 && errno != EINTR) return false;
+        ::nanosleep(&kLookPause, nullptr);
+    }
+    ::kill(child, SIGKILL);  // reaped by init, or with the next child
+    return true;
 }
 
 }  // namespace squenv::mount

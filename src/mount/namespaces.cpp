@@ -14,7 +14,9 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -74,7 +76,11 @@ bool needs_no_user_namespace() {
 }
 
 Result<UniqueFd> enter_mount_namespace() {
-    if (::unshare(CLONE_NEWNS) != 0) return fail_errno(errno, "mount namespace: unshare");
+    if (::unshare(CLONE_NEWNS) != 0) {
+        const int code = errno;
+        return fail_errno(code, "mount namespace: unshare",
+                          namespace_remedy(code, "unshare", own_standing()));
+    }
     SQUENV_TRY_ASSIGN(auto root, open_file("/", O_PATH | O_DIRECTORY));
     SQUENV_TRY_ASSIGN(const auto own, open_file("/proc/self/ns/mnt", O_RDONLY));
     // To the root of the namespace: that of a chroot need not be a mount, and only the propagation
@@ -103,6 +109,15 @@ Status check_single_thread() {
                 fmt::format("this process has {} threads, and only one with a single thread may "
                             "enter a namespace", threads),
                 "look for what starts them, such as a library in LD_PRELOAD or an emulator");
+}
+
+bool is_initial_user_namespace() {
+    std::ifstream map("/proc/self/uid_map");
+    std::uint64_t inside = 1;
+    std::uint64_t outside = 1;
+    std::uint64_t count = 0;
+    return static_cast<bool>(map >> inside >> outside >> count) && inside == 0 && outside == 0 &&
+           count == 0xFFFFFFFF;
 }
 
 Result<Namespaces> own_namespaces() {

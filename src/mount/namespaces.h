@@ -39,6 +39,9 @@ enum class Propagation { from_outside, none };
 /// Errors: environment.
 [[nodiscard]] Status check_single_thread();
 
+/// Whether users are mapped one to one: capabilities count fully outside of user namespaces only.
+[[nodiscard]] bool is_initial_user_namespace();
+
 /// Those of the calling process. Errors: io.
 [[nodiscard]] Result<Namespaces> own_namespaces();
 

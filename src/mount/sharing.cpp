@@ -10,6 +10,7 @@
 #include "base/escape.h"
 #include "mount/connection.h"
 #include "mount/daemon.h"
+#include "mount/live_statistics.h"
 #include "mount/meeting_point.h"
 #include "mount/mount_table.h"
 #include "mount/mountpoint.h"
@@ -188,7 +189,13 @@ Result<Lease> share_mount(const MountRequest& request, const std::string& mountp
         const SignalBlock block;
         return lead_in_place(request, mountpoint, std::move(listener), foreign);
     };
-    const auto bury = [&] { (void)abort_connection(minor_at(mountpoint)); };
+    const auto bury = [&] {
+        // Another run may have put a living mount there meanwhile.
+        const auto entry = find_mount(mountpoint);
+        if (entry && *entry && (*entry)->is_squenv() &&
+            !query_statistics(mountpoint, kQueryTimeout, &**entry))
+            (void)abort_connection((*entry)->device_minor);
+    };
     SQUENV_TRY_ASSIGN(auto lease, join_or_lead(name, lead, bury));
     if (lease.is_new || is_visible(mountpoint, lease.device_minor)) return lease;
     // It was detached, moved or covered, and is served for those who have it open.

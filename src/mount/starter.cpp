@@ -9,7 +9,11 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/unique_fd.h"
 
@@ -29,6 +33,21 @@ void empty_environment() {
     static char* nothing = nullptr;
     environ = &nothing;
 }
+
+/// What this process needs itself: where fusermount3 is, and how the log writes times.
+class KeptVariables {
+  public:
+    KeptVariables() {
+        for (const char* name : {"PATH", "TZ"})
+            if (const char* value = std::getenv(name)) values_.emplace_back(name, value);
+    }
+    void set_again() const {
+        for (const auto& [name, value] : values_) ::setenv(name.c_str(), value.c_str(), 1);
+    }
+
+  private:
+    std::vector<std::pair<std::string, std::string>> values_{};
+};
 
 void lift_soft_limits() {
     for (const auto resource : {RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NPROC,
@@ -61,7 +80,9 @@ void use_all_processors() {
 }  // namespace
 
 void forget_starter(Processors processors) {
+    const KeptVariables kept;
     empty_environment();
+    kept.set_again();
     lift_soft_limits();
     be_ordinary();
     if (processors == Processors::all) use_all_processors();

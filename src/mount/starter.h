@@ -7,7 +7,7 @@ namespace squenv::mount {
 
 /// Called in a daemon, and in the processes beside it, before they make threads:
 /// - the environment is emptied, also where /proc shows it: batch systems kill by it, and it may
-///   name mounts of others;
+///   name mounts of others; PATH and TZ stay, unseen;
 /// - soft limits become the hard ones (processor time, memory, file size, processes, descriptors);
 ///   the signals of processor time and file size are ignored;
 /// - processors: all that the control group has, not those of one rank; or, where the user began this

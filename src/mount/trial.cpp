@@ -218,7 +218,10 @@ Result<std::string> try_in_place(const MountRequest& request, const std::string&
     SQUENV_TRY(open_request(request));
     SQUENV_TRY_ASSIGN(const auto name, meeting_name_of(request, place));
     const auto visited = visit_meeting_point(name);
-    if (visited && *visited) return std::string("joins the mount that is there");
+    if (visited && *visited) {
+        SQUENV_TRY(check_answers(place));
+        return std::string("joins the mount that is there");
+    }
     const SignalBlock block;
     // While this is held, runs of the same image wait for us as for one of them that mounts it.
     const auto turn = claim_meeting_point(name);

@@ -197,6 +197,8 @@ void Users::serve() {
 }
 
 void Users::close() {
+    // The keeper has the socket, too: connecting would succeed for as long as that lives.
+    if (listener_) ::shutdown(listener_.get(), SHUT_RDWR);
     unwatch(listener_);
     namespaces_ = {};
 }

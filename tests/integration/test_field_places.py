@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,25 @@ AS_OTHER = ["setpriv", "--reuid", str(OTHER), "--regid", str(OTHER), "--clear-gr
 
 @pytest.fixture
 def other(work, monkeypatch):
-    """Runs the program as another ordinary user, with a cache of its own."""
-    cache = work.directory("other-cache", user=False)
+    """Runs the program as another ordinary user, with a cache that is that user's alone."""
+    cache = tempfile.mkdtemp(prefix="squenv-other-", dir="/tmp")
     os.chown(cache, OTHER, OTHER)
-    monkeypatch.setenv("SQUENV_CACHE", str(cache / "trees"))
+    monkeypatch.setenv("SQUENV_CACHE", f"{cache}/trees")
 
     def squenv(*words, **options):
         return run([*AS_OTHER, *work.command(*words, user=False)], **options)
     yield squenv
     squenv("cache", "clean")
+    shutil.rmtree(cache)
+
+
+@pytest.fixture
+def roots_cache(monkeypatch):
+    """A cache that is root's alone, and left empty."""
+    cache = tempfile.mkdtemp(prefix="squenv-root-", dir="/tmp")
+    monkeypatch.setenv("SQUENV_CACHE", f"{cache}/trees")
+    yield
+    shutil.rmtree(cache)
 
 
 def counted(path):
@@ -196,7 +207,8 @@ def test_entries_that_cannot_be_bound_are_passed_over(work, plain_image):
     assert result.returncode == 0, result.stderr
     count, seen, names = result.stdout.split("\n")
     assert int(count) == entries_of(work, plain_image) and seen == "seen"
-    assert names.split() == ["new", "odd", "sibling"], "no empty file in place of a real one"
+    # In the namespace, a file that could not be bound outside may be bound after all.
+    assert set(names.split()) - {"odd-file"} == {"new", "odd", "sibling"}
 
 
 # Working directories.
@@ -318,7 +330,7 @@ def test_images_inside_each_other_in_one_namespace(work, plain_image, venv_image
 # Root without a device.
 
 
-def test_root_without_a_device(work, cache, plain_image):
+def test_root_without_a_device(work, roots_cache, plain_image):
     place = work.directory("place", user=False)
     (place / "something").touch()
     command = quoted(work.command("run", "-v", f"{plain_image}:{place}", "--", "sh", "-c",
@@ -334,7 +346,7 @@ def test_root_without_a_device(work, cache, plain_image):
     assert work.squenv("cache", "clean", user=False).returncode == 0
 
 
-def test_root_in_a_chroot_without_a_device(work, cache, plain_image):
+def test_root_in_a_chroot_without_a_device(work, roots_cache, plain_image):
     """No user namespace can be made there, and the root directory is no mount."""
     root = work.directory("root", user=False)
     (root / "marker").touch()
@@ -446,5 +458,5 @@ def test_doctor_tries_the_lock_of_the_cache(work, cache, plain_image):
     result = run([*inject, *work.command("doctor", user=False)])
     if "ptrace" in result.stderr:
         pytest.skip("strace is not permitted here")
-    assert re.search(r"FAIL +unpacking .*No locks available", result.stdout), result.stdout
-    assert re.search(r"extract +no: ", result.stdout)
+    assert re.search(r"ok +cache without locks .*cannot be locked", result.stdout), result.stdout
+    assert re.search(r"extract +yes", result.stdout)

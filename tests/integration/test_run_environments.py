@@ -91,6 +91,17 @@ def test_bench_times_no_other_python(work, orphan):
     assert result.returncode == 1 and "no-such-uenv" in result.stderr, result.stderr
 
 
+def test_doctor_looks_for_the_interpreter(work, orphan, venv_image):
+    """The image can be run, so the exit status says nothing of it."""
+    result = work.squenv("doctor", orphan)
+    assert result.returncode == 0
+    line, = [line for line in result.stdout.splitlines() if "interpreter" in line]
+    assert "FAIL" in line and "no-such-uenv" in line
+    assert "load the module" in result.stdout
+    good = work.squenv("doctor", venv_image).stdout.splitlines()
+    assert [line for line in good if "interpreter" in line and "ok" in line]
+
+
 @pytest.mark.parametrize("via", METHODS)
 def test_conda_is_activated(via, work, cache, conda):
     image, tree = conda
@@ -137,8 +148,8 @@ def test_environment_deeper_in_a_project(work):
     make_venv(tree / ".venv", "/usr/bin/python3")
     write(tree / "main.py", "pass\n")
     image = packed(work, tree)
-    (tree / ".venv").mkdir()
-    os.chown(tree / ".venv", 1000, 1000)
+    write(tree / ".venv" / "pyvenv.cfg", "home = /usr/bin\n")
+    check(["chown", "-R", "1000:1000", tree])
     for command, status in [(["python3", "-c", "pass"], 0), (["no-such-tool"], 127)]:
         result = squenv_run(work, image, command)
         assert result.returncode == status

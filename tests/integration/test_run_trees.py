@@ -186,7 +186,7 @@ def test_nothing_is_unpacked_without_a_place(place, reason, work, cache, plain_i
     command = quoted(work.command("run", f"{plain_image}:{closed}/a", "--", "true"))
     result = without_namespaces(f"{NO_FUSE}\n{place.format(closed=closed)}\n{command}")
     assert result.returncode == OWN_FAILURE, result
-    assert f"{closed}/a: cannot be made: {reason}" in result.stderr
+    assert f"{closed}/a: does not exist and cannot be made in {closed}: {reason}" in result.stderr
     assert "something is there" not in result.stderr and "fusermount" in result.stderr
     assert not cache.exists() or not os.listdir(cache)
 

@@ -29,7 +29,7 @@ _squenv_pack_value() {
 _squenv_pack_options="--output --tar --from-image --force --codec --level --block-size
     --no-fragments --no-duplicates --no-appendix --mount-point --hot --warm --owner --mtime --exclude
     --exclude-from --one-file-system --ignore-unreadable --strict --jobs --readers --memory
-    --compile --verify --json"
+    --compile --compile=0,1,2 --verify --json"
 
 # -o takes a list: completes its last word behind what is there.
 _squenv_mount_options() {
@@ -38,7 +38,7 @@ _squenv_mount_options() {
     compopt -o nospace 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
         threads= prefetch= record= stage= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
-        debug noexec ro nosuid nodev" -- "${word##*,}")
+        debug noexec exec ro nosuid nodev" -- "${word##*,}")
     # What stands in front of the last "=" is not replaced.
     [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&
         COMPREPLY=("${COMPREPLY[@]#"${done%=*}="}")

@@ -8,7 +8,7 @@ end
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
     for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= record= stage= allow_other allow_root \
-            default_permissions log= notify_pipe= fsname= subtype= debug noexec ro nosuid nodev
+            default_permissions log= notify_pipe= fsname= subtype= debug noexec exec ro nosuid nodev
         echo "$done$option"
     end
 end
@@ -118,7 +118,7 @@ complete -c squenv -n '__fish_seen_subcommand_from trace' -l json -d 'Print JSON
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s l -l long -d 'Mode, owner, size and time'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'What is below'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only what is below'
-complete -c squenv -n '__fish_seen_subcommand_from extract' -s f -l force -d 'Into an existing directory'
+complete -c squenv -n '__fish_seen_subcommand_from extract' -s f -l force -d 'Into a directory that has content'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-xattrs -d 'Leave xattrs out'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-owner -d 'Do not restore owners'
 complete -c squenv -n '__fish_seen_subcommand_from extract verify' -s j -l jobs -x -d Threads
