@@ -199,7 +199,7 @@ def test_killed_users(via, work, venv_image, venv_source):
             victim.kill()
             victim.was_killed = True
             killed += 1
-        time.sleep(choose.uniform(0, 0.05))
+        time.sleep(choose.uniform(0, 0.15))
         for user in [user for user in running if user.poll() is not None]:
             running.remove(user)
             output, errors = user.communicate()
