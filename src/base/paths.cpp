@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "base/paths.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 
 namespace squenv {
@@ -10,6 +14,15 @@ std::string real_path(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                            &std::free);
     return real ? std::string(real.get()) : path;
+}
+
+std::string closed_directory(const std::string& path) {
+    std::filesystem::path at;
+    for (const auto& part : std::filesystem::path(path).parent_path()) {
+        at /= part;
+        if (::access(at.c_str(), X_OK) != 0 && errno == EACCES) return at.string();
+    }
+    return {};
 }
 
 }  // namespace squenv

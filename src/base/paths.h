@@ -8,4 +8,8 @@ namespace squenv {
 /// `path` made absolute with every symlink resolved, or as it is when that cannot be done.
 [[nodiscard]] std::string real_path(const std::string& path);
 
+/// The first directory above `path` (absolute, or from here) that this user may not enter; "" when
+/// there is none.
+[[nodiscard]] std::string closed_directory(const std::string& path);
+
 }  // namespace squenv

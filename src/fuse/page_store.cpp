@@ -20,12 +20,14 @@ constexpr std::uint64_t kWholeFile = 1 << 20;
 }  // namespace
 
 bool PageStore::store(NodeId node, ByteView bytes) {
-    if (bytes.empty() || reads_.overlaps({node, 0, bytes.size()}) || reads_.are_waiting()) return true;
+    if (bytes.empty() || reads_.overlaps({node, 0, bytes.size()})) return true;
     std::optional<ReaderTurn::Guard> guard;
     if (auto* worker = Worker::current(); worker != nullptr && worker->has_turn()) {
         // Whoever waits may have the pages locked, and is served before anything is stored.
         if (turn_.is_request_waiting()) return false;
         guard.emplace(turn_, worker->turn_number());
+    } else if (!reads_.await_none_waiting()) {
+        return false;
     }
     if (!store_(node, bytes)) return false;
     stored_bytes_.fetch_add(bytes.size(), std::memory_order_relaxed);

@@ -14,6 +14,7 @@
 
 #include "base/checked.h"
 #include "base/file_io.h"
+#include "base/paths.h"
 
 namespace squenv::image {
 
@@ -54,16 +55,27 @@ Result<std::uint64_t> length_of(int fd, const struct stat& info, const std::stri
     return fail(Errc::invalid_argument, path + ": not a regular file or block device");
 }
 
+/// What the owner of an image, or of a directory above it, can do for this user.
+tl::unexpected<Error> refused(Error error, const std::string& path) {
+    if (error.sys_errno != EACCES) return tl::unexpected(std::move(error));
+    const std::string closed = closed_directory(path);
+    if (!closed.empty()) error.context = fmt::format("{}: {} may not be entered", path, closed);
+    error.hint = fmt::format("its owner runs 'setfacl -m u:{}:{} {}'", ::geteuid(),
+                             closed.empty() ? "r" : "x", closed.empty() ? path : closed);
+    return tl::unexpected(std::move(error));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
-    SQUENV_TRY_ASSIGN(auto fd, open_file(path, O_RDONLY | O_NONBLOCK));
+    auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
+    if (!fd) return refused(fd.error(), path);
     struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, path);
-    SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd.get(), info, path));
+    if (::fstat(fd->get(), &info) != 0) return fail_errno(errno, path);
+    SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd->get(), info, path));
     std::unique_ptr<FileSource> source(new FileSource);
     source->path_ = path;
-    source->fd_ = std::move(fd);
+    source->fd_ = std::move(*fd);
     source->file_bytes_ = bytes;
     source->mtime_ns_ = nanoseconds(info.st_mtim);
     return source;

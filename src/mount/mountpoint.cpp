@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/paths.h"
 #include "mount/live_statistics.h"
 #include "mount/mount_table.h"
 #include "mount/unmount.h"
@@ -32,19 +33,13 @@ constexpr timespec kLookPause{0, 10'000'000};
 /// That `path` cannot be looked at; with the directory on the way that keeps us out, and who can
 /// let us in. Users are told by number: their names may come from a service that starts threads.
 tl::unexpected<Error> unreachable(int code, const std::string& path) {
-    std::filesystem::path at;
-    for (const auto& part : std::filesystem::path(path).parent_path()) {
-        at /= part;
-        if (code != EACCES) break;
-        if (::access(at.c_str(), X_OK) == 0 || errno != EACCES) continue;
-        std::string hint = "name another path: IMAGE:PATH, with --force";
-        // What keeps others out of a mount of FUSE is no mode.
-        if (!is_mountpoint(at.string()))
-            hint = fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(),
-                               at.string(), hint);
-        return fail_errno(code, fmt::format("{}: {} may not be entered", path, at.string()), hint);
-    }
-    return fail_errno(code, path);
+    const std::string closed = code == EACCES ? closed_directory(path) : "";
+    if (closed.empty()) return fail_errno(code, path);
+    std::string hint = "name another path: IMAGE:PATH, with --force";
+    // What keeps others out of a mount of FUSE is no mode.
+    if (!is_mountpoint(closed))
+        hint = fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(), closed, hint);
+    return fail_errno(code, fmt::format("{}: {} may not be entered", path, closed), hint);
 }
 
 /// A living mount of this program is in the way.

@@ -460,3 +460,24 @@ def test_doctor_tries_the_lock_of_the_cache(work, cache, plain_image):
         pytest.skip("strace is not permitted here")
     assert re.search(r"ok +cache without locks .*cannot be locked", result.stdout), result.stdout
     assert re.search(r"extract +yes", result.stdout)
+
+
+# Images that may not be read.
+
+
+@pytest.mark.parametrize("words", [["info"], ["ls"], ["mount"], ["run"], ["doctor"]])
+def test_who_can_let_us_read_an_image(words, work, plain_image):
+    """The component that keeps the user out is named, with what its owner can do."""
+    closed = work.directory("closed", user=False)
+    image = closed / "image"
+    shutil.copy(plain_image, image)
+    tail = {"mount": [work.directory("mnt")], "run": ["--", "true"]}.get(words[0], [])
+    image.chmod(0o600)
+    result = work.squenv(*words, image, *tail)
+    assert result.returncode != 0
+    assert f"setfacl -m u:1000:r {image}" in result.stdout + result.stderr
+    closed.chmod(0o700)
+    result = work.squenv(*words, image, *tail)
+    assert result.returncode != 0
+    told = result.stdout + result.stderr
+    assert f"{closed} may not be entered" in told and f"setfacl -m u:1000:x {closed}" in told
