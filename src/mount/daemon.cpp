@@ -52,8 +52,9 @@ Result<log::Destination> open_log(const MountRequest& request) {
 
 Result<Opened> open_request(const MountRequest& request) {
     Opened opened;
-    SQUENV_TRY_ASSIGN(opened.identity, content_identity(request));
+    // First, because it says more of an image that cannot be reached.
     SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.image_path, request.image));
+    SQUENV_TRY_ASSIGN(opened.identity, content_identity(request));
     fuse::ViewOptions view = request.view;
     const bool may_read_all = ::geteuid() == 0 && is_initial_user_namespace();
     if (!request.allow_other && !view.uid && !may_read_all) view.reader = ::geteuid();
