@@ -33,6 +33,9 @@ constexpr const char* kLockSuffix = ".lock";
 /// What a small file takes on disk beyond its content.
 constexpr std::uint64_t kInodeBytes = 4096;
 
+/// How often the cache directory is made again that other processes remove.
+constexpr int kAttempts = 100;
+
 /// The right to unpack a tree: its lock file, open, to be removed by the process that gets it.
 /// Without locks several processes get it, and each unpacks for itself; the first that is ready
 /// wins. Empty when another process had it before, and has unpacked the tree by now, or failed.
@@ -191,9 +194,13 @@ Result<CachedTree> publish(HeldEntry fresh, const std::string& path) {
     return CachedTree{tree_in(path), path, std::move(fresh.directory), true};
 }
 
+/// `is_alone`: no other process unpacks the same tree.
 Result<CachedTree> make_tree(const std::string& directory, const TreeName& name,
-                             const std::string& image_path, const image::Image& image) {
-    remove_entry(directory, name.text);  // it is not whole; while it is in use it stays
+                             const std::string& image_path, const image::Image& image,
+                             bool is_alone) {
+    // It is not whole; while it is in use it stays. Without locks, another process may have made it
+    // whole just now: then publish() exchanges it only when it is not.
+    if (is_alone) remove_entry(directory, name.text);
     const std::uint64_t needed = unpacked_bytes(image);
     SQUENV_TRY(make_room(directory, needed));
     SQUENV_TRY_ASSIGN(auto fresh, make_partial_entry(directory, name.text));
@@ -224,14 +231,23 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
     SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
     SQUENV_TRY_ASSIGN(const auto name, name_tree(directory, image_path, image));
     const std::string path = directory + '/' + name.text;
-    for (;;) {
+    for (int attempts = kAttempts;;) {
         if (auto tree = use_entry(path)) return std::move(*tree);
-        SQUENV_TRY_ASSIGN(const auto turn, take_turn(path + kLockSuffix));
+        auto asked = take_turn(path + kLockSuffix);
+        // A process that only asked whether there could be a cache has removed the empty directory.
+        if (!asked && asked.error().sys_errno == ENOENT && --attempts > 0) {
+            SQUENV_TRY(cache_directory());
+            continue;
+        }
+        if (!asked) return tl::unexpected(asked.error());
+        const UniqueFd turn = std::move(*asked);
         if (!turn) continue;
+        // Taken again, the lock tells whether there are any.
+        const bool is_alone = lock_file(turn.get(), LOCK_EX | LOCK_NB) == Locking::held;
         // It may have been unpacked between the first look and our turn.
         auto unpacked = use_entry(path);
         auto tree = unpacked ? Result<CachedTree>(std::move(*unpacked))
-                             : make_tree(directory, name, image_path, image);
+                             : make_tree(directory, name, image_path, image, is_alone);
         // Those who wait for the file find that it has no name any more.
         ::unlink((path + kLockSuffix).c_str());
         return tree;
