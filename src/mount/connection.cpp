@@ -63,6 +63,15 @@ bool has_fusectl() {
 
 }  // namespace
 
+std::uint32_t connection_of(int device) {
+    std::ifstream info(fmt::format("/proc/self/fdinfo/{}", device));
+    std::string word;
+    std::uint32_t number = 0;
+    while (info >> word)
+        if (word == "fuse_connection:" && info >> number) return number;
+    return 0;
+}
+
 Status abort_connection(std::uint32_t device_minor) {
     const std::string path = directory_of(device_minor) + "/abort";
     int code = write_abort(path);

@@ -8,6 +8,10 @@
 
 namespace squenv::mount {
 
+/// The number of the connection that `device`, a descriptor of /dev/fuse, serves; 0 before it is
+/// mounted, and on older kernels, which do not tell.
+[[nodiscard]] std::uint32_t connection_of(int device);
+
 /// Ends the FUSE connection `device_minor` (MountEntry::device_minor): every request under way and
 /// every later one fails with ENOTCONN or ECONNABORTED. Done through fusectl, which systemd mounts
 /// at /sys/fs/fuse/connections; root mounts it for itself where it is not. Connections that have

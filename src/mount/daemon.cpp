@@ -15,6 +15,7 @@
 #include "mount/event_loop.h"
 #include "mount/hot_names.h"
 #include "mount/meeting_point.h"
+#include "mount/mount_table.h"
 #include "mount/sandbox.h"
 #include "mount/sharing.h"
 #include "mount/starter.h"
@@ -94,8 +95,11 @@ Result<Keeper> mount_in_place(const MountRequest& request, Opened& opened, int h
         keeper.dismiss();
         return tl::unexpected(mounted.error());
     }
-    keeper.mounted();
     opened.device = std::move(mounted->device);
+    // A directory above the mount may have been renamed by now, so its path is asked last.
+    opened.device_minor = connection_of(opened.device.get());
+    if (opened.device_minor == 0) opened.device_minor = minor_at(opened.mountpoint);
+    keeper.mounted(opened.device_minor);
     return keeper;
 }
 

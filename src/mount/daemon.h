@@ -37,6 +37,7 @@ struct Opened {
     std::unique_ptr<Stage> stage{};
     log::Destination log{};    ///< open: its file may lie below the mount point
     UniqueFd device{};         ///< empty until it is mounted
+    std::uint32_t device_minor = 0;  ///< of the mount's connection; 0 until it is mounted
 };
 
 /// The image and what is in it; nothing is mounted yet. Errors: those of Image::open(), and

@@ -65,6 +65,14 @@ char to_byte(const Status& status) {
     return static_cast<char>(code);
 }
 
+std::uint32_t receive_number(int fd) {
+    std::uint32_t number = 0;
+    char byte = 0;
+    for (unsigned shift = 0; shift < 32 && receive_byte(fd, byte); shift += 8)
+        number |= static_cast<std::uint32_t>(static_cast<unsigned char>(byte)) << shift;
+    return number;
+}
+
 /// Closes every descriptor but these and the standard ones, and makes `socket` number 3.
 void keep_only(int socket, int held_fd) {
     const int high = held_fd >= 0 ? ::fcntl(held_fd, F_DUPFD_CLOEXEC, 10) : -1;
@@ -144,7 +152,7 @@ bool Duty::has_command() const {
 
 void Duty::obey(Command command) {
     switch (command) {
-        case Command::mounted: device_minor_ = minor_at(duties_.mountpoint); break;
+        case Command::mounted: device_minor_ = receive_number(3); break;
         case Command::watch:
             if (auto death = watch_.watch()) death_ = std::move(*death);
             break;
@@ -209,8 +217,10 @@ void Keeper::watch_this_thread() {
     send_byte(socket_.get(), static_cast<char>(Command::watch));
 }
 
-void Keeper::mounted() {
+void Keeper::mounted(std::uint32_t device_minor) {
     send_byte(socket_.get(), static_cast<char>(Command::mounted));
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        send_byte(socket_.get(), static_cast<char>(device_minor >> shift));
 }
 
 Status Keeper::leave() {

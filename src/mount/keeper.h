@@ -32,8 +32,8 @@ class Keeper {
     /// open, the kernel does not notice that the daemon is gone.
     [[nodiscard]] static Result<Keeper> start(const KeeperDuties& duties);
 
-    /// Tells the keeper that the mount is there now.
-    void mounted();
+    /// Tells the keeper that the mount is there now, and the number of its connection.
+    void mounted(std::uint32_t device_minor);
     /// The keeper acts from now on when the calling thread, the daemon's main one, has ended, even
     /// when another thread of the daemon is stuck. Once.
     void watch_this_thread();

@@ -23,6 +23,11 @@ namespace {
 /// Between attempts while another process removes the directory.
 constexpr timespec kPause{0, 1'000'000};
 constexpr int kAttempts = 1000;
+/// How long the mount point of an attempt is waited for. An attempt takes 70 ms on a busy machine.
+constexpr int kAttemptPauses = 500;
+/// Looks that find a directory free until it counts as one that stays: between the hold and the
+/// removal nobody has it for a moment.
+constexpr int kFreeLooks = 3;
 /// Between looks at all namespaces, where directories cannot be locked.
 constexpr timespec kLookPause{1, 0};
 
@@ -101,6 +106,19 @@ Result<MountpointHold> hold_mountpoint(const std::string& path) {
     }
     return fail(Errc::busy, path + ": another process keeps removing the mount point",
                 "make the directory yourself");
+}
+
+void await_mountpoint(const std::string& path) {
+    int free_looks = 0;
+    for (int pause = 0; pause < kAttemptPauses && free_looks < kFreeLooks; ++pause) {
+        const auto directory = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!directory) return;
+        const bool is_held =
+            ::flock(directory->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        free_looks = is_held ? 0 : free_looks + 1;
+        ::flock(directory->get(), LOCK_UN);
+        ::nanosleep(&kPause, nullptr);
+    }
 }
 
 void remove_mountpoint(const std::vector<std::string>& created) {

@@ -27,4 +27,8 @@ struct MountpointHold {
 /// holds the mount point, for as long as that takes. Does nothing when `created` is empty.
 void remove_mountpoint(const std::vector<std::string>& created);
 
+/// Waits while the directory at `path` is held by another process, half a second at most: it may be
+/// one that an attempt to mount there has made and is about to remove.
+void await_mountpoint(const std::string& path);
+
 }  // namespace squenv::mount

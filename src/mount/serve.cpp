@@ -55,7 +55,7 @@ Result<Mounted> mount_opened(const MountRequest& request, Opened opened) {
     SQUENV_TRY_ASSIGN(auto users, welcome_users(request, opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto keeper,
                       mount_in_place(request, opened, users ? users->listener() : -1));
-    const std::uint32_t minor = minor_at(opened.mountpoint);
+    const std::uint32_t minor = opened.device_minor;
     return Mounted{std::move(opened), Service{std::move(keeper), Lifetime::until_unmounted,
                                               std::move(users), {}, minor}};
 }

@@ -53,7 +53,7 @@ Result<Lease> serve_in_place(const MountRequest& request, Opened opened, UniqueF
     SQUENV_TRY_ASSIGN(auto keeper, mount_in_place(request, opened, listener.get()));
     SQUENV_TRY_ASSIGN(auto first, FirstUser::create());
     foreign.push_back(first.ours.get());
-    Service service{std::move(keeper), Lifetime::while_used, {}, {}, minor_at(opened.mountpoint)};
+    Service service{std::move(keeper), Lifetime::while_used, {}, {}, opened.device_minor};
     SQUENV_TRY_ASSIGN(service.users,
                       Users::create(std::move(listener), std::move(first.user), {}));
     // A daemon that fails leaves the mount to its keeper.

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,6 +28,14 @@ namespace {
 /// How often processes that outlive the last user are looked for.
 constexpr int kLeftRetryMs = 500;
 
+/// How often a link that other runs make and remove is tried.
+constexpr int kLinkAttempts = 100;
+
+bool is_other_than_link(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0 && !S_ISLNK(info.st_mode);
+}
+
 std::string target_of(const std::string& path) {
     std::string target(PATH_MAX, '\0');
     const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
@@ -46,11 +55,17 @@ Status occupied(const std::string& path) {
 
 /// Nothing else is touched: an empty directory at `path` is somebody's mount point.
 Status make_link(const std::string& tree, const std::string& path) {
-    if (::symlink(tree.c_str(), path.c_str()) == 0) return {};
-    const int code = errno;
-    if (target_of(path) == tree) return {};
-    if (code == EEXIST) return occupied(path);
-    return fail_errno(code, path + ": cannot be made");
+    for (int attempt = 0;; ++attempt) {
+        if (::symlink(tree.c_str(), path.c_str()) == 0) return {};
+        const int code = errno;
+        const std::string target = target_of(path);
+        if (target == tree) return {};
+        if (code != EEXIST) return fail_errno(code, path + ": cannot be made");
+        if (attempt == kLinkAttempts || !target.empty()) return occupied(path);
+        // The link of a run that has just ended, or the mount point of an attempt to mount.
+        await_mountpoint(path);
+        if (is_other_than_link(path)) return occupied(path);
+    }
 }
 
 void hide(const ShownTree& shown) {

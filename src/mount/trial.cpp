@@ -166,18 +166,18 @@ Result<CacheState> check_cache() {
 }
 
 Status check_link(const std::string& place) {
-    struct stat info {};
     // A mount is not looked at: it may be another user's, or wait for a daemon that does not answer.
+    std::error_code error;
     const bool is_mount = is_mountpoint(place);
-    if (is_mount || ::lstat(place.c_str(), &info) == 0) {
-        std::error_code error;
-        const auto target =
-            is_mount ? std::string() : std::filesystem::read_symlink(place, error).string();
-        if (target.starts_with(cache::cache_path() + '/')) return {};
+    if (!is_mount) await_mountpoint(place);
+    const auto target =
+        is_mount ? std::string() : std::filesystem::read_symlink(place, error).string();
+    if (!is_mount && target.starts_with(cache::cache_path() + '/')) return {};
+    // One call tells: a link of another run may be removed at any time.
+    if (is_mount || !error || error == std::errc::invalid_argument)
         return fail(Errc::exists,
                     place + ": something is there already, and nothing can be mounted over it here",
                     "move it away, so that a link to the unpacked image can take its place");
-    }
     SQUENV_TRY_ASSIGN(const auto parent,
                       nearest_directory(std::filesystem::path(place).parent_path().string()));
     if (::access(parent.c_str(), W_OK | X_OK) == 0) return {};
