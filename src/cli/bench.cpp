@@ -22,8 +22,8 @@
 #include "cli/mounted_run.h"
 #include "cli/stop_signal.h"
 #include "cli/trace_report.h"
-#include "mount/mount_table.h"
-#include "mount/recorded_place.h"
+#include "run/destination.h"
+#include "system/mount_table.h"
 #include "trace/trace.h"
 #include "venv/interpreter.h"
 
@@ -166,14 +166,14 @@ Status BenchCommand::prepare() {
     if (mountpoint_.empty() && manifest && *manifest) {
         SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
         if (!mountpoint_.empty())
-            if (const auto status = mount::check_recorded_place(mountpoint_, mountpoint_); !status)
+            if (const auto status = run::check_recorded_destination(mountpoint_, mountpoint_); !status)
                 return with_context(status.error(), image_);
     }
     if (mountpoint_.empty())
         return fail(Errc::invalid_argument, image_ + ": records no mount point",
                     "name one with --mount-point");
-    SQUENV_TRY_ASSIGN(mountpoint_, mount::canonical_mountpoint(mountpoint_));
-    SQUENV_TRY_ASSIGN(const auto there, mount::find_mount(mountpoint_));
+    SQUENV_TRY_ASSIGN(mountpoint_, system::canonical_mountpoint(mountpoint_));
+    SQUENV_TRY_ASSIGN(const auto there, system::find_mount(mountpoint_));
     if (there && there->is_squenv())
         return fail(Errc::exists, mountpoint_ + ": an image is mounted here",
                     "unmount it first with 'squenv umount " + mountpoint_ + "'");

@@ -9,7 +9,7 @@
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
-#include "mount/diagnosis.h"
+#include "run/doctor.h"
 
 namespace squenv::cli {
 
@@ -27,7 +27,7 @@ class DoctorCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(path_, given_path(path_));
         consult_image();
-        const auto diagnosis = mount::diagnose(subject_);
+        const auto diagnosis = run::diagnose(subject_);
         if (is_json_)
             print_json(io, diagnosis);
         else
@@ -49,7 +49,7 @@ class DoctorCommand final : public Command {
         }
         if (resolved) subject_.wanted = resolved->front().wanted;
     }
-    static void print(Io& io, const mount::Diagnosis& diagnosis) {
+    static void print(Io& io, const run::Diagnosis& diagnosis) {
         for (const auto& probe : diagnosis.probes) {
             io.out << fmt::format("{:<5} {:<25} {}\n", probe.is_passed ? "ok" : "FAIL",
                                   probe.subject, printable(probe.finding));
@@ -61,11 +61,11 @@ class DoctorCommand final : public Command {
             io.out << fmt::format("  {:<11} {}{}\n", method_name(verdict.method),
                                   answer(verdict), printable(verdict.reason));
     }
-    static const char* answer(const mount::Verdict& verdict) {
+    static const char* answer(const run::Verdict& verdict) {
         if (!verdict.works) return "no: ";
         return verdict.reason.empty() ? "yes" : "yes: ";
     }
-    static void print_json(Io& io, const mount::Diagnosis& diagnosis) {
+    static void print_json(Io& io, const run::Diagnosis& diagnosis) {
         nlohmann::ordered_json json;
         for (const auto& probe : diagnosis.probes)
             json["probes"].push_back({{"subject", probe.subject},
@@ -79,7 +79,7 @@ class DoctorCommand final : public Command {
         io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     }
 
-    mount::DiagnosisSubject subject_;
+    run::DiagnosisSubject subject_;
     std::string path_;  ///< "" is the recorded one
     bool is_json_ = false;
 };

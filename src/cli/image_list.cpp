@@ -9,7 +9,7 @@
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/manifest.h"
-#include "mount/recorded_place.h"
+#include "run/destination.h"
 
 namespace squenv::cli {
 
@@ -97,14 +97,16 @@ void recognise(const image::Image& image, const std::optional<appendix::Manifest
 
 }  // namespace
 
-Result<ListedRequest> consult_image(const ListedImage& listed, const mount::MountRequest& base,
+Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Request& base,
                                     bool has_comma) {
     ListedRequest resolved;
     resolved.image = listed.image;
     auto& request = resolved.wanted.request;
     request = base;
     request.image_path = listed.image;
-    auto opened = image::Image::open(listed.image, base.image);
+    if (const auto status = daemon::open_image(request); !status)
+        return tl::unexpected(explained(status.error(), listed, has_comma));
+    auto opened = image::Image::open(request.file, base.image);
     if (!opened) return tl::unexpected(explained(opened.error(), listed, has_comma));
     const image::Image& image = **opened;
     request.image_path = real_path(listed.image);
@@ -130,7 +132,7 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const mount::Moun
 Status check_path(const ListedRequest& listed, bool force) {
     const std::string& path = listed.wanted.request.mountpoint;
     if (!listed.is_given) {
-        const auto status = mount::check_recorded_place(path, listed.recorded_root);
+        const auto status = run::check_recorded_destination(path, listed.recorded_root);
         if (!status) return with_context(status.error(), listed.image);
         return {};
     }
@@ -168,7 +170,7 @@ Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
 }
 
 Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>& list,
-                                                  const mount::MountRequest& base, bool force) {
+                                                  const daemon::Request& base, bool force) {
     std::vector<ListedRequest> all;
     for (const auto& listed : list) {
         SQUENV_TRY_ASSIGN(auto resolved, consult_image(listed, base, list.size() > 1));

@@ -9,7 +9,7 @@
 #include "appendix/appendix.h"
 #include "base/result.h"
 #include "image/image.h"
-#include "mount/provide.h"
+#include "run/methods.h"
 #include "venv/kind.h"
 
 namespace squenv::cli {
@@ -26,7 +26,7 @@ struct ListedImage {
 
 /// What an image says about itself, and where it is to go.
 struct ListedRequest {
-    mount::Wanted wanted{};
+    run::Wanted wanted{};
     std::string image{};          ///< as the user wrote it
     std::string recorded{};       ///< the path recorded for what is mounted of it, or ""
     std::string recorded_root{};  ///< and for the root of the image
@@ -46,7 +46,7 @@ struct ListedRequest {
 /// is one of several, and might be a part of one with a comma.
 /// Errors: those of Image::open(); invalid_argument (no path).
 [[nodiscard]] Result<ListedRequest> consult_image(const ListedImage& listed,
-                                                  const mount::MountRequest& base,
+                                                  const daemon::Request& base,
                                                   bool has_comma = false);
 
 /// Refuses a path other than the recorded one for an environment that is bound to that, unless
@@ -56,6 +56,6 @@ struct ListedRequest {
 
 /// Both for each image of a list, of which no two may go to one path. Errors: as these two.
 [[nodiscard]] Result<std::vector<ListedRequest>> resolve_images(
-    const std::vector<ListedImage>& list, const mount::MountRequest& base, bool force);
+    const std::vector<ListedImage>& list, const daemon::Request& base, bool force);
 
 }  // namespace squenv::cli

@@ -19,7 +19,7 @@
 #include "base/unique_fd.h"
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 #include "venv/activation.h"
 #include "venv/interpreter.h"
 
@@ -60,7 +60,7 @@ std::string listed(const std::string& image, const std::string& path) {
 }
 
 /// What only makes sense for a mount that stays.
-Status check_mount_options(const mount::MountRequest& request) {
+Status check_mount_options(const daemon::Request& request) {
     const char* name = request.trace                             ? "debug"
                        : request.idle_timeout.count() != 0       ? "timeout"
                        : !request.notify_pipe.empty()            ? "notify_pipe"
@@ -73,7 +73,7 @@ Status check_mount_options(const mount::MountRequest& request) {
 
 /// The first image is activated last, so that its programs come first.
 void activate(const std::vector<ListedRequest>& images,
-              const std::vector<mount::Placement>& placements) {
+              const std::vector<run::Placement>& placements) {
     std::string mounts = environment_variable(kMountsVariable);
     for (std::size_t i = images.size(); i-- > 0;) {
         const std::string& root = placements[i].mountpoint;
@@ -112,7 +112,7 @@ std::string inner_hint(const Launch& launch) {
     return {};
 }
 
-void tell(const std::vector<mount::Placement>& placements, Io& io) {
+void tell(const std::vector<run::Placement>& placements, Io& io) {
     for (const auto& placement : placements) {
         if (io.is_verbose)
             io.err << fmt::format("squenv: {} is at {} ({}{})\n", printable(placement.image),
@@ -148,7 +148,7 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     launch.foreign = inherited_descriptors();
     launch.variables = options.variables;
     SQUENV_TRY(check_variables(options.variables));
-    mount::MountRequest base;
+    daemon::Request base;
     for (const auto& text : options.mount_options) SQUENV_TRY(apply_mount_options(text, base));
     SQUENV_TRY(check_mount_options(base));
     if (io.is_verbose) base.log_level = log::Level::debug;
@@ -167,21 +167,21 @@ bool is_active_already(const Launch& launch) {
     const std::string active = ',' + environment_variable(kMountsVariable) + ',';
     return std::all_of(launch.images.begin(), launch.images.end(), [&](const auto& image) {
         const auto& request = image.wanted.request;
-        const auto path = mount::canonical_mountpoint(request.mountpoint);
+        const auto path = system::canonical_mountpoint(request.mountpoint);
         if (active.find(',' + listed(request.image_path, path.value_or("")) + ',') ==
             std::string::npos)
             return false;
         // A batch system passes the variable on to other nodes, where nothing is mounted.
-        const auto entry = mount::find_mount(path.value_or(""));
+        const auto entry = system::find_mount(path.value_or(""));
         return entry && *entry && (*entry)->source == request.image_path &&
                (*entry)->is_trusted_by(::geteuid());
     });
 }
 
-Result<mount::Provision> provide_images(const Launch& launch, Io& io) {
-    std::vector<mount::Wanted> wanted;
+Result<run::HeldMounts> provide_images(const Launch& launch, Io& io) {
+    std::vector<run::Wanted> wanted;
     for (const auto& image : launch.images) wanted.push_back(image.wanted);
-    SQUENV_TRY_ASSIGN(auto provision, mount::provide(wanted, launch.via, launch.foreign));
+    SQUENV_TRY_ASSIGN(auto provision, run::obtain_mounts(wanted, launch.via, launch.foreign));
     tell(provision.placements, io);
     activate(launch.images, provision.placements);
     set_variables(launch.variables);
@@ -189,7 +189,7 @@ Result<mount::Provision> provide_images(const Launch& launch, Io& io) {
     return provision;
 }
 
-Status check_environments(const Launch& launch, const mount::Provision& provision,
+Status check_environments(const Launch& launch, const run::HeldMounts& provision,
                           const std::string& program, Io& io) {
     const bool is_interpreter = venv::is_interpreter_name(program);
     bool is_first = true;

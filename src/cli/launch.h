@@ -8,7 +8,7 @@
 #include "base/result.h"
 #include "cli/command.h"
 #include "cli/image_list.h"
-#include "mount/provide.h"
+#include "run/methods.h"
 
 namespace squenv::cli {
 
@@ -41,13 +41,13 @@ struct Launch {
 /// Mounts the images, activates the environments among them in this process's environment, and
 /// moves it to where they are. Says on io.err what the user should know.
 /// Errors: whatever keeps an image from being where it belongs.
-[[nodiscard]] Result<mount::Provision> provide_images(const Launch& launch, Io& io);
+[[nodiscard]] Result<run::HeldMounts> provide_images(const Launch& launch, Io& io);
 
 /// Says on io.err what keeps the Python of the environments from working, and that an environment
 /// deeper in an image is not active. `program` is the command, "" an interactive shell.
 /// Errors: not_found, when `program` is the name of an interpreter and that of the first
 /// environment does not work: another one in PATH would be run without a word.
-[[nodiscard]] Status check_environments(const Launch& launch, const mount::Provision& provision,
+[[nodiscard]] Status check_environments(const Launch& launch, const run::HeldMounts& provision,
                                         const std::string& program, Io& io);
 
 /// The process becomes `command`. Returns only when that fails: not_found when there is no such

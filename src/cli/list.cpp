@@ -13,7 +13,7 @@
 #include "cli/image_argument.h"
 #include "mount/answer.h"
 #include "mount/live_statistics.h"
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -49,7 +49,7 @@ Status take_answer(const std::string& text, bool is_ours, Row& row) {
     return {};
 }
 
-Row describe(const mount::MountEntry& entry, const Result<std::string>& text) {
+Row describe(const system::MountEntry& entry, const Result<std::string>& text) {
     Row row{entry.mountpoint, entry.source, "ok"};
     if (!text) {
         row.state = state_of(text.error());
@@ -67,8 +67,8 @@ Row describe(const mount::MountEntry& entry, const Result<std::string>& text) {
 
 /// One for each mount of this user, or of all for root.
 Result<std::vector<Row>> rows_of_mounts() {
-    SQUENV_TRY_ASSIGN(auto entries, mount::read_mount_table());
-    std::erase_if(entries, [](const mount::MountEntry& entry) {
+    SQUENV_TRY_ASSIGN(auto entries, system::read_mount_table());
+    std::erase_if(entries, [](const system::MountEntry& entry) {
         return !entry.is_squenv() || (::getuid() != 0 && entry.user_id != ::getuid());
     });
     std::vector<mount::Question> questions;

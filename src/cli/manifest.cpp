@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -28,8 +28,8 @@ Result<std::string> recorded_mountpoint(const appendix::Manifest& manifest,
 }
 
 bool is_same_place(const std::string& one, const std::string& other) {
-    return mount::canonical_mountpoint(one).value_or(one) ==
-           mount::canonical_mountpoint(other).value_or(other);
+    return system::canonical_mountpoint(one).value_or(one) ==
+           system::canonical_mountpoint(other).value_or(other);
 }
 
 }  // namespace squenv::cli

@@ -8,10 +8,10 @@
 #include "cli/image_list.h"
 #include "cli/manifest.h"
 #include "cli/mount_options.h"
-#include "mount/mount_table.h"
-#include "mount/recorded_place.h"
-#include "mount/scope.h"
-#include "mount/serve.h"
+#include "daemon/serve.h"
+#include "run/destination.h"
+#include "share/kill_scope.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -48,9 +48,9 @@ class MountCommand final : public Command {
         if (io.is_verbose) request_.log_level = log::Level::debug;
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
-        SQUENV_TRY(mount::serve(request_));
+        SQUENV_TRY(daemon::serve(request_));
         const bool stays = !request_.is_foreground && !request_.trace;
-        if (const auto job = mount::killing_job(); stays && !job.empty() && !io.is_quiet)
+        if (const auto job = share::killing_job(); stays && !job.empty() && !io.is_quiet)
             io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
         return {};
@@ -59,7 +59,7 @@ class MountCommand final : public Command {
   private:
     Status consult_manifest(Io& io);
 
-    mount::MountRequest request_;
+    daemon::Request request_;
     std::vector<std::string> options_;
     std::string via_ = "auto";
     bool is_empty_ = false;
@@ -70,7 +70,9 @@ class MountCommand final : public Command {
 Status MountCommand::consult_manifest(Io& io) {
     const bool is_given = !request_.mountpoint.empty();
     if (is_given && io.is_quiet) return {};
-    auto image = image::Image::open(request_.image_path, request_.image);
+    if (const auto status = daemon::open_image(request_); !status)
+        return is_given ? Status() : status;  // serve() says it
+    auto image = image::Image::open(request_.file, request_.image);
     if (!image) return is_given ? Status() : tl::unexpected(image.error());  // serve() says it
     const auto manifest = read_manifest(**image);
     Result<std::string> recorded;
@@ -97,7 +99,7 @@ Status MountCommand::consult_manifest(Io& io) {
         return fail(Errc::invalid_argument,
                     request_.image_path + ": no MOUNTPOINT given and the image records none",
                     next_step);
-    const auto status = mount::check_recorded_place(*recorded, (*manifest)->mount_point);
+    const auto status = run::check_recorded_destination(*recorded, (*manifest)->mount_point);
     if (!status) return with_context(status.error(), request_.image_path);
     request_.mountpoint = std::move(*recorded);
     return {};

@@ -4,12 +4,12 @@
 #include <ostream>
 #include <string_view>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/mount_options.h"
-#include "base/printable.h"
 #include "config.h"
-#include "mount/mount_table.h"
-#include "mount/serve.h"
+#include "daemon/serve.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -87,8 +87,8 @@ Result<HelperCall> parse_call(const std::vector<std::string>& arguments) {
     return call;
 }
 
-Result<mount::MountRequest> request_of(const HelperCall& call, std::vector<std::string>& notes) {
-    mount::MountRequest request;
+Result<daemon::Request> request_of(const HelperCall& call, std::vector<std::string>& notes) {
+    daemon::Request request;
     for (const auto& options : call.options)
         SQUENV_TRY(apply_mount_options(options, request, {Dialect::mount, call.is_sloppy, &notes}));
     request.image_path = call.operands[0];
@@ -105,8 +105,8 @@ bool is_remount(const HelperCall& call) {
 
 /// An image stays what it is: nothing is to be done, if it is there.
 Status remount(const std::string& path) {
-    SQUENV_TRY_ASSIGN(const auto mountpoint, mount::canonical_mountpoint(path));
-    SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(mountpoint));
+    SQUENV_TRY_ASSIGN(const auto mountpoint, system::canonical_mountpoint(path));
+    SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(mountpoint));
     if (entry && entry->is_squenv()) return {};
     return fail(Errc::not_found, mountpoint + ": no image is mounted here",
                 "mount it without remount");
@@ -142,7 +142,7 @@ int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io) {
     if (!request) return failed(io, who, request.error(), kWrongUse);
     for (const auto& note : notes) io.err << who << ": " << printable(note) << '\n';
     if (call->is_fake) return 0;
-    const auto status = is_remount(*call) ? remount(request->mountpoint) : mount::serve(*request);
+    const auto status = is_remount(*call) ? remount(request->mountpoint) : daemon::serve(*request);
     return status ? 0 : failed(io, who, status.error(), status_of(status.error().code));
 }
 

@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "base/units.h"
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -56,10 +56,10 @@ std::vector<Option> split(const std::string& text, Dialect dialect) {
     return options;
 }
 
-Result<mount::Prefetch> parse_prefetch(const std::string& value) {
-    if (value == "auto") return mount::Prefetch::automatic;
-    if (value == "on") return mount::Prefetch::on;
-    if (value == "off") return mount::Prefetch::off;
+Result<daemon::Prefetch> parse_prefetch(const std::string& value) {
+    if (value == "auto") return daemon::Prefetch::automatic;
+    if (value == "on") return daemon::Prefetch::on;
+    if (value == "off") return daemon::Prefetch::off;
     return fail(Errc::invalid_argument, "auto, on or off");
 }
 
@@ -69,7 +69,7 @@ Result<std::uint32_t> parse_id(const Option& option) {
 }
 
 /// What squashfuse and libfuse understand, and our own commands call otherwise or have not got.
-Result<bool> apply_of_squashfuse(const Option& option, mount::MountRequest& request) {
+Result<bool> apply_of_squashfuse(const Option& option, daemon::Request& request) {
     if (option.name == "max_threads") {
         // No error where libfuse would have more: beyond this, threads only wait for each other.
         SQUENV_TRY_ASSIGN(const auto threads,
@@ -89,7 +89,7 @@ Result<bool> apply_of_squashfuse(const Option& option, mount::MountRequest& requ
 }
 
 /// Options with a value. False when `option` is none of them.
-Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
+Result<bool> apply_valued(const Option& option, daemon::Request& request) {
     if (option.name == "offset") {
         SQUENV_TRY(parse_offset(option.value, request.image));
     } else if (option.name == "subdir") {
@@ -129,7 +129,7 @@ Result<bool> apply_valued(const Option& option, mount::MountRequest& request) {
     return true;
 }
 
-bool apply_plain(const Option& option, mount::MountRequest& request) {
+bool apply_plain(const Option& option, daemon::Request& request) {
     if (option.name == "allow_other")
         request.allow_other = true;
     else if (option.name == "allow_root")
@@ -144,7 +144,7 @@ bool apply_plain(const Option& option, mount::MountRequest& request) {
 }
 
 Status check_subtype(const std::string& subtype) {
-    const auto& known = mount::kSubtypes;
+    const auto& known = system::kSubtypes;
     if (std::find(known.begin(), known.end(), subtype) != known.end()) return {};
     return fail(Errc::invalid_argument,
                 "option subtype: 'squenv list' would not find mounts of type '" + subtype + "'",
@@ -159,7 +159,7 @@ Status check_possible(const Option& option) {
 }
 
 /// False when `option` is not known.
-Result<bool> apply(const Option& option, mount::MountRequest& request, const OptionRules& rules) {
+Result<bool> apply(const Option& option, daemon::Request& request, const OptionRules& rules) {
     if (!option.has_value) return apply_plain(option, request);
     if (option.value.empty()) return false;
     const bool is_of_squashfuse = rules.dialect == Dialect::squashfuse;
@@ -188,7 +188,7 @@ Status parse_offset(const std::string& text, image::OpenOptions& options) {
     return {};
 }
 
-Status apply_mount_options(const std::string& options, mount::MountRequest& request,
+Status apply_mount_options(const std::string& options, daemon::Request& request,
                            const OptionRules& rules) {
     for (const Option& option : split(options, rules.dialect)) {
         const auto* passed =

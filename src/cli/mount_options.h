@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/passed_over.h"
-#include "mount/request.h"
+#include "daemon/request.h"
 
 namespace squenv::cli {
 
@@ -21,7 +21,7 @@ struct OptionRules {
 /// value is escaped by a backslash; mount(8) also has values in double quotes.
 /// Errors: invalid_argument, naming the option.
 [[nodiscard]] Status apply_mount_options(const std::string& options,
-                                         mount::MountRequest& request,
+                                         daemon::Request& request,
                                          const OptionRules& rules = {});
 
 /// Whether `name`, which has no value, is among the options that mount(8) hands over.

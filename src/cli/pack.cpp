@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "appendix/appendix.h"
 #include "base/printable.h"
 #include "base/temporary_name.h"
 #include "base/units.h"
@@ -22,7 +23,6 @@
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
 #include "cli/warm_recording.h"
-#include "appendix/appendix.h"
 #include "image/image.h"
 #include "pack/image_mount.h"
 #include "pack/pack.h"

@@ -14,7 +14,7 @@
 #include "cli/image_argument.h"
 #include "cli/option_values.h"
 #include "config.h"
-#include "mount/refusals.h"
+#include "run/refusals.h"
 
 namespace squenv::cli {
 
@@ -48,10 +48,10 @@ std::vector<std::unique_ptr<Command>> make_commands() {
 std::string printable_lines(const std::string& text) {
     std::string lines;
     for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(mount::kNextLine, begin), text.size());
-        if (begin != 0) lines += mount::kNextLine;
+        const std::size_t end = std::min(text.find(run::kNextLine, begin), text.size());
+        if (begin != 0) lines += run::kNextLine;
         lines += printable(text.substr(begin, end - begin));
-        begin = end + mount::kNextLine.size();
+        begin = end + run::kNextLine.size();
     }
     return lines;
 }

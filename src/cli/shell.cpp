@@ -14,7 +14,7 @@ namespace squenv::cli {
 namespace {
 
 /// "(project) ": the images by the names of their environments.
-std::string prompt_mark(const std::vector<mount::Placement>& placements) {
+std::string prompt_mark(const std::vector<run::Placement>& placements) {
     std::string names;
     for (const auto& placement : placements)
         names += (names.empty() ? "" : " ") + venv::prompt_name(placement.mountpoint);
@@ -22,7 +22,7 @@ std::string prompt_mark(const std::vector<mount::Placement>& placements) {
 }
 
 /// The prefix that CONDA_PREFIX names, or "".
-std::string conda_prefix(const Launch& launch, const mount::Provision& provision) {
+std::string conda_prefix(const Launch& launch, const run::HeldMounts& provision) {
     for (std::size_t i = 0; i < launch.images.size(); ++i)
         if (launch.images[i].kind == venv::EnvironmentKind::conda)
             return provision.placements[i].mountpoint;

@@ -3,11 +3,11 @@
 // container runtimes can use this one unchanged.
 #include <ostream>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/mount_options.h"
-#include "base/printable.h"
-#include "mount/serve.h"
 #include "config.h"
+#include "daemon/serve.h"
 
 namespace squenv::cli {
 
@@ -33,7 +33,7 @@ constexpr const char* kUsage =
     "This is squenv " SQUENV_VERSION "; squenv-mount(1) describes all options.\n";
 
 /// The single letters without a value, which may be joined as in "-fs".
-Status apply_letters(const std::string& letters, mount::MountRequest& request) {
+Status apply_letters(const std::string& letters, daemon::Request& request) {
     for (const char letter : letters) {
         switch (letter) {
             case 'f': request.is_foreground = true; break;
@@ -50,7 +50,7 @@ Status apply_letters(const std::string& letters, mount::MountRequest& request) {
 }  // namespace
 
 Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
-    mount::MountRequest request;
+    daemon::Request request;
     const std::string& path = arguments.front();
     request.subtype = path.substr(path.rfind('/') + 1);
     const std::string name = request.subtype;
@@ -85,7 +85,7 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
     request.image_path = operands[0];
     request.mountpoint = operands[1];
     for (const auto& note : notes) io.err << name << ": " << printable(note) << '\n';
-    return mount::serve(request);
+    return daemon::serve(request);
 }
 
 }  // namespace squenv::cli

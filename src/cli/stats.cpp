@@ -11,7 +11,7 @@
 #include "cli/image_argument.h"
 #include "mount/answer.h"
 #include "mount/live_statistics.h"
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -56,7 +56,7 @@ void print_table(std::ostream& out, const Answer& json) {
 }
 
 /// Whoever serves a mount decides what it says; root may ask all the same.
-Status check_owner(const mount::MountEntry& entry) {
+Status check_owner(const system::MountEntry& entry) {
     if (!entry.user_id || ::geteuid() == 0 || entry.is_trusted_by(::geteuid())) return {};
     return fail(Errc::denied,
                 fmt::format("{}: a mount of user {}", entry.mountpoint, *entry.user_id),
@@ -72,8 +72,8 @@ class StatsCommand final : public Command {
         app.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
-        SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
-        SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
+        SQUENV_TRY_ASSIGN(const auto path, system::canonical_mountpoint(mountpoint_));
+        SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
         if (entry) SQUENV_TRY(check_owner(*entry));
         SQUENV_TRY_ASSIGN(const auto text, mount::query_statistics(path, mount::kQueryTimeout,
                                                                    entry ? &*entry : nullptr));

@@ -12,8 +12,8 @@
 #include "cli/command.h"
 #include "mount/connection.h"
 #include "mount/live_statistics.h"
-#include "mount/mount_table.h"
 #include "mount/unmount.h"
+#include "system/mount_table.h"
 
 namespace squenv::cli {
 
@@ -24,7 +24,7 @@ constexpr timespec kFirstPause{0, 5'000'000};
 constexpr timespec kLastPause{0, 640'000'000};
 
 /// Mounted as squashfuse it may be of any type: then only asking tells.
-bool is_ours(const mount::MountEntry& entry) {
+bool is_ours(const system::MountEntry& entry) {
     return entry.is_squenv() ||
            (entry.type.starts_with("fuse.") &&
             mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry));
@@ -40,8 +40,8 @@ class UmountCommand final : public Command {
         app.add_flag("-w,--wait", waits_, "Wait until this mount is gone")->excludes(lazy);
     }
     Status run(Io& io) override {
-        SQUENV_TRY_ASSIGN(const auto path, mount::canonical_mountpoint(mountpoint_));
-        SQUENV_TRY_ASSIGN(const auto entry, mount::find_mount(path));
+        SQUENV_TRY_ASSIGN(const auto path, system::canonical_mountpoint(mountpoint_));
+        SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
         // Others may serve what they like; root may unmount it.
         const auto owner = entry ? entry->user_id.value_or(::geteuid()) : ::geteuid();
         const bool is_foreign = owner != ::geteuid() && ::geteuid() != 0;
@@ -69,7 +69,7 @@ class UmountCommand final : public Command {
 
   private:
     /// Processes that use what does not answer wait in the kernel, and cannot be killed.
-    static Status detach(Io& io, const mount::MountEntry& entry) {
+    static Status detach(Io& io, const system::MountEntry& entry) {
         const auto answer =
             mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
         const bool is_silent = !answer && answer.error().code == Errc::busy;
@@ -83,13 +83,13 @@ class UmountCommand final : public Command {
         return {};
     }
     /// Until the mount that `entry` describes is gone, whoever takes it away.
-    static Status wait_until_gone(const mount::MountEntry& entry) {
+    static Status wait_until_gone(const system::MountEntry& entry) {
         timespec pause = kFirstPause;
-        while (mount::minor_at(entry.mountpoint) == entry.device_minor) {
+        while (system::minor_at(entry.mountpoint) == entry.device_minor) {
             const auto status = mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
             // Gone just now; but what stays in the table and is not found is out of reach.
             const bool is_gone = !status && status.error().code == Errc::not_found &&
-                                 mount::minor_at(entry.mountpoint) != entry.device_minor;
+                                 system::minor_at(entry.mountpoint) != entry.device_minor;
             if (status || is_gone) continue;
             if (status.error().sys_errno != EBUSY) return status;
             ::nanosleep(&pause, nullptr);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/statistics_ioctl.h"
 #include "fuse/libfuse_session.h"
 #include "fuse/statistics.h"
 
@@ -404,7 +405,7 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
                               const void* /*input*/, std::size_t /*input_size*/,
                               std::size_t output_size) {
     handle(request, RequestKind::ioctl, node, [&](LibfuseSession& session) {
-        if (command != static_cast<unsigned>(statistics_ioctl()) ||
+        if (command != static_cast<unsigned>(kStatisticsIoctl) ||
             output_size < kStatisticsBytes) {
             fuse_reply_err(request, ENOTTY);
             return;

@@ -181,10 +181,6 @@ bool LibfuseSession::store_pages(NodeId node, std::uint64_t offset, ByteView con
                                       static_cast<fuse_buf_copy_flags>(0)) == 0;
 }
 
-unsigned long statistics_ioctl() {
-    return _IOR('q', 1, char[kStatisticsBytes]);
-}
-
 Result<std::unique_ptr<Session>> Session::create(const FileSystem& file_system,
                                                  const SessionOptions& options, UniqueFd device) {
     auto session = std::make_unique<LibfuseSession>(file_system, options);

@@ -35,13 +35,9 @@ struct SessionOptions {
     bool only_owner_and_root = false;  ///< others are refused though the kernel lets them in
     bool trace = false;                ///< libfuse prints every request on stderr
     std::string name{};                ///< the image, for log lines
-    std::string identity{};            ///< what the statistics call the content, see mount/sharing.h
+    std::string identity{};            ///< what the statistics call the content, see daemon/request.h
     Recorder* recorder = nullptr;      ///< notes what is touched; outlives the session
 };
-
-/// The ioctl on the mount's root that answers with the statistics as JSON text.
-inline constexpr std::size_t kStatisticsBytes = 8192;
-[[nodiscard]] unsigned long statistics_ioctl();
 
 /// One mounted file system being served.
 class Session {

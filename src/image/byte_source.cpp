@@ -3,9 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <linux/fs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,7 +12,6 @@
 
 #include "base/checked.h"
 #include "base/file_io.h"
-#include "base/paths.h"
 
 namespace squenv::image {
 
@@ -42,49 +39,19 @@ class Stopwatch {
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-Result<std::uint64_t> length_of(int fd, const struct stat& info, const std::string& path) {
-    if (S_ISREG(info.st_mode)) return static_cast<std::uint64_t>(info.st_size);
-    if (S_ISBLK(info.st_mode)) {
-        std::uint64_t bytes = 0;
-        if (::ioctl(fd, BLKGETSIZE64, &bytes) != 0) return fail_errno(errno, path);
-        return bytes;
-    }
-    if (S_ISDIR(info.st_mode))
-        return fail(Errc::invalid_argument, path + ": is a directory, not an image",
-                    "pack it first with 'squenv pack'");
-    return fail(Errc::invalid_argument, path + ": not a regular file or block device");
-}
-
-/// What the owner of an image, or of a directory above it, can do for this user.
-tl::unexpected<Error> refused(Error error, const std::string& path) {
-    if (error.sys_errno != EACCES) return tl::unexpected(std::move(error));
-    const std::string closed = closed_directory(path);
-    if (!closed.empty()) error.context = fmt::format("{}: {} may not be entered", path, closed);
-    error.hint = fmt::format("its owner runs 'setfacl -m u:{}:{} {}'", ::geteuid(),
-                             closed.empty() ? "r" : "x", closed.empty() ? path : closed);
-    return tl::unexpected(std::move(error));
-}
-
 }  // namespace
 
+FileSource::FileSource(std::shared_ptr<const ImageFile> file) : file_(std::move(file)) {}
+
 Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
-    auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
-    if (!fd) return refused(fd.error(), path);
-    struct stat info {};
-    if (::fstat(fd->get(), &info) != 0) return fail_errno(errno, path);
-    SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd->get(), info, path));
-    std::unique_ptr<FileSource> source(new FileSource);
-    source->path_ = path;
-    source->fd_ = std::move(*fd);
-    source->file_bytes_ = bytes;
-    source->mtime_ns_ = nanoseconds(info.st_mtim);
-    return source;
+    SQUENV_TRY_ASSIGN(auto file, ImageFile::open(path));
+    return std::make_unique<FileSource>(std::move(file));
 }
 
 Status FileSource::set_offset(std::uint64_t offset) {
-    if (offset > file_bytes_)
+    if (offset > file_->size_bytes())
         return fail(Errc::invalid_argument,
-                    fmt::format("{}: offset {} lies behind the end of the file", path_, offset));
+                    fmt::format("{}: offset {} lies behind the end of the file", file_->path(), offset));
     offset_ = offset;
     return {};
 }
@@ -100,7 +67,7 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
         if (read_from(copy, 0, position, out)) return {};
         copy_ = -1;
     }
-    return read_from(fd_.get(), offset_, position, out);
+    return read_from(file_->descriptor(), offset_, position, out);
 }
 
 Status FileSource::read_from(int descriptor, std::uint64_t start, std::uint64_t position,
@@ -115,12 +82,12 @@ Status FileSource::read_from(int descriptor, std::uint64_t start, std::uint64_t 
         if (got > 0) {
             done += static_cast<std::size_t>(got);
         } else if (got == 0) {
-            return fail(Errc::io, fmt::format("{}: the file ends at {}, before {}", path_,
+            return fail(Errc::io, fmt::format("{}: the file ends at {}, before {}", file_->path(),
                                               position + done, position + out.size()));
         } else if (errno != EINTR && errno != EAGAIN) {
             const int code = errno;
             return tl::unexpected(Error{
-                Errc::io, code, fmt::format("{}: reading at {}", path_, position + done), {}});
+                Errc::io, code, fmt::format("{}: reading at {}", file_->path(), position + done), {}});
         }
     }
     return {};
@@ -139,9 +106,9 @@ void FileSource::keep(std::uint64_t position, std::size_t size) const {
 bool FileSource::has_changed() const {
     struct stat info {};
     // Some file systems let only the user ask who opened the file: then nothing is known.
-    if (!stat_open_file(fd_.get(), info)) return errno != EACCES && errno != EPERM;
-    return nanoseconds(info.st_mtim) != mtime_ns_ ||
-           (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_bytes_);
+    if (!stat_open_file(file_->descriptor(), info)) return errno != EACCES && errno != EPERM;
+    return nanoseconds(info.st_mtim) != file_->identity().mtime_ns ||
+           (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_->size_bytes());
 }
 
 SourceCounters FileSource::counters() const {

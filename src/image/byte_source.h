@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "image/image_file.h"
 
 namespace squenv::image {
 
@@ -45,11 +45,12 @@ class ByteSource {
 /// is unlinked or replaced by rename stays readable.
 class FileSource final : public ByteSource {
   public:
-    /// Errors: not_found, denied, invalid_argument (a directory or pipe).
+    explicit FileSource(std::shared_ptr<const ImageFile> file);
+    /// Errors: those of ImageFile::open().
     [[nodiscard]] static Result<std::unique_ptr<FileSource>> open(const std::string& path);
 
     [[nodiscard]] Status read_exact(std::uint64_t position, MutableBytes out) const override;
-    [[nodiscard]] std::uint64_t size_bytes() const override { return file_bytes_ - offset_; }
+    [[nodiscard]] std::uint64_t size_bytes() const override { return file_->size_bytes() - offset_; }
     [[nodiscard]] bool has_changed() const override;
     [[nodiscard]] SourceCounters counters() const override;
     void keep(std::uint64_t position, std::size_t size) const override;
@@ -58,23 +59,19 @@ class FileSource final : public ByteSource {
     /// Makes `offset` the start of the image. Before the source is shared only.
     /// Errors: invalid_argument (behind the end of the file).
     [[nodiscard]] Status set_offset(std::uint64_t offset);
-    [[nodiscard]] int descriptor() const { return fd_.get(); }
+    [[nodiscard]] int descriptor() const { return file_->descriptor(); }
 
   private:
     struct Kept {
         std::uint64_t position = 0;
         ByteVector bytes;
     };
-    FileSource() = default;
     /// Reads what is asked for from `descriptor`, in which the image begins at `start`.
     [[nodiscard]] Status read_from(int descriptor, std::uint64_t start, std::uint64_t position,
                                    MutableBytes out) const;
 
-    std::string path_;
-    UniqueFd fd_;
+    std::shared_ptr<const ImageFile> file_;
     std::uint64_t offset_ = 0;
-    std::uint64_t file_bytes_ = 0;
-    std::int64_t mtime_ns_ = 0;
     mutable std::atomic<std::uint64_t> reads_{0};
     mutable std::atomic<std::uint64_t> bytes_{0};
     mutable std::atomic<std::uint64_t> nanoseconds_{0};

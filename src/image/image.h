@@ -12,6 +12,7 @@
 #include "image/byte_source.h"
 #include "image/directory.h"
 #include "image/file_data.h"
+#include "image/image_file.h"
 #include "image/inode.h"
 #include "image/xattrs.h"
 
@@ -39,6 +40,9 @@ class Image {
   public:
     /// Errors: not_found, denied, unsupported, corrupt, io; the context names the file.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(const std::string& path,
+                                                             const OpenOptions& options = {});
+    /// The same of a file that is open.
+    [[nodiscard]] static Result<std::unique_ptr<Image>> open(std::shared_ptr<const ImageFile> opened,
                                                              const OpenOptions& options = {});
     /// The same over any source of bytes; `options.offset` is not used.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(std::unique_ptr<ByteSource> source,

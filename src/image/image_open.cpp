@@ -176,7 +176,14 @@ Result<std::unique_ptr<Image>> Image::open(std::unique_ptr<ByteSource> source,
 }
 
 Result<std::unique_ptr<Image>> Image::open(const std::string& path, const OpenOptions& options) {
-    SQUENV_TRY_ASSIGN(auto file, FileSource::open(path));
+    SQUENV_TRY_ASSIGN(auto file, ImageFile::open(path));
+    return open(std::move(file), options);
+}
+
+Result<std::unique_ptr<Image>> Image::open(std::shared_ptr<const ImageFile> opened,
+                                           const OpenOptions& options) {
+    const std::string& path = opened->path();
+    auto file = std::make_unique<FileSource>(opened);
     std::uint64_t offset = options.offset;
     if (options.find_offset) {
         auto found = find_image_offset(*file);

@@ -14,7 +14,7 @@
 
 #include "base/unique_fd.h"
 #include "mount/kernel_mount.h"
-#include "mount/namespaces.h"
+#include "system/namespaces.h"
 
 namespace squenv::mount {
 
@@ -77,10 +77,10 @@ Status abort_connection(std::uint32_t device_minor) {
     int code = write_abort(path);
     if (code == 0) return {};
     if (code == ENOENT && has_fusectl()) return {};  // the connection has ended
-    if (may_mount_directly() && is_initial_user_namespace()) code = abort_by_own_fusectl(path);
+    if (may_mount_directly() && system::is_initial_user_namespace())
+        code = abort_by_own_fusectl(path);
     if (code == 0) return {};
-    if (code == EACCES)
-        return fail_errno(code, path, "the connection belongs to another user");
+    if (code == EACCES) return fail_errno(code, path, "the connection belongs to another user");
     return tl::unexpected(Error{Errc::environment, code, path,
                                 fmt::format("an administrator ends it with 'mount -t fusectl none "
                                             "{}; echo 1 > {}'",
@@ -89,7 +89,7 @@ Status abort_connection(std::uint32_t device_minor) {
 
 bool can_abort(std::uint32_t device_minor) {
     if (::access((directory_of(device_minor) + "/abort").c_str(), W_OK) == 0) return true;
-    return may_mount_directly() && is_initial_user_namespace() &&
+    return may_mount_directly() && system::is_initial_user_namespace() &&
            ::access(kConnections, F_OK) == 0;
 }
 

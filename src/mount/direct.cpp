@@ -23,9 +23,8 @@ Result<UniqueFd> mount_direct(const KernelMount& request) {
     if (::mount(request.source.c_str(), request.mountpoint.c_str(), type.c_str(), flags,
                 options.c_str()) != 0) {
         const int code = errno;
-        const char* hint = code == EPERM
-                               ? "mounting directly needs CAP_SYS_ADMIN; try --via fusermount"
-                               : "";
+        const char* hint =
+            code == EPERM ? "mounting directly needs CAP_SYS_ADMIN; try --via fusermount" : "";
         return fail_errno(code, request.mountpoint + ": mount", hint);
     }
     return device;

@@ -20,10 +20,13 @@ Result<UniqueFd> open_fuse_device() {
         case ENOENT:
         case ENODEV:
         case ENXIO:
-            error.hint = "load it with 'modprobe fuse', or start the container with "
-                         "--device /dev/fuse";
+            error.hint =
+                "load it with 'modprobe fuse', or start the container with "
+                "--device /dev/fuse";
             break;
-        case EACCES: error.hint = "an administrator can allow it with 'chmod 0666 /dev/fuse'"; break;
+        case EACCES:
+            error.hint = "an administrator can allow it with 'chmod 0666 /dev/fuse'";
+            break;
         case EPERM:
             error.hint = "the container forbids the device: start it with --device /dev/fuse";
             break;

@@ -13,7 +13,7 @@
 #include "mount/fuse_device.h"
 #include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"
-#include "mount/subprocess.h"
+#include "system/subprocess.h"
 
 namespace squenv::mount {
 
@@ -53,8 +53,8 @@ Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
     if (request.noexec) options += ",noexec";
     SQUENV_TRY_ASSIGN(
         const auto result,
-        run_subprocess({*program, "-o", options, "--", request.mountpoint},
-                       {fmt::format("_FUSE_COMMFD={}", theirs.get())}, theirs.get()));
+        system::run_subprocess({*program, "-o", options, "--", request.mountpoint},
+                               {fmt::format("_FUSE_COMMFD={}", theirs.get())}, theirs.get()));
     theirs.reset();
     if (!result.is_success()) {
         const std::string reason = fusermount_reason(result);

@@ -34,14 +34,9 @@ constexpr const char* kSystemDirectories[] = {"/usr/local/bin", "/usr/bin", "/bi
                                               "/sbin"};
 /// NixOS and Guix keep programs with privilege in directories of their own; the last ones are
 /// seen where libfuse was built by hand.
-constexpr const char* kOtherDirectories[] = {"/run/wrappers/bin",
-                                             "/run/privileged/bin",
-                                             "/run/privileged",
-                                             "/run/setuid-programs",
-                                             "/run/current-system/sw/bin",
-                                             "/usr/lib/fuse",
-                                             "/usr/local/sbin",
-                                             "/usr/local/libexec"};
+constexpr const char* kOtherDirectories[] = {
+    "/run/wrappers/bin",          "/run/privileged/bin", "/run/privileged", "/run/setuid-programs",
+    "/run/current-system/sw/bin", "/usr/lib/fuse",       "/usr/local/sbin", "/usr/local/libexec"};
 
 struct Candidate {
     std::string directory;
@@ -84,9 +79,9 @@ bool is_setuid(const Candidate& one) {
 
 /// Installed by an administrator. A file that lies anywhere else must not be made setuid root.
 bool is_of_system(const Candidate& one) {
-    return one.info.st_uid == 0 && std::find(std::begin(kSystemDirectories),
-                                             std::end(kSystemDirectories),
-                                             one.directory) != std::end(kSystemDirectories);
+    return one.info.st_uid == 0 &&
+           std::find(std::begin(kSystemDirectories), std::end(kSystemDirectories), one.directory) !=
+               std::end(kSystemDirectories);
 }
 
 bool ignores_setuid(const Candidate& one) {
@@ -192,8 +187,8 @@ Status check_mtab(const std::string& path) {
         return {};
     struct stat info {};
     const bool is_there = ::lstat(path.c_str(), &info) == 0;  // a link to nowhere cannot be opened
-    const std::string reason = table ? path + ": does not follow the kernel's mount table"
-                                     : table.error().message();
+    const std::string reason =
+        table ? path + ": does not follow the kernel's mount table" : table.error().message();
     return fail(Errc::environment,
                 reason + ", so fusermount3 could not unmount what it has mounted",
                 fmt::format("an administrator runs 'ln -s{} /proc/self/mounts {}'",

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mount/subprocess.h"
+#include "system/subprocess.h"
 
 namespace squenv::mount {
 
@@ -34,7 +34,7 @@ struct Fusermount {
 [[nodiscard]] std::string describe_fusermount();
 
 /// What fusermount3 said, on one line.
-[[nodiscard]] std::string fusermount_reason(const SubprocessResult& result);
+[[nodiscard]] std::string fusermount_reason(const system::SubprocessResult& result);
 /// What to do about it; "" when that is not known.
 [[nodiscard]] std::string fusermount_remedy(const std::string& reason);
 

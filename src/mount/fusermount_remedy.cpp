@@ -18,8 +18,7 @@ struct Remedy {
     const char* with;
     const char* advice;
 };
-constexpr const char* kPolicy =
-    "a security policy (AppArmor, SELinux) keeps fusermount3 from it: ";
+constexpr const char* kPolicy = "a security policy (AppArmor, SELinux) keeps fusermount3 from it: ";
 constexpr Remedy kRemedies[] = {
     {"failed to open /etc/fuse.conf", "user_allow_other",
      "fusermount3 reads /etc/fuse.conf as you: an administrator runs 'chmod 644 /etc/fuse.conf'"},
@@ -33,13 +32,11 @@ constexpr Remedy kRemedies[] = {
     {"over filesystem type", "", "mount on another file system, such as /tmp"},
     {"fuse device not found", "",
      "load it with 'modprobe fuse', or start the container with --device /dev/fuse"},
-    {"failed to open /dev/fuse", "",
-     "an administrator can allow it with 'chmod 0666 /dev/fuse'"},
+    {"failed to open /dev/fuse", "", "an administrator can allow it with 'chmod 0666 /dev/fuse'"},
     {"could not determine username", "",
      "your user number has no name: an administrator adds it to /etc/passwd or installs "
      "libnss-unknown; in a container, 'docker run -v /etc/passwd:/etc/passwd:ro'"},
-    {"failed to open /etc/mtab", "",
-     "an administrator runs 'ln -s /proc/self/mounts /etc/mtab'"},
+    {"failed to open /etc/mtab", "", "an administrator runs 'ln -s /proc/self/mounts /etc/mtab'"},
     {"failed to open /etc/fuse.conf", "",
      "fusermount3 reads it as you: an administrator runs 'chmod 644 /etc/fuse.conf'"},
 };
@@ -75,7 +72,7 @@ std::string remedy_of_refusal(const std::string& reason) {
 
 }  // namespace
 
-std::string fusermount_reason(const SubprocessResult& result) {
+std::string fusermount_reason(const system::SubprocessResult& result) {
     if (WIFSIGNALED(result.exit_status))
         return fmt::format("fusermount3 was ended by signal {}", WTERMSIG(result.exit_status));
     if (result.errors.empty()) return "fusermount3 failed";

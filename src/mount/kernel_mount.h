@@ -12,12 +12,12 @@ namespace squenv::mount {
 
 /// What a mount shall be like. Always read-only, nosuid and nodev.
 struct KernelMount {
-    std::string mountpoint;       ///< absolute
-    std::string source;           ///< shown as the device: the image's path
+    std::string mountpoint;  ///< absolute
+    std::string source;      ///< shown as the device: the image's path
     std::string subtype = "squenv";
-    bool allow_other = false;          ///< for everybody, not only who mounted it
-    bool default_permissions = true;   ///< the kernel checks the modes
-    bool noexec = false;               ///< no program in it may be executed
+    bool allow_other = false;         ///< for everybody, not only who mounted it
+    bool default_permissions = true;  ///< the kernel checks the modes
+    bool noexec = false;              ///< no program in it may be executed
 };
 
 /// The ways to have an image at a path. The last two are for commands that are run with it: what is

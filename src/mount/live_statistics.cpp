@@ -16,9 +16,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/statistics_ioctl.h"
 #include "base/unique_fd.h"
-#include "fuse/session.h"
-#include "mount/companion.h"
+#include "system/child_process.h"
 
 namespace squenv::mount {
 
@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 struct Reply {
     std::uint32_t index = 0;  ///< of the question
     int error = 0;
-    std::array<char, fuse::kStatisticsBytes> text{};
+    std::array<char, kStatisticsBytes> text{};
 };
 
 bool become(uid_t uid, gid_t gid) {
@@ -55,8 +55,8 @@ void end_after(std::chrono::milliseconds timeout) {
     ::setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
-/// What this process inherited would live as long as it hangs: locks, pipes, connections to daemons,
-/// the working directory. The socket is number 3 afterwards.
+/// What this process inherited would live as long as it hangs: locks, pipes, connections to
+/// daemons, the working directory. The socket is number 3 afterwards.
 void keep_only(int socket) {
     if (socket != 3 && ::dup2(socket, 3) < 0) ::_exit(1);
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
@@ -70,12 +70,11 @@ void keep_only(int socket) {
     end_after(timeout);
     keep_only(socket);
     // What cannot be had shows in the answer.
-    if (const MountEntry* entry = question.entry;
+    if (const system::MountEntry* entry = question.entry;
         ::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
         (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
     const int fd = ::open(question.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || ::ioctl(fd, fuse::statistics_ioctl(), reply.text.data()) != 0)
-        reply.error = errno;
+    if (fd < 0 || ::ioctl(fd, kStatisticsIoctl, reply.text.data()) != 0) reply.error = errno;
     (void)!::send(3, &reply, sizeof reply, MSG_NOSIGNAL);
     ::_exit(0);
 }
@@ -105,7 +104,7 @@ Result<UniqueFd> start_asking(const std::vector<Question>& questions,
         }
         ::_exit(0);
     }
-    reap(child);
+    system::reap(child);
     return ours;
 }
 
@@ -126,9 +125,9 @@ Result<std::string> result_of(const std::string& mountpoint, const Reply& reply)
                         "'squenv list' shows your mounts");
         case ENOTCONN:
         case ECONNABORTED:
-            return tl::unexpected(Error{Errc::environment, ENOTCONN, mountpoint,
-                                        "its daemon is gone: 'squenv umount " + mountpoint +
-                                            "' removes the mount"});
+            return tl::unexpected(
+                Error{Errc::environment, ENOTCONN, mountpoint,
+                      "its daemon is gone: 'squenv umount " + mountpoint + "' removes the mount"});
         default: return fail_errno(reply.error, mountpoint);
     }
 }
@@ -171,7 +170,8 @@ std::vector<Result<std::string>> query_all_statistics(const std::vector<Question
 }
 
 Result<std::string> query_statistics(const std::string& mountpoint,
-                                     std::chrono::milliseconds timeout, const MountEntry* entry) {
+                                     std::chrono::milliseconds timeout,
+                                     const system::MountEntry* entry) {
     return std::move(query_all_statistics({{mountpoint, entry}}, timeout).front());
 }
 

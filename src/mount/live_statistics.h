@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 
 namespace squenv::mount {
 
@@ -17,7 +17,7 @@ inline constexpr std::chrono::milliseconds kQueryTimeout{3000};
 /// the owner of `entry`, if that is given.
 struct Question {
     std::string mountpoint{};
-    const MountEntry* entry = nullptr;
+    const system::MountEntry* entry = nullptr;
 };
 
 /// The statistics of squenv mounts as JSON text, each or why there is none. Every one is asked in a
@@ -31,6 +31,6 @@ struct Question {
 /// The same of one mount.
 [[nodiscard]] Result<std::string> query_statistics(const std::string& mountpoint,
                                                    std::chrono::milliseconds timeout,
-                                                   const MountEntry* entry = nullptr);
+                                                   const system::MountEntry* entry = nullptr);
 
 }  // namespace squenv::mount

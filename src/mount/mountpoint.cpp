@@ -15,15 +15,15 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "mount/live_statistics.h"
-#include "mount/mount_table.h"
 #include "mount/unmount.h"
+#include "system/mount_table.h"
 
 namespace squenv::mount {
 
 namespace {
 
-constexpr std::array kNeeded{"/",       "/dev",     "/proc",    "/sys",     "/bin",
-                             "/sbin",   "/lib",     "/lib32",   "/lib64",   "/usr",
+constexpr std::array kNeeded{"/",        "/dev",      "/proc",    "/sys",       "/bin",
+                             "/sbin",    "/lib",      "/lib32",   "/lib64",     "/usr",
                              "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64"};
 
 /// Half a second in all.
@@ -37,13 +37,14 @@ tl::unexpected<Error> unreachable(int code, const std::string& path) {
     if (closed.empty()) return fail_errno(code, path);
     std::string hint = "name another path: IMAGE:PATH, with --force";
     // What keeps others out of a mount of FUSE is no mode.
-    if (!is_mountpoint(closed))
-        hint = fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(), closed, hint);
+    if (!system::is_mountpoint(closed))
+        hint =
+            fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(), closed, hint);
     return fail_errno(code, fmt::format("{}: {} may not be entered", path, closed), hint);
 }
 
 /// A living mount of this program is in the way.
-tl::unexpected<Error> occupied(const std::string& path, const MountEntry& entry) {
+tl::unexpected<Error> occupied(const std::string& path, const system::MountEntry& entry) {
     const std::string text = path + ": " + entry.source + " is mounted here already";
     const auto owner = entry.user_id.value_or(::geteuid());
     if (owner == ::geteuid() || ::geteuid() == 0)
@@ -61,7 +62,7 @@ bool is_stale(const std::string& path) {
 
 // Never waits for a daemon that may be dead, and asks none of another user, unless as root.
 Status clear_mountpoint(const std::string& path) {
-    SQUENV_TRY_ASSIGN(const auto entry, find_mount(path));
+    SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
     if (entry->is_squenv() && ::geteuid() != 0 && !entry->is_trusted_by(::geteuid()))
         return fail(Errc::exists,
@@ -121,8 +122,8 @@ Status check_place(const std::string& path) {
     const std::string name = path.substr(path.rfind('/') + 1);
     const std::string parent = path.substr(0, path.size() - name.size());
     // Debian has the loader's libraries in a directory of the architecture.
-    const bool is_multiarch = (parent == "/lib/" || parent == "/usr/lib/") &&
-                              name.find("-linux-") != std::string::npos;
+    const bool is_multiarch =
+        (parent == "/lib/" || parent == "/usr/lib/") && name.find("-linux-") != std::string::npos;
     if (is_multiarch || path.starts_with("/proc/") || path.starts_with("/sys/") ||
         std::find(kNeeded.begin(), kNeeded.end(), path) != kNeeded.end())
         return fail(Errc::invalid_argument, path + ": every program needs what is there",
@@ -136,7 +137,8 @@ Status prepare_mountpoint(const std::string& path) {
     // A run that has just ended may still be taking its mount away.
     for (int i = 0; !cleared && cleared.error().code == Errc::exists && i < kLooks; ++i) {
         ::nanosleep(&kLookPause, nullptr);
-        if (const auto entry = find_mount(path); entry && !*entry) cleared = clear_mountpoint(path);
+        if (const auto entry = system::find_mount(path); entry && !*entry)
+            cleared = clear_mountpoint(path);
     }
     if (!cleared) return cleared;
     return check_mountpoint(path);

@@ -16,9 +16,9 @@ namespace squenv::mount {
 [[nodiscard]] Status check_mountpoint(const std::string& path);
 
 /// Refuses what every program needs, this one included: "/", /dev, what lies in /proc and /sys, and
-/// the directories of the dynamic loader, its libraries and fusermount3, without which nothing could
-/// unmount it again. For paths that the user names; see recorded_place.h for others.
-/// Errors: invalid_argument.
+/// the directories of the dynamic loader, its libraries and fusermount3, without which nothing
+/// could unmount it again. For paths that the user names; see recorded_place.h for others. Errors:
+/// invalid_argument.
 [[nodiscard]] Status check_place(const std::string& path);
 
 /// All three, one after the other. Waits half a second for a mount that is about to go.

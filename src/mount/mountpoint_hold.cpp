@@ -13,8 +13,8 @@
 #include <set>
 #include <string>
 
-#include "mount/mount_table.h"
 #include "mount/mountpoint.h"
+#include "system/mount_table.h"
 
 namespace squenv::mount {
 
@@ -49,8 +49,8 @@ enum class Locking { held, impossible, removed };
 
 Locking lock_shared(const std::string& path, UniqueFd& lock) {
     auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
-    if (!directory) return directory.error().sys_errno == ENOENT ? Locking::removed
-                                                                 : Locking::impossible;
+    if (!directory)
+        return directory.error().sys_errno == ENOENT ? Locking::removed : Locking::impossible;
     if (::flock(directory->get(), LOCK_SH | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? Locking::removed : Locking::impossible;
     struct stat locked {};
@@ -73,7 +73,8 @@ bool is_mounted_anywhere(const std::string& path) {
         if (unknown || !seen.insert(space).second) continue;
         std::ifstream table(process.path() / "mountinfo");
         for (std::string line; std::getline(table, line);)
-            if (const auto entry = parse_mountinfo_line(line); entry && entry->mountpoint == path)
+            if (const auto entry = system::parse_mountinfo_line(line);
+                entry && entry->mountpoint == path)
                 return true;
     }
     return false;

@@ -15,8 +15,8 @@
 
 #include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"
-#include "mount/mount_table.h"
-#include "mount/subprocess.h"
+#include "system/mount_table.h"
+#include "system/subprocess.h"
 
 namespace squenv::mount {
 
@@ -30,9 +30,9 @@ Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
     std::vector<std::string> arguments{program, "-u"};
     if (mode == UnmountMode::lazy) arguments.emplace_back("-z");
     arguments.insert(arguments.end(), {"--", mountpoint});
-    SubprocessResult result;
+    system::SubprocessResult result;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        SQUENV_TRY_ASSIGN(result, run_subprocess(arguments, {}, -1));
+        SQUENV_TRY_ASSIGN(result, system::run_subprocess(arguments, {}, -1));
         if (!WIFSIGNALED(result.exit_status)) break;
     }
     if (result.is_success()) return {};
@@ -54,8 +54,7 @@ std::optional<std::string> link_target(const std::string& path) {
 }
 
 bool is_below(const std::string& path, const std::string& mountpoint) {
-    return path == mountpoint ||
-           (path.starts_with(mountpoint) && path[mountpoint.size()] == '/');
+    return path == mountpoint || (path.starts_with(mountpoint) && path[mountpoint.size()] == '/');
 }
 
 /// The names in a directory of /proc; processes come and go, so errors mean "none".

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "base/units.h"
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 #include "target.h"
 
 namespace squenv::fuzz {
@@ -30,7 +30,7 @@ std::string escaped(const std::string& text) {
     return out;
 }
 
-std::string line_of(const mount::MountEntry& entry) {
+std::string line_of(const system::MountEntry& entry) {
     std::string options = "rw";
     if (entry.user_id) options += fmt::format(",user_id={}", *entry.user_id);
     if (entry.group_id) options += fmt::format(",group_id={}", *entry.group_id);
@@ -39,7 +39,7 @@ std::string line_of(const mount::MountEntry& entry) {
                        escaped(entry.source), options);
 }
 
-bool is_same(const mount::MountEntry& a, const mount::MountEntry& b) {
+bool is_same(const system::MountEntry& a, const system::MountEntry& b) {
     return a.mountpoint == b.mountpoint && a.type == b.type && a.source == b.source &&
            a.user_id == b.user_id && a.group_id == b.group_id &&
            a.device_minor == b.device_minor && a.is_read_only == b.is_read_only;
@@ -63,7 +63,7 @@ bool says(const std::string& line, const std::string& key, std::uint32_t value) 
     return false;
 }
 
-void check_numbers(const std::string& line, const mount::MountEntry& entry) {
+void check_numbers(const std::string& line, const system::MountEntry& entry) {
     std::istringstream words(line);
     std::string device;
     words >> device >> device >> device;
@@ -76,12 +76,12 @@ void check_numbers(const std::string& line, const mount::MountEntry& entry) {
 }
 
 void check_line(const std::string& line) {
-    const auto entry = mount::parse_mountinfo_line(line);
+    const auto entry = system::parse_mountinfo_line(line);
     if (!entry) return;
     require(!entry->mountpoint.empty() && !entry->type.empty() && !entry->source.empty(),
             "a mount has a place, a type and a source");
     check_numbers(line, *entry);
-    const auto again = mount::parse_mountinfo_line(line_of(*entry));
+    const auto again = system::parse_mountinfo_line(line_of(*entry));
     require(again && is_same(*again, *entry), "a mount is written and read as the same");
 }
 
@@ -98,7 +98,7 @@ std::vector<ByteVector> seeds() {
     std::vector<ByteVector> all{bytes_of(kTable)};
     std::istringstream lines(kTable);
     for (std::string line; std::getline(lines, line);) {
-        require(mount::parse_mountinfo_line(line).has_value(), "a line of the kernel is read");
+        require(system::parse_mountinfo_line(line).has_value(), "a line of the kernel is read");
         all.push_back(bytes_of(line));
     }
     return all;

@@ -44,7 +44,7 @@ def odd_starter(work, venv_image, venv_source):
     user = work.start([*AS_USER, "/usr/bin/python3", "-c", script, *words[len(AS_USER):]],
                       env={**os.environ, "MARK_OF_THE_STARTER": "1", "SGE_TASK_ID": "undefined"})
     assert user.stdout.readline() == b"\n"
-    wait_for(lambda: not [pid for pid in background(work) if daemon_name(pid) == "squenv-warmer"],
+    wait_for(lambda: not [pid for pid in background(work) if daemon_name(pid) == "squenv-walker"],
              "the end of the warmer")
     yield background(work)
     user.kill()
@@ -52,7 +52,7 @@ def odd_starter(work, venv_image, venv_source):
 
 
 def test_nothing_is_taken_over(odd_starter, work):
-    assert sorted(map(daemon_name, odd_starter)) == ["squenv", "squenv-keeper"]
+    assert sorted(map(daemon_name, odd_starter)) == ["squenv", "squenv-supervis"]
     for pid in odd_starter:
         name = daemon_name(pid)
         assert proc(pid, "environ").strip("\0") == "", name

@@ -35,7 +35,7 @@ def test_shared_daemon(via, work, venv_image, venv_source):
     for user in users:
         assert user.stdout.readline() == b"1\n"
     daemons = [pid for pid in background(work) if daemon_name(pid) not in
-               ("squenv-keeper", "squenv-warmer")]
+               ("squenv-supervis", "squenv-walker")]
     assert len(daemons) == 1
     users.append(work.start(work.command("run", "--via", via, venv_image, "--", *IMPORT)))
     assert users[-1].wait(20) == 0
@@ -152,7 +152,7 @@ def test_killed_keeper(work, venv_image, venv_source):
                                    "import sys; print(1, flush=True); sys.stdin.read();"
                                    "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
     assert user.stdout.readline() == b"1\n"
-    kill_all([pid for pid in background(work) if daemon_name(pid) == "squenv-keeper"])
+    kill_all([pid for pid in background(work) if daemon_name(pid) == "squenv-supervis"])
     assert user.communicate(timeout=20)[0] == b"42\n"
     result = squenv_run(work, venv_image, IMPORT, "-v")
     expect_import(result, venv_source)

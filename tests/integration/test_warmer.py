@@ -38,7 +38,7 @@ def test_the_warmer_ends_within_a_huge_directory(work, crowd_image):
     mount = work.mount(crowd_image)
     program = work.programs / "squenv"
     wait_for(lambda: not [pid for pid in processes_of(program)
-                          if status(pid).get("Name") == "squenv-warmer"], "the end of the warmer")
+                          if status(pid).get("Name") == "squenv-walker"], "the end of the warmer")
     step = 100
     check(["/usr/bin/python3", "-c", STAT_SOME, mount.path, str(ENTRIES), str(step)], user=True)
     known = ENTRIES - mount.stats()["requests_by_kind"]["lookup"] * step

@@ -43,7 +43,7 @@ class Mount:
         pids = [
             pid
             for pid in processes_of(self.work.programs / "squenv")
-            if status(pid).get("Name") == "squenv-keeper"
+            if status(pid).get("Name") == "squenv-supervis"
         ]
         assert len(pids) == 1, pids
         return pids[0]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mount/death_watch.h"
+#include "daemon/death_watch.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -17,7 +17,7 @@ namespace {
 class DeathWatchTest : public testing::Test {
   protected:
     void start(void (*run)(int go)) {
-        watch_.emplace(mount::DeathWatch::create().value());
+        watch_.emplace(daemon::DeathWatch::create().value());
         int ready[2];
         int go[2];
         ASSERT_EQ(::pipe(ready), 0);
@@ -48,7 +48,7 @@ class DeathWatchTest : public testing::Test {
         return ::poll(&waiting, 1, timeout_ms) == 1;
     }
 
-    std::optional<mount::DeathWatch> watch_;
+    std::optional<daemon::DeathWatch> watch_;
     UniqueFd death_;
     UniqueFd go_;
     pid_t child_ = -1;

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 namespace squenv::pack {
 namespace {
@@ -72,6 +74,8 @@ TEST_F(DirectorySourceTest, AReplacedFileOfTheSameSizeAndTimeIsNoticed) {
     set_time("new", 1000);
     scan(false);
     EXPECT_EQ(content("file").value(), "old");
+    // The kernel's clock for changes moves every 4 ms, or 10 ms.
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
     fs::rename(root_ / "new", root_ / "tree/file");
     const auto read = content("file");
     ASSERT_FALSE(read);

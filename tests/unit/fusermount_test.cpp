@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "mount/subprocess.h"
+#include "system/subprocess.h"
 
 namespace squenv::mount {
 namespace {
@@ -97,7 +97,7 @@ TEST(Fusermount, ReasonIsOneLine) {
 
 /// What a helper inherits, as it says itself.
 std::string seen_by_helper(const std::string& script, int kept_fd) {
-    const auto result = run_subprocess({"/bin/sh", "-c", "{ " + script + "; } >&2"}, {}, kept_fd);
+    const auto result = system::run_subprocess({"/bin/sh", "-c", "{ " + script + "; } >&2"}, {}, kept_fd);
     return result ? result->errors : result.error().message();
 }
 

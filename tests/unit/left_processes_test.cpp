@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mount/left_processes.h"
+#include "share/left_processes.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ std::string environment(const std::string& mounts) {
 }
 
 TEST(LeftProcesses, PlacesOfTheVariable) {
-    using mount::names_mountpoint;
+    using share::names_mountpoint;
     EXPECT_TRUE(names_mountpoint(environment("/a.sqfs:/opt/env"), "/opt/env"));
     EXPECT_TRUE(names_mountpoint(environment("/a.sqfs:/opt/env,/b.sqfs:/x"), "/opt/env"));
     EXPECT_TRUE(names_mountpoint(environment("/b.sqfs:/x,/a.sqfs:/opt/env"), "/opt/env"));
@@ -24,7 +24,7 @@ TEST(LeftProcesses, PlacesOfTheVariable) {
 }
 
 TEST(LeftProcesses, OtherVariables) {
-    using mount::names_mountpoint;
+    using share::names_mountpoint;
     EXPECT_FALSE(names_mountpoint(std::string("X=SQUENV_MOUNTS=/a:/opt/env") + '\0', "/opt/env"));
     EXPECT_FALSE(names_mountpoint("", "/opt/env"));
     EXPECT_FALSE(names_mountpoint(std::string(4, '\0'), "/opt/env"));
@@ -32,7 +32,7 @@ TEST(LeftProcesses, OtherVariables) {
 }
 
 TEST(LeftProcesses, NoneOfAPlaceThatIsNotUsed) {
-    EXPECT_FALSE(mount::has_left_processes("/no/image/was/ever/here"));
+    EXPECT_FALSE(share::has_left_processes("/no/image/was/ever/here"));
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 namespace squenv::cli {
 namespace {
 
-mount::MountRequest applied(const std::string& options) {
-    mount::MountRequest request;
+daemon::Request applied(const std::string& options) {
+    daemon::Request request;
     const auto status = apply_mount_options(options, request);
     EXPECT_TRUE(status) << options << ": " << status.error().message();
     return request;
@@ -62,7 +62,7 @@ TEST(MountOptions, TheLastOfExecAndNoexecCounts) {
 }
 
 struct Read {
-    mount::MountRequest request{};
+    daemon::Request request{};
     std::vector<std::string> notes{};
     std::string error{};
 };
@@ -138,7 +138,7 @@ TEST(MountOptions, MistakesNameTheOption) {
              {"cache_size=2T", "cache_size"}, {"threads=257", "threads"}, {"timeout=1h", "timeout"},
              {"allow_other=1", "allow_other"}, {"ro=1", "ro"}, {"subdir", "subdir"},
              {"subtype=sshfs", "sshfs"}, {"subtype=squenv.x", "squenv.x"}}) {
-        mount::MountRequest request;
+        daemon::Request request;
         const auto status = apply_mount_options(options, request);
         ASSERT_FALSE(status) << options;
         EXPECT_EQ(status.error().code, Errc::invalid_argument) << options;
@@ -148,7 +148,7 @@ TEST(MountOptions, MistakesNameTheOption) {
 }
 
 TEST(MountOptions, SquashfuseTakesAnySubtype) {
-    mount::MountRequest request;
+    daemon::Request request;
     EXPECT_TRUE(apply_mount_options("subtype=own", request, {.dialect = Dialect::squashfuse}));
     EXPECT_EQ(request.subtype, "own");
 }

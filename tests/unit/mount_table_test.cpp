@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "mount/mount_table.h"
+#include "system/mount_table.h"
 
 #include <gtest/gtest.h>
 
-namespace squenv::mount {
+namespace squenv::system {
 namespace {
 
 TEST(MountTable, OneOfOurMounts) {
@@ -91,4 +91,4 @@ TEST(MountTable, MountpointsAreMadeAbsolute) {
 }
 
 }  // namespace
-}  // namespace squenv::mount
+}  // namespace squenv::system

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mount/namespace_refusal.h"
+#include "system/namespace_refusal.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <fstream>
 
-namespace squenv::mount {
+namespace squenv::system {
 namespace {
 
 const std::string kRoot = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n";
@@ -71,4 +71,4 @@ TEST(NamespaceRemedy, StandingIsThatOfTheProcess) {
 }
 
 }  // namespace
-}  // namespace squenv::mount
+}  // namespace squenv::system

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "mount/namespaces.h"
+#include "system/namespaces.h"
 
 #include <gtest/gtest.h>
 
 #include <future>
 #include <thread>
 
-namespace squenv::mount {
+namespace squenv::system {
 namespace {
 
 TEST(Namespaces, AProcessWithThreadsMayNotJoin) {
@@ -28,4 +28,4 @@ TEST(Namespaces, OwnUserNamespaceIsKnown) {
 }
 
 }  // namespace
-}  // namespace squenv::mount
+}  // namespace squenv::system

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "mount/refusals.h"
+#include "run/refusals.h"
 
 #include <gtest/gtest.h>
 
 #include <cerrno>
 
-namespace squenv::mount {
+namespace squenv::run {
 namespace {
 
 TEST(Refusals, ALineForEachWayAndForWhatWouldHelp) {
@@ -50,4 +50,4 @@ TEST(Refusals, WithoutAnyWay) {
 }
 
 }  // namespace
-}  // namespace squenv::mount
+}  // namespace squenv::run

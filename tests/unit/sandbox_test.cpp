@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "mount/sandbox.h"
+#include "daemon/sandbox.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -25,8 +25,8 @@ namespace {
 int in_sandbox(const std::function<bool()>& attempt) {
     const pid_t child = ::fork();
     if (child == 0) {
-        mount::drop_privileges();
-        mount::restrict_system_calls();
+        daemon::drop_privileges();
+        daemon::restrict_system_calls();
         ::_exit(attempt() ? 0 : errno);
     }
     int status = 0;
@@ -53,8 +53,8 @@ TEST_F(Sandbox, NoOtherProcessCanBeSignalled) {
 TEST_F(Sandbox, ItCanStillEndItself) {
     const pid_t child = ::fork();
     if (child == 0) {
-        mount::drop_privileges();
-        mount::restrict_system_calls();
+        daemon::drop_privileges();
+        daemon::restrict_system_calls();
         std::abort();
     }
     int status = 0;
@@ -106,7 +106,7 @@ TEST_F(Sandbox, RootIsLeft) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root has anything to leave";
     const pid_t child = ::fork();
     if (child == 0) {
-        mount::drop_privileges();
+        daemon::drop_privileges();
         ::_exit(::getuid() == 65534 && ::geteuid() == 65534 && ::setuid(0) != 0 ? 0 : 1);
     }
     int status = 0;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace squenv::daemon {
+
+/// Tells one process that the main thread of another one has ended, by whatever means.
+///
+/// A process that is killed is not gone while one of its threads is stuck in the kernel: its pidfd
+/// is silent and its descriptors stay open. A daemon that stores pages can be stuck so, in wait for
+/// a page that only it could fill. The kernel marks a robust mutex when the thread that holds it
+/// ends, and that thread never stores pages.
+///
+/// Made before the processes part, in memory that they share. Each side uses its own methods only.
+class DeathWatch {
+  public:
+    /// Errors: limit (no memory).
+    [[nodiscard]] static Result<DeathWatch> create();
+    DeathWatch(DeathWatch&&) noexcept = default;
+    DeathWatch& operator=(DeathWatch&&) noexcept = default;
+    ~DeathWatch() = default;
+
+    /// The watched process: the calling thread is the one to watch. Once, before watch().
+    void be_watched();
+    /// The other process, after be_watched(): a descriptor that is readable when the thread has
+    /// ended. Starts a thread that waits for it. Errors: limit (no thread or descriptor).
+    [[nodiscard]] Result<UniqueFd> watch();
+
+  private:
+    struct Shared;
+    struct Unmap {
+        void operator()(Shared* shared) const;
+    };
+    explicit DeathWatch(Shared* shared) : shared_(shared) {}
+    std::unique_ptr<Shared, Unmap> shared_;
+};
+
+}  // namespace squenv::daemon

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/recording_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/file_io.h"
+
+namespace squenv::daemon {
+
+namespace {
+
+/// Never the image itself.
+Result<UniqueFd> open_beside(const std::string& path, const image::ImageFile& image) {
+    SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT, 0666));
+    SQUENV_TRY_ASSIGN(const auto file, identify(fd.get(), path));
+    if (file.device == image.identity().device && file.inode == image.identity().inode)
+        return fail(Errc::invalid_argument, path + ": is the image, and would be overwritten",
+                    "record into another file");
+    return fd;
+}
+
+}  // namespace
+
+Status RecordingFile::check(const std::string& path, const image::ImageFile& image) {
+    SQUENV_TRY(open_beside(path, image));
+    return {};
+}
+
+Result<RecordingFile> RecordingFile::open(const std::string& path, const image::ImageFile& image) {
+    SQUENV_TRY_ASSIGN(UniqueFd fd, open_beside(path, image));
+    // File systems without locks have nobody to wait for.
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return fail(Errc::busy, path + ": another mount is recording into it",
+                    "record into another file");
+    if (::ftruncate(fd.get(), 0) != 0) return fail_errno(errno, path);
+    return RecordingFile(std::move(fd), path);
+}
+
+Status RecordingFile::write(const trace::Trace& trace) {
+    if (const auto status = write_all(fd_.get(), as_bytes(trace::encode(trace))); !status)
+        return with_context(status.error(), path_);
+    // Network file systems report a full disk as late as here.
+    if (::close(fd_.release()) != 0) return fail_errno(errno, path_);
+    return {};
+}
+
+}  // namespace squenv::daemon

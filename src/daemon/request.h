@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Everything a user can ask of a mount.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "fuse/file_system.h"
+#include "image/image.h"
+#include "mount/kernel_mount.h"
+#include "share/rendezvous.h"
+
+namespace squenv::daemon {
+
+/// What is done ahead of the users of a mount.
+enum class Prefetch {
+    off,
+    automatic,  ///< pages are stored only where a killed daemon's connection can be ended
+    on,
+};
+
+struct Request {
+    std::string image_path;
+    std::shared_ptr<const image::ImageFile> file{};  ///< empty until open_image()
+    std::string mountpoint;                          ///< as the user wrote it
+    image::OpenOptions image{};
+    fuse::ViewOptions view{};
+    std::string subtype = "squenv";
+    std::string source_name{};  ///< shown as the device; "" is the image's path
+    mount::Method method = mount::Method::automatic;
+    bool allow_other = false;
+    bool allow_root = false;
+    bool noexec = false;  ///< no program in it may be executed
+    bool is_foreground = false;
+    bool trace = false;    ///< print every request on stderr; implies the foreground
+    unsigned threads = 0;  ///< 0: by the number of processors
+    std::chrono::seconds idle_timeout{0};     ///< 0: never
+    Prefetch prefetch = Prefetch::automatic;  ///< off while recording
+    std::string stage_directory{};            ///< gets a copy of the image to read from; "" is none
+    std::string record_path{};  ///< a file that gets the trace when the mount is gone; "" is none
+    std::string log_destination{};  ///< "" is stderr in the foreground, else syslog
+    log::Level log_level = log::Level::warning;
+    std::string notify_pipe{};  ///< a fifo that gets "s" when mounted, "f" when it failed
+};
+
+/// Opens the image file of `request`, once: what identifies the image is what is served later.
+/// Errors: those of ImageFile::open().
+[[nodiscard]] Status open_image(Request& request);
+
+/// Of a request whose image is open. Equal for two requests only when the same bytes are shown in
+/// the same way.
+[[nodiscard]] std::string content_identity(const Request& request);
+
+/// The mount of a request whose image is open, at `mountpoint` (canonical), as its users agree on
+/// it.
+[[nodiscard]] share::SharedMount shared_mount(const Request& request,
+                                              const std::string& mountpoint);
+/// The name under which that mount is shared, when it is made in place.
+[[nodiscard]] std::string rendezvous_name_of(const Request& request, const std::string& mountpoint);
+
+}  // namespace squenv::daemon

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/serve.h"
+
+#include <cerrno>
+
+#include "base/inherited_fds.h"
+#include "daemon/daemon.h"
+#include "daemon/notifier.h"
+#include "mount/mountpoint.h"
+#include "mount/mountpoint_hold.h"
+#include "mount/unmount.h"
+#include "share/rendezvous.h"
+#include "system/mount_table.h"
+#include "system/signal_block.h"
+
+namespace squenv::daemon {
+
+namespace {
+
+/// Those who run a command over this image shall find the mount and not make another.
+Result<std::optional<share::Members>> welcome_members(const Request& request,
+                                                      const std::string& mountpoint) {
+    const auto name = rendezvous_name_of(request, mountpoint);
+    SQUENV_TRY_ASSIGN(auto listener, share::claim_rendezvous(name));
+    if (!listener) return std::optional<share::Members>();
+    SQUENV_TRY_ASSIGN(auto members, share::Members::create(std::move(*listener), {}, {}));
+    return std::optional<share::Members>(std::move(members));
+}
+
+struct Mounted {
+    Opened opened;
+    Service service;
+};
+
+/// Makes the mount point where it is missing, and holds it.
+Result<mount::MountpointHold> obtain_mountpoint(const std::string& path) {
+    const auto status = mount::prepare_mountpoint(path);
+    // Only what is plainly missing: behind a symlink that leads nowhere nothing is made.
+    if (!status && status.error().sys_errno != ENOENT) return tl::unexpected(status.error());
+    // A living file system below ours must not be kept busy by a hold on its root.
+    const auto below = system::find_mount(path);
+    if (!below || (*below && (*below)->type.starts_with("fuse"))) return mount::MountpointHold{};
+    auto hold = mount::hold_mountpoint(path);
+    if (!hold && hold.error().hint.empty()) {
+        Error error = hold.error();
+        error.hint = "create it with 'mkdir -p " + path + "', or name another directory";
+        return tl::unexpected(std::move(error));
+    }
+    return hold;
+}
+
+Result<Mounted> mount_opened(const Request& request, Opened opened) {
+    SQUENV_TRY(mount::check_mountpoint(opened.mountpoint));
+    SQUENV_TRY_ASSIGN(auto members, welcome_members(request, opened.mountpoint));
+    SQUENV_TRY_ASSIGN(auto supervisor,
+                      mount_in_place(request, opened, members ? members->listener() : -1));
+    const std::uint32_t minor = opened.device_minor;
+    return Mounted{
+        std::move(opened),
+        Service{std::move(supervisor), Lifetime::until_unmounted, std::move(members), {}, minor}};
+}
+
+/// Everything that can fail in front of the user.
+Result<Mounted> open_and_mount(Request& request) {
+    SQUENV_TRY(open_image(request));
+    SQUENV_TRY_ASSIGN(auto opened, open_request(request));
+    SQUENV_TRY_ASSIGN(opened.mountpoint, system::canonical_mountpoint(request.mountpoint));
+    SQUENV_TRY_ASSIGN(opened.hold, obtain_mountpoint(opened.mountpoint));
+    const auto created = opened.hold.created;
+    auto mounted = mount_opened(request, std::move(opened));
+    // What was made for nothing goes; the keeper of a mount removes it at its end.
+    if (!mounted) mount::remove_mountpoint(created);
+    return mounted;
+}
+
+}  // namespace
+
+Status serve(Request request) {
+    guard_standard_fds();
+    const auto inherited_fds = inherited_descriptors();
+    // Until the mount's own log begins.
+    SQUENV_TRY(log::start("stderr", request.log_level));
+    SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
+    std::optional<system::SignalBlock> block(std::in_place);
+    auto mounted = open_and_mount(request);
+    Status status;
+    if (!mounted) {
+        status = tl::unexpected(mounted.error());
+    } else {
+        auto& [opened, service] = *mounted;
+        const std::string mountpoint = opened.mountpoint;
+        const auto on_ready = [&] { notifier.tell(true); };
+        if (request.is_foreground || request.trace) {
+            opened.log.use();
+            block.reset();
+            status = run_daemon(request, std::move(opened), std::move(service), on_ready);
+            log::stop();
+        } else {
+            status = start_daemon(request, std::move(opened), std::move(service), inherited_fds,
+                                  on_ready);
+        }
+        if (!status) (void)mount::unmount(mountpoint, mount::UnmountMode::lazy);
+    }
+    if (!status) notifier.tell(false);
+    return status;
+}
+
+}  // namespace squenv::daemon

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/supervisor.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "mount/connection.h"
+#include "mount/mountpoint.h"
+#include "mount/mountpoint_hold.h"
+#include "share/left_processes.h"
+#include "system/child_process.h"
+#include "system/mount_table.h"
+#include "system/starter.h"
+
+namespace squenv::daemon {
+
+namespace {
+
+enum class Command : char {
+    mounted = 'm',
+    watch = 'w',
+    leave = 'l',  ///< unmount, unless a process is left that was started from a run
+    unmount = 'u',
+    lazy = 'z',
+    dismiss = 'd',
+};
+
+/// The errno value that says that the mount is in no mount table any more.
+constexpr int kGone = ENODEV;
+/// How often a mount is looked for again that was renamed while it was unmounted.
+constexpr int kPlaceLooks = 100;
+
+/// Whoever was mounting is gone. What it started may still mount: fusermount3 takes a few ms.
+constexpr int kStrayLooks = 50;
+constexpr timespec kStrayPause{0, 20'000'000};
+
+/// One byte each way: a command, and an errno value (0 for success).
+bool send_byte(int fd, char byte) {
+    ssize_t sent = 0;
+    do {
+        sent = ::send(fd, &byte, 1, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent == 1;
+}
+
+bool receive_byte(int fd, char& byte) {
+    ssize_t got = 0;
+    do {
+        got = ::recv(fd, &byte, 1, 0);
+    } while (got < 0 && errno == EINTR);
+    return got == 1;
+}
+
+char to_byte(const Status& status) {
+    if (status) return 0;
+    const int code = status.error().sys_errno != 0 ? status.error().sys_errno : EPERM;
+    return static_cast<char>(code);
+}
+
+std::uint32_t receive_number(int fd) {
+    std::uint32_t number = 0;
+    char byte = 0;
+    for (unsigned shift = 0; shift < 32 && receive_byte(fd, byte); shift += 8)
+        number |= static_cast<std::uint32_t>(static_cast<unsigned char>(byte)) << shift;
+    return number;
+}
+
+/// Closes every descriptor but these and the standard ones, and makes `socket` number 3.
+void keep_only(int socket, int held_fd) {
+    const int high = held_fd >= 0 ? ::fcntl(held_fd, F_DUPFD_CLOEXEC, 10) : -1;
+    if (::dup2(socket, 3) < 0) ::_exit(1);
+    if (high >= 0 && ::dup2(high, 4) < 0) ::_exit(1);
+    ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
+}
+
+/// Unmounts wherever the mount is now: a directory above it may have been renamed, also just now.
+Status unmount_device(const std::string& mountpoint, std::uint32_t device_minor,
+                      mount::UnmountMode mode) {
+    if (device_minor == 0) return mount::unmount(mountpoint, mode);
+    for (int look = 0; look < kPlaceLooks; ++look) {
+        const auto place = system::mountpoint_of_device(device_minor);
+        if (!place) return fail_errno(kGone, mountpoint + ": not mounted any more");
+        const auto status = mount::unmount(*place, mode);
+        if (status || system::mountpoint_of_device(device_minor) == place) return status;
+    }
+    return fail_errno(EAGAIN, mountpoint + ": is being renamed all the time");
+}
+
+/// Detaches a mount that nobody serves, if one turns up.
+void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
+    for (int look = 0; !mountpoint.empty() && look < kStrayLooks; ++look) {
+        if (system::minor_at(mountpoint) != before && mount::is_stale(mountpoint)) {
+            (void)mount::unmount(mountpoint, mount::UnmountMode::lazy);
+            return;
+        }
+        ::nanosleep(&kStrayPause, nullptr);
+    }
+}
+
+/// All is clean but for the directories, whose removal may have to wait: nobody must wait for us.
+[[noreturn]] void finish(const SupervisorDuties& duties) {
+    ::close_range(3, ~0U, 0);
+    mount::remove_mountpoint(duties.created);
+    ::_exit(0);
+}
+
+/// The keeper's state while the daemon lives.
+class Duty {
+  public:
+    Duty(const SupervisorDuties& duties, DeathWatch watch)
+        : duties_(duties), watch_(std::move(watch)), device_minor_(duties.device_minor) {}
+
+    /// Until the daemon dismisses the keeper, or is gone.
+    void serve();
+    /// What is left to do then.
+    [[noreturn]] void clean_up();
+
+  private:
+    void obey(Command command);
+    [[nodiscard]] bool is_there() const {
+        return device_minor_ == 0 || system::mountpoint_of_device(device_minor_).has_value();
+    }
+    /// The errno value of the answer.
+    [[nodiscard]] char unmount(mount::UnmountMode mode) const {
+        return to_byte(unmount_device(duties_.mountpoint, device_minor_, mode));
+    }
+    [[nodiscard]] bool has_command() const;
+
+    const SupervisorDuties& duties_;
+    DeathWatch watch_;
+    UniqueFd death_{};  ///< readable when the daemon's main thread has ended
+    std::uint32_t device_minor_;
+    std::uint32_t minor_before_ = system::minor_at(duties_.mountpoint);
+    bool is_dismissed_ = false;
+};
+
+/// Waits for a command or for the death of the daemon. What the daemon said before it died counts.
+bool Duty::has_command() const {
+    pollfd waiting[2] = {{3, POLLIN, 0}, {death_.get(), POLLIN, 0}};
+    while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
+    }
+    return waiting[0].revents != 0;
+}
+
+void Duty::obey(Command command) {
+    switch (command) {
+        case Command::mounted: device_minor_ = receive_number(3); break;
+        case Command::watch:
+            if (auto death = watch_.watch()) death_ = std::move(*death);
+            break;
+        case Command::dismiss: is_dismissed_ = true; break;
+        case Command::leave:
+            send_byte(3, is_there() && share::has_left_processes(duties_.mountpoint)
+                             ? EBUSY
+                             : unmount(mount::UnmountMode::normal));
+            break;
+        case Command::unmount: send_byte(3, unmount(mount::UnmountMode::normal)); break;
+        case Command::lazy: send_byte(3, unmount(mount::UnmountMode::lazy)); break;
+    }
+}
+
+void Duty::serve() {
+    char byte = 0;
+    while (!is_dismissed_ && has_command() && receive_byte(3, byte))
+        obey(static_cast<Command>(byte));
+}
+
+void Duty::clean_up() {
+    if (is_dismissed_) finish(duties_);
+    // A thread of the daemon that is stuck keeps the connection open. It and all users of the mount
+    // wait for each other until the connection is ended.
+    if (device_minor_ != 0) (void)mount::abort_connection(device_minor_);
+    if (!duties_.mountpoint.empty() && device_minor_ != 0)
+        (void)unmount_device(duties_.mountpoint, device_minor_, mount::UnmountMode::lazy);
+    else
+        clean_up_stray(duties_.mountpoint, minor_before_);
+    finish(duties_);
+}
+
+[[noreturn]] void run_supervisor(int socket, const SupervisorDuties& duties, DeathWatch watch) {
+    ::setsid();
+    ::prctl(PR_SET_NAME, "squenv-supervis");
+    // The terminal's signals and the end of the session are the daemon's business.
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1})
+        ::signal(signal, SIG_IGN);
+    // A program that reads our output through a pipe must see its end while the mount lives.
+    if (const auto null = open_file("/dev/null", O_RDWR))
+        for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
+    keep_only(socket, duties.held_fd);
+    if (::chdir("/") != 0) ::_exit(1);
+    system::forget_starter(system::Processors::all);
+    Duty duty(duties, std::move(watch));
+    duty.serve();
+    duty.clean_up();
+}
+
+}  // namespace
+
+Result<Supervisor> Supervisor::start(const SupervisorDuties& duties) {
+    SQUENV_TRY_ASSIGN(auto watch, DeathWatch::create());
+    SQUENV_TRY_ASSIGN(auto socket, system::fork_detached([&](int theirs) {
+                          run_supervisor(theirs, duties, std::move(watch));
+                      }));
+    return Supervisor(std::move(socket), std::move(watch));
+}
+
+void Supervisor::watch_this_thread() {
+    watch_.be_watched();
+    send_byte(socket_.get(), static_cast<char>(Command::watch));
+}
+
+void Supervisor::mounted(std::uint32_t device_minor) {
+    send_byte(socket_.get(), static_cast<char>(Command::mounted));
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        send_byte(socket_.get(), static_cast<char>(device_minor >> shift));
+}
+
+Status Supervisor::leave() {
+    return ask(static_cast<char>(Command::leave));
+}
+
+Status Supervisor::unmount(mount::UnmountMode mode) {
+    return ask(
+        static_cast<char>(mode == mount::UnmountMode::lazy ? Command::lazy : Command::unmount));
+}
+
+Status Supervisor::ask(char command) {
+    char answer = 0;
+    if (!send_byte(socket_.get(), command) || !receive_byte(socket_.get(), answer))
+        return fail(Errc::io, "the keeper process is gone");
+    if (answer == kGone) return fail(Errc::not_found, "not mounted any more");
+    if (answer != 0) return fail_errno(answer, "unmount");
+    return {};
+}
+
+void Supervisor::dismiss() {
+    send_byte(socket_.get(), static_cast<char>(Command::dismiss));
+    socket_.reset();
+}
+
+}  // namespace squenv::daemon

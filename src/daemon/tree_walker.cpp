@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/tree_walker.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/close_range.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/cpus.h"
+#include "mount/kernel_mount.h"
+#include "system/child_process.h"
+#include "system/namespaces.h"
+
+namespace squenv::daemon {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// An environment of 24,000 inodes takes 80 ms; a tree that takes longer is not one.
+constexpr std::chrono::milliseconds kTimeBudget{400};
+/// Bounds the kernel memory this may fill: about 1 KiB an object.
+constexpr unsigned kObjectBudget = 60'000;
+constexpr unsigned kMaxDepth = 64;
+constexpr std::size_t kListBytes = 64 << 10;
+
+struct Budget {
+    Clock::time_point end = Clock::now() + kTimeBudget;
+    unsigned objects = kObjectBudget;
+    [[nodiscard]] bool is_spent() const { return objects == 0 || Clock::now() >= end; }
+};
+
+/// The layout getdents64 fills.
+struct RawEntry {
+    std::uint64_t inode;
+    std::int64_t offset;
+    std::uint16_t size;
+    std::uint8_t type;
+    char name[1];
+};
+
+/// The daemon wants no more: it has closed its end.
+bool is_stopped() {
+    char byte = 0;
+    return ::recv(3, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/// Lists `directory` to its end. Returns the names of its subdirectories, each with its NUL.
+std::string list(int directory, Budget& budget) {
+    std::string names;
+    char buffer[kListBytes];
+    while (!budget.is_spent()) {
+        const long got = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+        if (got <= 0) break;
+        for (long at = 0; at < got;) {
+            RawEntry entry;
+            std::memcpy(&entry, buffer + at, offsetof(RawEntry, name));
+            const char* name = buffer + at + offsetof(RawEntry, name);
+            at += entry.size;
+            if (budget.objects != 0) --budget.objects;
+            if (entry.type == DT_DIR && std::string_view(name) != "." &&
+                std::string_view(name) != "..")
+                names.append(name, std::strlen(name) + 1);
+        }
+    }
+    return names;
+}
+
+/// A directory that was listed, and how far what is below it was.
+struct Level {
+    UniqueFd directory;
+    std::string names;
+    std::size_t next = 0;
+};
+
+/// Lists `root` to its end, then what is below it, in the order of the listing.
+void walk(UniqueFd root, Budget& budget) {
+    std::vector<Level> levels;
+    const auto enter = [&](UniqueFd directory) {
+        auto names = list(directory.get(), budget);
+        levels.push_back({std::move(directory), std::move(names)});
+    };
+    enter(std::move(root));
+    while (!levels.empty() && !budget.is_spent() && !is_stopped()) {
+        Level& level = levels.back();
+        if (level.next == level.names.size() || levels.size() > kMaxDepth) {
+            levels.pop_back();
+            continue;
+        }
+        const char* name = level.names.c_str() + level.next;
+        level.next += std::strlen(name) + 1;
+        UniqueFd child(
+            ::openat(level.directory.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (child) enter(std::move(child));
+    }
+}
+
+/// A second byte of the daemon waits, because it wants the whole tree listed; or it is gone.
+bool is_wanted_elsewhere() {
+    char byte = 0;
+    return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/// Opens `path` below `root`. The names come from the image: none leads out of the mount, by ".."
+/// or by a symlink.
+UniqueFd open_beneath(int root, const char* path, std::uint64_t flags) {
+    open_how how{};
+    how.flags = flags | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how)));
+}
+
+/// Makes one name known. Kernels before 5.6 know no openat2(2): nothing is visited there.
+void visit(int root, const RecordedName& name, Budget& budget) {
+    const UniqueFd opened =
+        open_beneath(root, name.path.c_str(), name.is_directory ? O_RDONLY | O_DIRECTORY : O_PATH);
+    if (opened && name.is_directory) (void)list(opened.get(), budget);
+}
+
+/// A mount namespace of our own, in which an open directory keeps nobody from unmounting; or the
+/// one that the mount lives in, which is nobody's to unmount.
+bool leave_mount_namespace(const system::Namespaces* namespaces) {
+    if (namespaces != nullptr && *namespaces)
+        return system::join_namespaces(*namespaces).has_value();
+    if (!mount::may_mount_directly())
+        return system::enter_new_namespaces(system::Propagation::none).has_value();
+    return ::unshare(CLONE_NEWNS) == 0 &&
+           ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+[[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor,
+                             const system::Namespaces* namespaces,
+                             const std::vector<RecordedName>& first) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_NAME, "squenv-walker");
+    for (int fd = 0; fd <= 2; ++fd) ::close(fd);
+    if (!leave_mount_namespace(namespaces)) ::_exit(1);
+    if (::dup2(socket, 3) < 0) ::_exit(1);
+    ::close_range(4, ~0U, 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(processor), &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    char byte = 0;
+    if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
+    UniqueFd root(::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) ::_exit(1);
+    Budget budget;
+    if (!first.empty()) {
+        for (const RecordedName& name : first) {
+            if (budget.is_spent() || is_wanted_elsewhere()) break;
+            visit(root.get(), name, budget);
+        }
+        if (!is_wanted_elsewhere() && ::send(3, &byte, 1, MSG_NOSIGNAL) != 1) ::_exit(0);
+        if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
+        budget.end = Clock::now() + kTimeBudget;
+    }
+    walk(std::move(root), budget);
+    ::_exit(0);
+}
+
+}  // namespace
+
+int other_processor() {
+    const cpu_set_t allowed = allowed_processors();
+    const int here = ::sched_getcpu();
+    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; --cpu)
+        if (cpu != here && CPU_ISSET(static_cast<unsigned>(cpu), &allowed)) return cpu;
+    return -1;
+}
+
+Result<TreeWalker> TreeWalker::start(const std::string& mountpoint, int processor,
+                                     const system::Namespaces* namespaces,
+                                     const std::vector<RecordedName>& first) {
+    SQUENV_TRY_ASSIGN(auto process, system::fork_child([&](int socket) {
+                          run_warmer(socket, mountpoint, processor, namespaces, first);
+                      }));
+    return TreeWalker(std::move(process.socket), process.pid);
+}
+
+void TreeWalker::begin() {
+    const char byte = 'g';
+    (void)!::send(socket_.get(), &byte, 1, MSG_NOSIGNAL);
+}
+
+bool TreeWalker::has_paused() {
+    char byte = 0;
+    return ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+void TreeWalker::stop() {
+    socket_.reset();
+}
+
+}  // namespace squenv::daemon

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "mount/userns_mounts.h"
+
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <sstream>
+
+#include "base/socket_message.h"
+#include "mount/mountpoint.h"
+#include "mount/userns_root.h"
+#include "system/child_process.h"
+#include "system/mount_table.h"
+
+namespace squenv::mount {
+
+namespace {
+
+constexpr char kDone = 'd';
+constexpr char kDoneInChroot = 'r';  ///< the last descriptor is the root directory
+constexpr int kPatienceMs = 30'000;
+
+/// A failure as one message: code, errno, then the context and the hint, each with a NUL.
+std::string encode_error(const Error& error) {
+    std::string text{'e', static_cast<char>(error.code), static_cast<char>(error.sys_errno)};
+    text += error.context.substr(0, kMaxMessageBytes / 2) + '\0';
+    text += error.hint.substr(0, kMaxMessageBytes / 4) + '\0';
+    return text;
+}
+
+Error decode_error(const std::string& text) {
+    if (text.size() < 5 || text[0] != 'e')
+        return {Errc::internal, 0, "the process that makes the namespace died", {}};
+    const auto middle = text.find('\0', 3);
+    return {static_cast<Errc>(text[1]), text[2], text.substr(3, middle - 3),
+            text.substr(middle + 1, text.size() - middle - 2)};
+}
+
+/// After this, `path` can be mounted on.
+Status ensure_mountpoint(const std::string& path) {
+    // Its root is a directory. Looking at it would wait for a daemon that does not answer, fail
+    // where the daemon is gone, and be refused where it is another user's.
+    if (system::has_fuse_mount(path)) return {};
+    struct stat info {};
+    if (::stat(path.c_str(), &info) == 0)
+        return S_ISDIR(info.st_mode) ? Status()
+                                     : fail(Errc::invalid_argument, path + ": not a directory",
+                                            "an image is mounted on a directory");
+    const int code = errno;
+    const bool is_denied = code == EACCES || code == EPERM;
+    if (!is_denied && code != ENOENT) return fail_errno(code, path);
+    if (is_denied && system::is_mountpoint(path)) return {};
+    if (auto status = cover_with_mountpoint(path); !status)
+        return with_context(status.error(), path + ": cannot be shown as a mount point");
+    return {};
+}
+
+Status bind_read_only(const std::string& source, const std::string& mountpoint) {
+    constexpr unsigned long kFlags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+    if (::mount(source.c_str(), mountpoint.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+        ::mount(nullptr, mountpoint.c_str(), nullptr, MS_REMOUNT | MS_BIND | kFlags, nullptr) != 0)
+        return fail_errno(errno, mountpoint + ": bind mount of " + source);
+    return {};
+}
+
+enum class Creation { mount_namespace, user_namespace };
+
+/// Who joins a daemon's namespace gets no root directory to go back to.
+Status check_root(const UniqueFd& root, const std::vector<UsernsMount>& mounts) {
+    const bool has_daemon = std::any_of(
+        mounts.begin(), mounts.end(), [](const auto& mount) { return mount.bind_source.empty(); });
+    if (!root || !has_daemon) return {};
+    return fail(Errc::environment, "a chroot cannot be kept in a namespace that others join",
+                "use --via direct or --via extract there");
+}
+
+/// Runs in the process that founds the namespaces.
+Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creation creation) {
+    UniqueFd root;
+    if (creation == Creation::mount_namespace) {
+        SQUENV_TRY_ASSIGN(root, system::enter_mount_namespace());
+        SQUENV_TRY(check_root(root, mounts));
+    } else {
+        SQUENV_TRY(system::enter_new_namespaces(system::Propagation::from_outside));
+    }
+    UsernsMounts made;
+    for (const auto& mount : mounts) {
+        const std::string& mountpoint = mount.kernel.mountpoint;
+        SQUENV_TRY(ensure_mountpoint(mountpoint));
+        UniqueFd device;
+        if (mount.bind_source.empty()) {
+            SQUENV_TRY_ASSIGN(device, mount_direct(mount.kernel));
+        } else {
+            SQUENV_TRY(bind_read_only(mount.bind_source, mountpoint));
+        }
+        const auto entry = system::find_mount(mountpoint);
+        made.minors.push_back(device && entry && *entry ? (*entry)->device_minor : 0);
+        made.devices.push_back(std::move(device));
+    }
+    SQUENV_TRY_ASSIGN(made.namespaces, system::own_namespaces());
+    made.namespaces.root = std::move(root);
+    return made;
+}
+
+[[noreturn]] void create_and_report(int socket, const std::vector<UsernsMount>& mounts,
+                                    Creation creation) {
+    const auto made = create_mounts(mounts, creation);
+    if (!made) {
+        (void)send_message(socket, encode_error(made.error()));
+        ::_exit(1);
+    }
+    std::vector<int> descriptors{made->namespaces.user.get(), made->namespaces.mount.get()};
+    for (const auto& device : made->devices)
+        if (device) descriptors.push_back(device.get());
+    const UniqueFd& root = made->namespaces.root;
+    if (root) descriptors.push_back(root.get());
+    std::string word{root ? kDoneInChroot : kDone};
+    for (const std::uint32_t minor : made->minors) word += std::to_string(minor) + ' ';
+    (void)send_message(socket, word, descriptors);
+    ::_exit(0);
+}
+
+/// What the founder's descriptors are; nothing when it did not get done.
+std::optional<UsernsMounts> unpack(SocketMessage& message, const std::vector<UsernsMount>& mounts) {
+    auto& descriptors = message.descriptors;
+    UsernsMounts made;
+    const bool is_in_chroot = message.bytes.starts_with(kDoneInChroot);
+    if (is_in_chroot && !descriptors.empty()) {
+        made.namespaces.root = std::move(descriptors.back());
+        descriptors.pop_back();
+    }
+    if ((!is_in_chroot && !message.bytes.starts_with(kDone)) || descriptors.size() < 2)
+        return std::nullopt;
+    std::istringstream minors(message.bytes.substr(1));
+    made.namespaces.user = std::move(descriptors[0]);
+    made.namespaces.mount = std::move(descriptors[1]);
+    std::size_t next = 2;
+    for (const auto& mount : mounts) {
+        made.devices.emplace_back();
+        minors >> made.minors.emplace_back();
+        if (mount.bind_source.empty() && next < descriptors.size())
+            made.devices.back() = std::move(descriptors[next++]);
+    }
+    return made;
+}
+
+Result<UsernsMounts> create_apart(const std::vector<UsernsMount>& mounts, Creation creation) {
+    SQUENV_TRY_ASSIGN(auto founder, system::fork_child([&](int socket) {
+                          create_and_report(socket, mounts, creation);
+                      }));
+    // What it looks at may hang, as a path on a dead network does; nobody must wait for ever.
+    pollfd waiting{founder.socket.get(), POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&waiting, 1, kPatienceMs);
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0) {
+        ::kill(founder.pid, SIGKILL);
+        return fail(Errc::busy, "making a namespace takes too long",
+                    "look for a path that hangs, such as one on a network that is down");
+    }
+    auto message = receive_message(founder.socket.get());
+    system::reap(founder.pid);
+    if (!message) return tl::unexpected(message.error());
+    auto made = unpack(*message, mounts);
+    if (!made) return tl::unexpected(decode_error(message->bytes));
+    return std::move(*made);
+}
+
+}  // namespace
+
+Result<UsernsMounts> make_userns_mounts(const std::vector<UsernsMount>& mounts) {
+    if (mounts.size() > kMaxUsernsMounts)
+        return fail(Errc::limit, "more than 32 images in one namespace");
+    if (!system::needs_no_user_namespace()) return create_apart(mounts, Creation::user_namespace);
+    auto made = create_apart(mounts, Creation::mount_namespace);
+    if (made || made.error().code == Errc::busy) return made;
+    // In a container, root may hold the capability and still be refused.
+    auto other = create_apart(mounts, Creation::user_namespace);
+    return other ? std::move(other) : std::move(made);
+}
+
+MountpointHold hold_for_userns(const std::string& mountpoint) {
+    // A dead mount stays below ours when it cannot be taken away.
+    if (system::has_fuse_mount(mountpoint)) (void)clear_mountpoint(mountpoint);
+    if (system::has_fuse_mount(mountpoint)) return {};
+    auto hold = hold_mountpoint(mountpoint);
+    return hold ? std::move(*hold) : MountpointHold{};
+}
+
+}  // namespace squenv::mount

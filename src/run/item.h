@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// An image on its way to a path, and what is asked before a way is tried.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "run/methods.h"
+#include "run/refusals.h"
+#include "run/shared_mount.h"
+
+namespace squenv::run {
+
+struct Item {
+    Wanted wanted{};
+    Placement placement{};
+    bool is_done = false;
+    bool is_inside = false;          ///< lies in the place of another one that is not done
+    std::vector<Refusal> reasons{};  ///< why no method worked so far
+
+    void refuse(const char* way, const Error& error) { reasons.push_back({way, error}); }
+    void refuse(mount::Method method, const Error& error) {
+        refuse(mount::method_name(method), error);
+    }
+    /// Whether `method` can do what is asked there; if not, that is the reason.
+    bool is_fit(mount::Method method);
+    [[nodiscard]] Status fitness(mount::Method method) const;
+    /// Where a link to its tree goes; one inside of another tree would be a change of that.
+    [[nodiscard]] std::string link_path() const { return is_inside ? "" : placement.mountpoint; }
+    [[nodiscard]] PlacedRequest placed() const {
+        return {wanted.request, placement.mountpoint, {}};
+    }
+};
+
+/// Errors: what is wrong with the path, or with what the request names besides the image.
+[[nodiscard]] Result<Item> make_item(const Wanted& wanted);
+
+/// What lies inside another image is mounted after it, or it would be hidden.
+[[nodiscard]] std::vector<Item*> outer_first(std::vector<Item>& items);
+
+/// Finds out what the other ways have to know, after those in place.
+void survey(const std::vector<Item*>& items);
+
+/// Whether unpacking comes to something: asked before a tree is made that could not be used.
+bool can_be_unpacked(Item& item);
+
+}  // namespace squenv::run

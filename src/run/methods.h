@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Images at their paths for a command that is about to be run, by whatever means this machine has.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/request.h"
+#include "share/membership.h"
+
+namespace squenv::run {
+
+/// Where an image went, and how.
+struct Placement {
+    std::string image{};       ///< its path, absolute
+    std::string mountpoint{};  ///< canonical
+    std::string tree{};        ///< where the files are: `mountpoint`, or an unpacked tree
+    mount::Method method = mount::Method::automatic;
+    bool is_new = false;  ///< made for us; others' are joined
+    std::string note{};   ///< what the user should know, or ""
+};
+
+/// One image that is wanted.
+struct Wanted {
+    daemon::Request request{};
+    /// Its files may be used at another path than that of the request.
+    bool is_relocatable = false;
+};
+
+/// Everything the command needs to have the images, until it ends.
+class HeldMounts {
+  public:
+    std::vector<Placement> placements{};
+
+    /// Moves the calling process, which has one thread and is about to execute the command, to
+    /// where the images are, and makes what it holds survive that. Errors: denied.
+    [[nodiscard]] Status settle();
+
+    void keep(UniqueFd fd) { kept_.push_back(std::move(fd)); }
+    void keep(share::Membership membership);
+    /// The descriptors that nobody else may inherit.
+    [[nodiscard]] std::vector<int> descriptors() const;
+
+  private:
+    std::vector<UniqueFd> kept_{};
+    system::Namespaces namespaces_{};
+};
+
+/// Tries, for each image, `via`, or with automatic one after the other: joining the mount of
+/// another run or of `squenv mount`, direct, fusermount, userns, extract. `foreign` are the
+/// descriptors that this process was started with. Before any thread exists; none is left.
+/// Errors: what is wrong with an image or a path; environment when there is no way, with the
+/// reason of each on a line of its own (see refusals.h).
+[[nodiscard]] Result<HeldMounts> obtain_mounts(const std::vector<Wanted>& wanted, mount::Method via,
+                                               std::vector<int> inherited_fds);
+
+/// Whether one method has an image at its path.
+struct Attempt {
+    mount::Method method =
+        mount::Method::automatic;    ///< automatic: the mount of others, when nothing else works
+    std::optional<Error> refusal{};  ///< why not; empty when it works
+    std::string note{};              ///< what the user should know, or ""
+};
+
+/// Takes the steps of provide() for each method alone, up to the daemon or the unpacked tree, and
+/// takes everything back at once. provide() works when one of them does. Before any thread exists.
+[[nodiscard]] std::vector<Attempt> attempt(const Wanted& wanted);
+
+}  // namespace squenv::run

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// One mount, and one daemon, for all processes of a user that want the same image at the same path.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/request.h"
+#include "share/membership.h"
+
+namespace squenv::run {
+
+/// Joins the mount of `request` at `mountpoint` or makes it, by direct or fusermount.
+/// `foreign` are descriptors that a daemon shall not keep. Before any thread exists.
+/// Errors: exists (something else of ours is mounted there, or the same by processes that end
+/// otherwise), and whatever keeps a mount from being.
+[[nodiscard]] Result<share::Membership> share_mount(const daemon::Request& request,
+                                                    const std::string& mountpoint,
+                                                    const std::vector<int>& inherited_fds);
+
+/// A request and its canonical mount point; or an unpacked tree to show there instead.
+struct PlacedRequest {
+    daemon::Request request{};
+    std::string mountpoint{};
+    std::string tree{};  ///< "" mounts the image
+};
+
+/// The same for mounts in a namespace of their own. Users of exactly these mounts share it, unless
+/// one of them is a tree.
+[[nodiscard]] Result<share::Membership> share_userns_mounts(
+    const std::vector<PlacedRequest>& placed, const std::vector<int>& inherited_fds);
+
+}  // namespace squenv::run

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// What a way to have an image at a path needs, tried for real there and taken back at once. `run`
+// asks what it would otherwise find out too late, `doctor` asks for all of it.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "daemon/request.h"
+
+namespace squenv::run {
+
+/// Whether the mount at `place`, if it is one of ours, lets itself be looked at: who looks at what
+/// does not answer waits with it. Errors: busy.
+[[nodiscard]] Status check_answers(const std::string& place);
+
+/// Whether the mount at `place` has lost its daemon. Only where check_answers() has nothing to say.
+[[nodiscard]] bool has_dead_mount(const std::string& place);
+
+/// Where trees are unpacked.
+struct CacheState {
+    std::string directory{};
+    bool has_locks = true;  ///< the cache does without where files cannot be locked
+};
+/// Whether trees can be unpacked. Leaves nothing behind. Errors: those of cache_directory() and
+/// cache_size_limit(); denied and others of making a file there.
+[[nodiscard]] Result<CacheState> check_cache();
+
+/// Whether an unpacked tree can be shown at `place`: as a link, or in a namespace.
+/// Errors: those of cache_directory() and of make_private_mounts().
+[[nodiscard]] Status check_tree_place(const std::string& place);
+/// Why no link can be at `place`. Errors: exists, denied.
+[[nodiscard]] Status check_link(const std::string& place);
+
+/// Mounts at `place` by direct or fusermount as for `request`, but without a daemon, and unmounts
+/// it; on a directory of its own where one that is not empty would be covered. Says what the user
+/// should know, or "". Errors: whatever keeps such a mount from being.
+[[nodiscard]] Result<std::string> try_in_place(const daemon::Request& request,
+                                               const std::string& place, mount::Method method);
+
+/// The same in namespaces of its own. Errors: those of make_private_mounts().
+[[nodiscard]] Status try_in_namespace(const daemon::Request& request, const std::string& place);
+
+/// Mounts by direct, fusermount or userns on a directory made for that below TMPDIR.
+[[nodiscard]] Status try_on_scratch(mount::Method method);
+
+}  // namespace squenv::run

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Who uses a mount that lives as long as it is used: the daemon's side of the meeting point.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "system/namespaces.h"
+
+namespace squenv::share {
+
+/// A user as the daemon knows it. It is gone when its process is and nobody else, such as a child
+/// that inherited it, has the other end of the connection open. Neither alone would do: programs
+/// close descriptors they do not know, and children outlive the process that was asked to run.
+struct Member {
+    UniqueFd connection{};
+    UniqueFd process{};  ///< a pidfd, or empty where the kernel has none
+    bool is_admitted = false;
+};
+
+/// What a user is told when it is admitted.
+struct Admission {
+    system::Namespaces namespaces{};  ///< what the mount lives in, if it has its own
+    std::uint32_t device_minor = 0;   ///< of its FUSE connection; 0 when that does not matter
+};
+
+/// The user's side: asks for admission over `connection` and waits for it, `patience_ms` at most.
+/// Nothing when the daemon went away meanwhile. Errors: busy (no answer in time, or none can come,
+/// because the daemon is stopped or frozen), environment (the daemon is dead).
+[[nodiscard]] Result<std::optional<Admission>> ask_admission(int connection, int patience_ms);
+
+/// The daemon's side. Used by the main thread only. Nobody is admitted before serve() is called.
+class Members {
+  public:
+    /// `listener` may be empty: then there is only `first`, who is admitted already.
+    /// `namespaces`, if any, are given to everybody who is admitted.
+    [[nodiscard]] static Result<Members> create(UniqueFd listener, Member first,
+                                                system::Namespaces namespaces);
+    Members(Members&&) = default;
+    Members& operator=(Members&&) = default;
+
+    /// Readable when serve() has something to do.
+    [[nodiscard]] int ready_fd() const { return events_.get(); }
+    /// Admits who has come and forgets who has gone. Never waits.
+    void serve();
+    [[nodiscard]] bool is_empty() const { return members_.empty(); }
+    /// Turns away who comes from now on, and lets go of the namespaces.
+    void close();
+    /// What everybody is told who is admitted from now on.
+    void set_device_minor(std::uint32_t minor) { device_minor_ = minor; }
+    [[nodiscard]] int listener() const { return listener_.get(); }
+
+  private:
+    Members(UniqueFd events, UniqueFd listener, system::Namespaces namespaces)
+        : events_(std::move(events)),
+          listener_(std::move(listener)),
+          namespaces_(std::move(namespaces)) {}
+
+    void accept_all();
+    void add(Member user);
+    void watch(int fd, std::uint64_t tag, std::uint32_t what);
+    void unwatch(UniqueFd& fd);
+    void on_connection(std::uint64_t key);
+    void admit(Member& user);
+    void remove_if_gone(std::uint64_t key);
+
+    UniqueFd events_;
+    UniqueFd listener_;
+    system::Namespaces namespaces_;
+    std::map<std::uint64_t, Member> members_{};
+    std::uint64_t next_key_ = 1;
+    std::uint32_t device_minor_ = 0;
+    uid_t own_uid_ = ::geteuid();  ///< the daemon's own changes later, when it was root's
+    bool is_full_ = false;         ///< the listener is not watched: no descriptor is left
+};
+
+/// A pidfd of the calling process, or empty where the kernel has none (before 5.3).
+[[nodiscard]] UniqueFd own_pidfd();
+
+}  // namespace squenv::share

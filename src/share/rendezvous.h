@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Where the users of a mount find its daemon: a socket whose name is made of who, where and what.
+// It lies in the abstract namespace, so the kernel takes it away with the last process that has it
+// open, and whoever binds it first is the one that mounts. No file can be left behind or go stale.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_identity.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace squenv::share {
+
+/// One mount as its users agree on it.
+struct SharedMount {
+    FileIdentity image;
+    std::string view;        ///< whatever else decides what the tree looks like
+    std::string mountpoint;  ///< canonical
+};
+
+/// The name under which `mounts` are shared by processes of this user, in this mount namespace,
+/// that end together (see lifetime_scope()). `kind` separates uses that cannot share.
+[[nodiscard]] std::string rendezvous_name(const std::vector<SharedMount>& mounts,
+                                          const std::string& kind);
+
+/// A listening socket of that name; nothing when somebody has it already. Errors: limit, io.
+[[nodiscard]] Result<std::optional<UniqueFd>> claim_rendezvous(const std::string& name);
+
+/// Makes the calling process the one that peer_process() names: the listener passes from process to
+/// process while a mount is made.
+void announce_listener(int listener);
+
+/// A connection to who listens there; nothing when nobody does. Errors: denied (another user
+/// listens there), busy (its queue is full), io.
+[[nodiscard]] Result<std::optional<UniqueFd>> visit_rendezvous(const std::string& name);
+
+/// The process at the other end of a connection to a listener, -1 when it cannot be seen.
+[[nodiscard]] pid_t peer_process(int socket);
+
+/// The uid of the process at the other end of a connection.
+[[nodiscard]] Result<std::uint32_t> peer_uid(int socket);
+
+}  // namespace squenv::share

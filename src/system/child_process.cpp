@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include "system/child_process.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace squenv::system {
+
+Result<ChildProcess> fork_child(const std::function<void(int socket)>& run) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail_errno(errno, "socketpair");
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) return fail_errno(errno, "fork");
+    if (child == 0) {
+        ours.reset();  // or the end of the other side would not be seen
+        run(theirs.get());
+        ::_exit(0);
+    }
+    return ChildProcess{std::move(ours), child};
+}
+
+Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run) {
+    SQUENV_TRY_ASSIGN(auto intermediate, fork_child([&run](int socket) {
+                          if (::fork() == 0) run(socket);
+                      }));
+    reap(intermediate.pid);
+    return std::move(intermediate.socket);
+}
+
+void reap(pid_t child) {
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
+}  // namespace squenv::system

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace squenv::system {
+
+/// A process beside the daemon and the daemon's end of the socket between them. The kernel closes
+/// the other end when either dies.
+struct ChildProcess {
+    UniqueFd socket;
+    pid_t pid = -1;
+};
+
+/// Forks a process that runs `run(socket)`, which must not return. Before any thread exists.
+/// Errors: limit (no process).
+[[nodiscard]] Result<ChildProcess> fork_child(const std::function<void(int socket)>& run);
+
+/// The same without it being a child of the caller, which may become another program.
+[[nodiscard]] Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run);
+
+/// Waits for a child that is about to end, or has been killed. Its status does not matter.
+void reap(pid_t child);
+
+}  // namespace squenv::system

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// The mounts of this mount namespace, read from /proc/self/mountinfo. Never touches a mount point,
+// so a dead or hanging mount cannot stop it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace squenv::system {
+
+/// The types of our mounts behind "fuse.": by these they are found again.
+inline constexpr std::array kSubtypes{"squenv", "squashfuse", "squashfuse_ll"};
+
+struct MountEntry {
+    std::string mountpoint;
+    std::string type;                      ///< "fuse.squenv"
+    std::string source;                    ///< for our mounts the path of the image
+    std::optional<std::uint32_t> user_id;  ///< FUSE: who mounted it
+    std::optional<std::uint32_t> group_id;
+    std::uint32_t device_minor = 0;  ///< the number of the FUSE connection in /sys/fs/fuse
+    bool is_read_only = false;
+
+    /// Served by this program, under its own name or as a squashfuse replacement.
+    [[nodiscard]] bool is_squenv() const;
+    /// Mounted by `user`, or by root, whom everybody has to trust. Any other user can serve a mount
+    /// that calls itself ours, names any image and answers anything.
+    [[nodiscard]] bool is_trusted_by(std::uint32_t user) const;
+};
+
+/// In mount order: of several mounts at one path the last is the visible one.
+[[nodiscard]] Result<std::vector<MountEntry>> read_mount_table();
+/// The visible mount at exactly `path` (absolute, without symlinks), if there is one.
+[[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
+/// Whether something is mounted at exactly `path`, as far as can be found out.
+[[nodiscard]] bool is_mountpoint(const std::string& path);
+
+/// The device_minor of the visible mount at `path`; 0 when there is none.
+[[nodiscard]] std::uint32_t minor_at(const std::string& path);
+
+/// Whether the visible mount at `path` is one of FUSE. Looking at such a path may wait for a daemon
+/// that does not answer.
+[[nodiscard]] bool has_fuse_mount(const std::string& path);
+
+/// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
+[[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
+
+/// Parses one line; nothing when it is not of the documented form.
+[[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);
+
+/// `path` made absolute with the symlinks of its parents resolved, as far as they exist and may be
+/// looked at, but not touching the last part: a stale FUSE mount there would make every system call
+/// on it fail.
+[[nodiscard]] Result<std::string> canonical_mountpoint(const std::string& path);
+
+}  // namespace squenv::system

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <csignal>
+
+namespace squenv::system {
+
+/// Holds back the signals that end a process in an orderly way (Ctrl-C, hangup, termination) while
+/// a mount is made: between mounting and a daemon that looks after it there is nobody who could
+/// take it away again. What came meanwhile is delivered at the end. Single-threaded processes.
+class SignalBlock {
+  public:
+    SignalBlock() {
+        sigset_t held;
+        ::sigemptyset(&held);
+        for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP})
+            ::sigaddset(&held, signal);
+        ::sigprocmask(SIG_BLOCK, &held, &before_);
+    }
+    SignalBlock(const SignalBlock&) = delete;
+    SignalBlock& operator=(const SignalBlock&) = delete;
+    ~SignalBlock() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_{};
+};
+
+}  // namespace squenv::system

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "share/members.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "share/membership.h"
+#include "share/rendezvous.h"
+
+namespace squenv::share {
+namespace {
+
+std::string unique_name() {
+    static int count = 0;
+    return "squenv-test/" + std::to_string(::getpid()) + "/" + std::to_string(count++);
+}
+
+void serve_once(Members& members) {
+    pollfd waiting{members.ready_fd(), POLLIN, 0};
+    ASSERT_GT(::poll(&waiting, 1, 5000), 0);
+    members.serve();
+}
+
+TEST(MeetingPoint, OneClaims) {
+    const auto name = unique_name();
+    auto first = claim_rendezvous(name);
+    ASSERT_TRUE(first && *first);
+    const auto second = claim_rendezvous(name);
+    ASSERT_TRUE(second);
+    EXPECT_FALSE(*second);
+    first->reset();
+    const auto third = claim_rendezvous(name);
+    EXPECT_TRUE(third && *third);
+}
+
+TEST(MeetingPoint, NobodyListens) {
+    const auto connection = visit_rendezvous(unique_name());
+    ASSERT_TRUE(connection);
+    EXPECT_FALSE(*connection);
+}
+
+TEST(MeetingPoint, NameDependsOnEverything) {
+    const SharedMount mount{{1, 2, 3, 4}, "view", "/path"};
+    SharedMount other = mount;
+    EXPECT_EQ(rendezvous_name({mount}, "kind"), rendezvous_name({other}, "kind"));
+    EXPECT_NE(rendezvous_name({mount}, "kind"), rendezvous_name({mount}, "other"));
+    EXPECT_NE(rendezvous_name({mount}, "kind"), rendezvous_name({mount, mount}, "kind"));
+    other.image.mtime_ns = 5;
+    EXPECT_NE(rendezvous_name({mount}, "kind"), rendezvous_name({other}, "kind"));
+    other = mount;
+    other.mountpoint = "/paths";
+    EXPECT_NE(rendezvous_name({mount}, "kind"), rendezvous_name({other}, "kind"));
+}
+
+/// A user in a process of its own, which ends when `end` is written to.
+struct Visitor {
+    pid_t pid = -1;
+    UniqueFd end{};
+    UniqueFd told{};  ///< readable when it was admitted
+};
+
+Visitor start_visitor(const std::string& name) {
+    int end[2];
+    int told[2];
+    EXPECT_EQ(::pipe(end), 0);
+    EXPECT_EQ(::pipe(told), 0);
+    Visitor visitor{::fork(), UniqueFd(end[1]), UniqueFd(told[0])};
+    if (visitor.pid == 0) {
+        ::close(end[1]);
+        auto connection = visit_rendezvous(name);
+        const bool is_admitted = connection && *connection &&
+                                 ask_admission((*connection)->get(), 5000)->has_value();
+        char byte = is_admitted ? 'y' : 'n';
+        (void)!::write(told[1], &byte, 1);
+        (void)!::read(end[0], &byte, 1);
+        ::_exit(0);
+    }
+    ::close(end[0]);
+    ::close(told[1]);
+    return visitor;
+}
+
+TEST(Members, ComeAndGo) {
+    const auto name = unique_name();
+    auto listener = claim_rendezvous(name);
+    ASSERT_TRUE(listener && *listener);
+    auto members = Members::create(std::move(**listener), {}, {});
+    ASSERT_TRUE(members);
+    EXPECT_TRUE(members->is_empty());
+    auto visitor = start_visitor(name);
+    char byte = 0;
+    for (pollfd waiting{visitor.told.get(), POLLIN, 0}; ::poll(&waiting, 1, 10) == 0;)
+        members->serve();
+    ASSERT_EQ(::read(visitor.told.get(), &byte, 1), 1);
+    EXPECT_EQ(byte, 'y');
+    EXPECT_FALSE(members->is_empty());
+    visitor.end.reset();
+    ::waitpid(visitor.pid, nullptr, 0);
+    while (!members->is_empty()) serve_once(*members);
+}
+
+TEST(Members, AKilledUserIsGone) {
+    const auto name = unique_name();
+    auto listener = claim_rendezvous(name);
+    auto members = Members::create(std::move(**listener), {}, {});
+    auto visitor = start_visitor(name);
+    for (pollfd waiting{visitor.told.get(), POLLIN, 0}; ::poll(&waiting, 1, 10) == 0;)
+        members->serve();
+    ::kill(visitor.pid, SIGKILL);
+    ::waitpid(visitor.pid, nullptr, 0);
+    while (!members->is_empty()) serve_once(*members);
+}
+
+TEST(Members, AnInheritedConnectionCounts) {
+    auto first = FirstMember::create();
+    ASSERT_TRUE(first);
+    first->member.process.reset();
+    auto members = Members::create({}, std::move(first->member), {});
+    const UniqueFd inherited(::dup(first->ours.get()));
+    first->ours.reset();
+    members->serve();
+    EXPECT_FALSE(members->is_empty());
+}
+
+TEST(Members, WhoComesWhenItEndsIsTurnedAway) {
+    const auto name = unique_name();
+    auto listener = claim_rendezvous(name);
+    std::optional<Members> members = std::move(*Members::create(std::move(**listener), {}, {}));
+    auto connection = visit_rendezvous(name);
+    ASSERT_TRUE(connection && *connection);
+    members.reset();
+    const auto home = ask_admission((*connection)->get(), 5000);
+    ASSERT_TRUE(home);
+    EXPECT_FALSE(*home);
+}
+
+}  // namespace
+}  // namespace squenv::share
