@@ -9,15 +9,15 @@ import pytest
 
 from run_support import (
     IMPORT,
+    NO_WAY,
     expect_import,
-    quoted,
+    on_machine,
     wait_until_nothing_is_left,
 )
 from support.processes import AS_USER, run
 
 pytestmark = pytest.mark.usefixtures("settled")
 
-NO_WAY = 4
 # Before a test puts another one in front of it.
 REAL = os.path.realpath(shutil.which("fusermount3") or "/usr/bin/fusermount3")
 HIDDEN = f"mount --bind /dev/null {REAL}"
@@ -36,12 +36,6 @@ def plain_program(work):
 def path_in_front(plain_program, monkeypatch):
     monkeypatch.setenv("PATH", f"{plain_program}:{os.environ['PATH']}")
     return plain_program
-
-
-def on_machine(script, words):
-    """Runs `words` on a machine that `script` changed before, in a mount namespace."""
-    return run(["unshare", "-m", "--propagation", "private", "sh", "-c",
-                f"set -e\n{script}\nset +e\n{quoted(words)}"])
 
 
 def doctor(work, script="true", user=None):

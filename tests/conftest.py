@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A real program, a real kernel, an ordinary user: what every integration suite stands on.
+"""A real program, a real kernel, an ordinary user: what the suites of pytest stand on.
 
 Runs as root, because loop mounts and device nodes need it, and drops to uid 1000 for what a user
 does. SQUENV_BINARY names the program to test (default: build/src/cli/squenv).
@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS))
+TESTS = Path(__file__).resolve().parent
+# Test files import `support.NAME`, and the helpers of pytest alone without the package.
+sys.path[:0] = [str(TESTS), str(TESTS / "support")]
 
 from support import digests, processes, trees  # noqa: E402
 from support.session import Work  # noqa: E402

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from support.processes import check, mounts_below, processes_of, run, wait_for
+from support.processes import check, mounts_below, processes_of, run, status, wait_for
 
 IMPORT = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
 
@@ -22,6 +22,7 @@ def wait_until_nothing_is_left(work, path):
 
 
 OWN_FAILURE = 125
+NO_WAY = 4
 
 
 def squenv_run(work, image, command, *options, user=True, **more):
@@ -35,6 +36,19 @@ def background(work):
 def daemon_name(pid):
     with open(f"/proc/{pid}/comm", encoding="ascii") as file:
         return file.read().strip()
+
+
+def counted(path):
+    """The command that prints how many entries a directory has."""
+    return ["sh", "-c", f"ls {path} | wc -l"]
+
+
+def entries_of(work, image):
+    return len(work.squenv("ls", image).stdout.splitlines())
+
+
+def capabilities(pid="self"):
+    return status(pid)["CapEff"]
 
 
 def quoted(words):
@@ -66,6 +80,12 @@ CLOSED_DEVICE = NO_DEVICE + " && mknod -m 600 /dev/fuse c 10 229"
 NO_SETUID = ("helper=$(readlink -f $(command -v fusermount3)); cp $helper {work}/fusermount3; "
              "chmod 755 {work}/fusermount3; mount --bind {work}/fusermount3 $helper")
 NO_HELPER = "mount --bind /dev/null $(readlink -f $(command -v fusermount3))"
+
+
+def on_machine(script, words):
+    """Runs `words` on a machine that `script` changed before, in a mount namespace."""
+    return run(["unshare", "-m", "--propagation", "private", "sh", "-c",
+                f"set -e\n{script}\nset +e\n{quoted(words)}"])
 
 
 def machine(work, script, image, path, *options):

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""What keeps a mount: processes that closed what they did not know. As process 1 of a container,
+`run` is its init."""
+
+import os
+import signal
+import textwrap
+import time
+
+import pytest
+
+from run_support import IMPORT, expect_import, squenv_run, wait_until_nothing_is_left
+from support.processes import USER, check, mounts_below, run, wait_for
+
+LATE = textwrap.dedent("""
+    import os, sys, time
+    {closing}
+    while not os.path.exists(sys.argv[1] + ".go"):
+        time.sleep(0.01)
+    try:
+        import probe
+        answer = str(probe.VALUE)
+    except Exception as error:
+        answer = repr(error)
+    with open(sys.argv[1] + ".new", "w") as file:
+        file.write(answer)
+    os.rename(sys.argv[1] + ".new", sys.argv[1])
+    """)
+CLOSING = {
+    "all descriptors": "os.closerange(0, 4096)",
+    "a daemon": "if os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n"
+                "os.chdir('/'); os.closerange(0, 4096)",
+    "other numbers": "[os.dup2(os.open('/dev/null', os.O_RDWR), n) for n in range(3, 300)]",
+}
+
+
+@pytest.mark.parametrize("closing", CLOSING)
+@pytest.mark.parametrize("via", ["fusermount", "userns", "extract"])
+def test_children_that_close_everything(via, closing, work, venv_image, venv_source, cache):
+    late = work.path / "late.py"
+    late.write_text(LATE.format(closing=CLOSING[closing]), encoding="ascii")
+    answer = work.path / "answer"
+    if via == "extract":
+        venv_source.rmdir()
+    try:
+        command = ["python", "-c", "import subprocess, sys; subprocess.Popen("
+                   f"[sys.executable, '{late}', '{answer}'], start_new_session=True,"
+                   " stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,"
+                   " stderr=subprocess.DEVNULL)"]
+        check(work.command("run", "-q", "--via", via, venv_image, "--", *command))
+        time.sleep(1.5)  # nothing shall happen in this time
+        (work.path / "answer.go").touch()
+        wait_for(answer.exists, "the answer")
+        assert answer.read_text(encoding="ascii") == "42"
+        wait_until_nothing_is_left(work, venv_source)
+    finally:
+        if not venv_source.exists():
+            venv_source.mkdir()
+            os.chown(venv_source, USER, USER)
+
+
+def test_child_that_forgets_everything(work, venv_image, venv_source):
+    """As the manual says: without descriptor and environment a process keeps nothing."""
+    code = ("import os, subprocess; print(subprocess.Popen(['sleep', '1000'], env={}, cwd='/',"
+            " stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,"
+            " stderr=subprocess.DEVNULL).pid)")
+    result = squenv_run(work, venv_image, ["python", "-c", code], "-q")
+    assert result.returncode == 0, result.stderr
+    wait_until_nothing_is_left(work, venv_source)
+    os.kill(int(result.stdout), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("command, code", [
+    ("import os\ntry: os.wait()\nexcept ChildProcessError: pass", 0),
+    ("import sys; sys.exit(7)", 7),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 128 + signal.SIGTERM),
+])
+def test_process_1_of_a_container(command, code, work, venv_image, venv_source):
+    result = run(["timeout", "-s", "KILL", "30", "unshare", "--pid", "--fork", "--kill-child",
+                  "--mount-proc", *work.command("run", "-q", venv_image, "--", "python", "-c",
+                                                command, user=False)])
+    assert result.returncode == code, result.stderr
+    assert not mounts_below(venv_source)
+
+
+def test_process_1_passes_signals_on(work, venv_image, venv_source):
+    code = ("import signal, sys, time\n"
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+            "print(flush=True); time.sleep(1000)")
+    one = work.start(["unshare", "--pid", "--fork", "--mount-proc",
+                      *work.command("run", "-q", venv_image, "--", "python", "-c", code,
+                                    user=False)])
+    assert one.stdout.readline() == b"\n"
+    with open(f"/proc/{one.pid}/task/{one.pid}/children", encoding="ascii") as file:
+        init = int(file.read().split()[0])
+    os.kill(init, signal.SIGTERM)
+    assert one.wait(20) == 5
+    assert not mounts_below(venv_source)
+
+
+def test_run_after_all_that(work, venv_image, venv_source):
+    expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
+    wait_until_nothing_is_left(work, venv_source)
