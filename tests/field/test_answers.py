@@ -4,6 +4,7 @@
 from support.processes import AS_USER, USER, check, run
 
 
+# Source: rpodgorny/unionfs-fuse#61, CurvineIO/curvine#1250.
 def test_access_answers_as_on_a_directory(work, venv_image, venv_source):
     """Without a request more once the mount is warm."""
     mount = work.mount(venv_image, venv_source)
@@ -44,6 +45,7 @@ def test_what_other_owners_keep_for_themselves(work):
     mount.umount()
 
 
+# Source: libfuse/libfuse#15 (permissions and what is cached).
 def test_allow_root_admits_nobody_else(work, venv_image):
     """Whatever is in the kernel's caches by then."""
     config = work.path / "fuse.conf"

@@ -34,6 +34,7 @@ CLOSING = {
 }
 
 
+# Source: VHSgunzo/uruntime#15, AppImage/AppImageKit#896.
 @pytest.mark.parametrize("closing", CLOSING)
 @pytest.mark.parametrize("via", ["fusermount", "userns", "extract"])
 def test_children_that_close_everything(via, closing, work, venv_image, venv_source, cache):
@@ -70,6 +71,7 @@ def test_child_that_forgets_everything(work, venv_image, venv_source):
     os.kill(int(result.stdout), signal.SIGKILL)
 
 
+# Source: moby/moby#29238.
 @pytest.mark.parametrize("command, code", [
     ("import os\ntry: os.wait()\nexcept ChildProcessError: pass", 0),
     ("import sys; sys.exit(7)", 7),
@@ -100,4 +102,41 @@ def test_process_1_passes_signals_on(work, venv_image, venv_source):
 
 def test_run_after_all_that(work, venv_image, venv_source):
     expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+
+
+# The default of subprocess: every descriptor but three is closed, and nobody waits.
+def test_child_of_a_launcher_keeps_its_environment(work, venv_image, venv_source):
+    """A plain directory of the same modules below would be taken without a word."""
+    late = work.path / "late.py"
+    late.write_text("import sys\nsys.stdin.readline()\nimport probe\n"
+                    "with open(sys.argv[1], 'w') as file:\n    print(probe.__file__, file=file)\n",
+                    encoding="ascii")
+    pipe, answer = work.path / "pipe", work.path / "answer"
+    os.mkfifo(pipe)
+    os.chown(pipe, USER, USER)
+    launcher = (f"import subprocess, sys; subprocess.Popen([sys.executable, '{late}', '{answer}'],"
+                f" start_new_session=True, stdin=open('{pipe}', 'r+'))")
+    check(work.command("run", "-q", venv_image, "--", "python", "-c", launcher))
+    time.sleep(1.5)  # nothing shall happen in this time
+    pipe.write_text("\n", encoding="ascii")
+    wait_for(lambda: answer.exists() and answer.read_text(encoding="ascii"), "the answer")
+    assert answer.read_text(encoding="ascii").startswith(f"{venv_source}/")
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_screen_that_is_detached(work, venv_image, venv_source):
+    """It closes what it does not know, and goes on without its starter."""
+    sockets = work.directory("screen")
+    sockets.chmod(0o700)
+    go, answer = work.path / "go", work.path / "answer"
+    script = (f"until [ -e {go} ]; do sleep 0.05; done;"
+              f" python -c 'import probe; print(probe.VALUE)' > {answer} 2>&1")
+    check(work.command("run", "-q", venv_image, "--", "screen", "-dmS", "field", "sh", "-c",
+                       script),
+          env={**os.environ, "SCREENDIR": str(sockets), "TERM": "dumb"})
+    time.sleep(1.5)  # nothing shall happen in this time
+    go.touch()
+    wait_for(lambda: answer.exists() and answer.read_text(encoding="ascii"), "the answer")
+    assert answer.read_text(encoding="ascii") == "42\n"
     wait_until_nothing_is_left(work, venv_source)

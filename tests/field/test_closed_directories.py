@@ -4,12 +4,13 @@ has the image there all the same."""
 
 import pytest
 
-from run_support import counted, entries_of, squenv_run
+from run_support import IMPORT, counted, entries_of, expect_import, squenv_run
 from support.processes import check
 
 pytestmark = pytest.mark.usefixtures("settled")
 
 
+# Source: moby/moby#28859, systemd/systemd#36470.
 @pytest.mark.parametrize("options", [[], ["--via", "userns"], ["--via", "extract"]],
                          ids=["auto", "userns", "extract"])
 @pytest.mark.parametrize("below", ["project/venv", "nowhere", "project/venv/and/more"])
@@ -45,6 +46,7 @@ def test_closed_directory_is_named_with_what_opens_it(work, closed, plain_image)
 # Entries that cannot be copied into a cover.
 
 
+# Source: apptainer/singularity#4748, apptainer/singularity#757.
 def test_entries_that_cannot_be_bound_are_passed_over(work, plain_image):
     parent = work.directory("shelf", user=False)
     (parent / "sibling").write_text("seen", encoding="ascii")
@@ -73,6 +75,7 @@ def test_entries_that_cannot_be_bound_are_passed_over(work, plain_image):
 # Working directories.
 
 
+# Source: apptainer/singularity#6347.
 @pytest.mark.parametrize("via", ["fusermount", "userns", "extract"])
 def test_working_directory_that_may_not_be_entered(via, work, cache, closed, plain_image):
     place = work.directory("place")
@@ -102,3 +105,19 @@ def test_groups_cannot_be_changed_in_a_namespace(work, plain_image):
     result = squenv_run(work, f"{plain_image}:{place}", ["cat", "/proc/self/setgroups"], "--via",
                         "userns")
     assert result.stdout == "deny\n", result
+
+
+# A colleague's environment, packed at its path in a home that others may not enter.
+@pytest.mark.parametrize("options", [[], ["--via", "userns"], ["--via", "extract"]],
+                         ids=["auto", "userns", "extract"])
+def test_recorded_path_in_a_closed_home(options, work, cache, closed):
+    tree = closed / "project" / "venv"
+    tree.rmdir()
+    check(["/usr/bin/python3", "-m", "venv", "--without-pip", tree])
+    next(tree.glob("lib/python3*/site-packages")).joinpath("probe.py").write_text(
+        "VALUE = 42\n", encoding="ascii")
+    image = work.path / "image"
+    check(work.command("pack", "-q", tree, "-o", image, user=False))
+    image.chmod(0o644)
+    expect_import(squenv_run(work, image, IMPORT, *options), tree)
+    assert work.squenv("doctor", image).returncode == 0

@@ -84,6 +84,7 @@ def test_doctor_beside_a_run(work, plain_image):
     wait_until_nothing_is_left(work, place)
 
 
+# Source: python-poetry/poetry#8825, BOINC/boinc#1563.
 def test_doctor_tries_the_lock_of_the_cache(work, cache, plain_image):
     strace = shutil.which("strace")
     if strace is None:
@@ -95,3 +96,14 @@ def test_doctor_tries_the_lock_of_the_cache(work, cache, plain_image):
         pytest.skip("strace is not permitted here")
     assert re.search(r"ok +cache without locks .*cannot be locked", result.stdout), result.stdout
     assert re.search(r"extract +yes", result.stdout)
+
+
+@pytest.mark.parametrize("place", ["mount -t tmpfs -o ro none {parent}", "true"],
+                         ids=["read-only", "not ours"])
+def test_doctor_says_why_a_path_cannot_be_made(place, work, cache, plain_image):
+    """Where nothing is, nothing is in the way."""
+    parent = work.directory("parent", user=False)
+    words = quoted(work.command("doctor", plain_image, parent / "a"))
+    result = without_namespaces(f"{NO_FUSE}\n{place.format(parent=parent)}\n{words}")
+    assert result.returncode == NO_WAY and "cannot be made" in result.stdout, result
+    assert "something is there" not in result.stdout

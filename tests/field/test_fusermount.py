@@ -12,6 +12,7 @@ from run_support import (
     NO_WAY,
     expect_import,
     on_machine,
+    quoted,
     wait_until_nothing_is_left,
 )
 from support.processes import AS_USER, run
@@ -47,6 +48,7 @@ def doctor(work, script="true", user=None):
             {line["method"]: line["works"] for line in report["methods"]})
 
 
+# Source: NixOS/nixpkgs#139939, NixOS/nixpkgs#201368.
 def test_setuid_program_wins_over_the_order(work, path_in_front, plain_image):
     mount = work.mount(plain_image)
     mount.umount()
@@ -125,6 +127,7 @@ MTABS = {
 }
 
 
+# Source: openSUSE/obs-build#535, apptainer/apptainer#2508.
 @pytest.mark.parametrize("kind", MTABS)
 def test_mtab_that_does_not_follow(kind, work, venv_image, venv_source):
     """fusermount3 would mount and never unmount."""
@@ -144,6 +147,7 @@ def test_mtab_that_does_not_follow(kind, work, venv_image, venv_source):
     assert not [name for name in set(os.listdir("/tmp")) - before if "doctor" in name]
 
 
+# Source: karanhudia/borg-ui#760, Sohex/musefs#509.
 @pytest.mark.parametrize("message, word", [
     ("mount failed: Permission denied", "AppArmor"),
     ("mount failed: Operation not permitted", "CAP_SYS_ADMIN"),
@@ -165,9 +169,54 @@ def test_what_fusermount_says_is_explained(message, word, work, plain_image):
     assert len(result.stderr.splitlines()) == 1, result.stderr
 
 
+# Source: Agenta-AI/agenta#6088.
 def test_user_number_without_a_name(work, venv_image, venv_source):
     user = ["setpriv", "--reuid", "61234", "--regid", "61234", "--clear-groups", "--"]
     path = work.directory("nameless")
     os.chown(path, 61234, 61234)
     result = run([*user, work.programs / "squenv", "mount", venv_image, path])
     assert result.returncode == NO_WAY and "libnss-unknown" in result.stderr, result
+
+
+@pytest.fixture
+def mounts_and_never_unmounts(work):
+    """A machine on which a policy lets fusermount3 mount only."""
+    directory = work.directory("setuid", user=False)
+    shutil.copy(REAL, directory / "fusermount3")
+    (directory / "fusermount3").chmod(0o4755)
+    script = work.path / "script"
+    script.write_text('#!/bin/sh\nfor last; do :; done\n'
+                      'case "$1" in -u*) echo "fusermount3: failed to unmount $last:'
+                      ' Permission denied" >&2; exit 1;; esac\n'
+                      f'exec {directory}/fusermount3 "$@"\n', encoding="ascii")
+    script.chmod(0o755)
+    return f"mount --bind {script} {REAL}"
+
+
+# Source: roddhjav/apparmor.d#817.
+def test_mount_that_cannot_be_removed_goes_on_serving(work, venv_image, venv_source,
+                                                      mounts_and_never_unmounts):
+    """A living mount harms less than a dead one: later runs join it."""
+    user = quoted(AS_USER)
+    one = quoted(work.command("run", "-v", "--via", "fusermount", venv_image, "--", *IMPORT))
+    result = on_machine(mounts_and_never_unmounts, ["sh", "-c", f"""
+        {one}; sleep 7
+        {user} ls {venv_source}/pyvenv.cfg || exit 9
+        {one} || exit 8
+        umount {venv_source}"""])
+    assert result.returncode == 0, result
+    lines = result.stdout.splitlines()
+    assert lines == [f"42 {venv_source}", f"{venv_source}/pyvenv.cfg", f"42 {venv_source}"]
+    assert "joined" in result.stderr
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def test_doctor_where_nothing_is_unmounted(work, mounts_and_never_unmounts):
+    before = set(os.listdir("/tmp"))
+    probes, works = doctor(work, mounts_and_never_unmounts)
+    assert not works["fusermount"] and works["userns"]
+    probe = probes["fusermount3 mount"]
+    assert "cannot be taken away again" in probe["finding"] and "AppArmor" in probe["remedy"]
+    for name in set(os.listdir("/tmp")) - before:
+        if name.startswith("squenv-doctor-"):
+            os.rmdir(f"/tmp/{name}")  # the mount on it went with the test's namespace

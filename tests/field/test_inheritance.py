@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from run_support import background, daemon_name, wait_until_nothing_is_left
+from run_support import (
+    background,
+    daemon_name,
+    packed,
+    squenv_run,
+    wait_until_nothing_is_left,
+)
 from support.processes import AS_USER, check, mounts_below, processes_of, run, status, wait_for
 
 pytestmark = pytest.mark.usefixtures("settled")
@@ -82,6 +88,7 @@ def test_not_as_nice_as_root_can_be(work, venv_image, venv_source):
     wait_until_nothing_is_left(work, venv_source)
 
 
+# Source: apptainer/singularity#5434, lxc/lxcfs#122.
 @pytest.mark.parametrize("limit", range(2, 14))
 def test_few_processes_are_allowed(limit, work, venv_image, venv_source):
     """Threads and processes that the system refuses: a reason or success, and nothing is left."""
@@ -112,6 +119,7 @@ __attribute__((constructor)) static void begin(void) {
 """
 
 
+# Source: NixOS/nixpkgs#19047.
 def test_preloaded_library_with_a_thread(work, plain_image):
     place = work.directory("place")
     library = work.path / "thread.so"
@@ -124,6 +132,7 @@ def test_preloaded_library_with_a_thread(work, plain_image):
     assert "SQUENV_SAVED" not in result.stdout
 
 
+# Source: rizinorg/cutter#579.
 def test_library_path_with_a_library_of_ours(work, plain_image):
     place = work.directory("place")
     linked = check(["ldd", work.programs / "squenv"]).stdout
@@ -147,3 +156,30 @@ def test_library_path_with_a_library_of_ours(work, plain_image):
     user.communicate(b"\n", timeout=20)
     assert user.returncode == 0
     wait_until_nothing_is_left(work, place)
+
+
+def test_library_of_another_mount_is_not_kept(work, plain_image):
+    """A daemon that is started inside an environment outlives the mount of that."""
+    tree = work.directory("env")
+    check(["cc", "-shared", "-fPIC", "-x", "c", "-o", tree / "preloaded.so", "-"], input="int y;")
+    image = packed(work, tree)
+    lasting = work.directory("lasting")
+    result = squenv_run(work, image, ["env", f"LD_PRELOAD={tree}/preloaded.so",
+                                      *work.command("mount", "-q", plain_image, lasting,
+                                                    user=False)])
+    assert result.returncode == 0, result.stderr
+    wait_for(lambda: not mounts_below(tree), "the end of the first mount")
+    assert mounts_below(lasting)
+    assert work.squenv("umount", "--wait", lasting).returncode == 0
+
+
+# `ulimit -v`: threads and memory are refused in the middle of a start.
+@pytest.mark.parametrize("megabytes", [14, 16, 20, 30, 40, 60, 120])
+def test_little_address_space(megabytes, work, cache, plain_image):
+    path = work.directory("free") / "mnt"
+    result = run([*AS_USER, "prlimit", f"--as={megabytes << 20}", work.programs / "squenv", "run",
+                  "-q", f"{plain_image}:{path}", "--", "true"])
+    assert "terminate" not in result.stderr and "what():" not in result.stderr, result.stderr
+    assert result.returncode in (0, 125, 127), result
+    assert result.returncode == 0 or result.stderr.strip()
+    wait_until_nothing_is_left(work, path)

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Who ends together: units of systemd, and jobs of systems that kill by groups or variables."""
 
-import contextlib
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from run_support import IMPORT, expect_import, squenv_run, wait_until_nothing_is_left
 from support.processes import (
-    end_processes,
     is_running,
     kill_all,
     mounts_below,
@@ -56,41 +53,6 @@ def as_user(work, *words, group=1000, groups="", **variables):
             *work.command(*words, user=False)]
 
 
-@pytest.fixture
-def cgroups():
-    """cgroup(path): a control group of that path, in the hierarchy of version 2."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        roots = [line.split()[4] for line in file if " - cgroup2 " in line]
-    if not roots:
-        pytest.skip("no control groups of version 2 are mounted here")
-    made = []
-
-    def cgroup(path):
-        at = Path(roots[0])
-        for part in Path(path).parts:
-            at /= part
-            if at.exists():
-                continue
-            try:
-                at.mkdir()
-            except OSError as error:
-                pytest.skip(f"no control group can be made here: {error}")
-            made.append(at)
-        return at
-
-    yield cgroup
-    for at in reversed(made):
-        members = (at / "cgroup.procs").read_text(encoding="ascii").split()
-        end_processes([int(pid) for pid in members])
-        wait_for(lambda at=at: gone(at), f"the end of {at}")
-
-
-def gone(cgroup):
-    with contextlib.suppress(OSError):
-        cgroup.rmdir()
-    return not cgroup.exists()
-
-
 def within(cgroup, command):
     return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" || exit 99; exec "$@"', str(cgroup), *command]
 
@@ -110,6 +72,7 @@ def kill_cgroup(cgroup):
 MANAGER = "user.slice/user-1000.slice/user@1000.service"
 
 
+# Source: systemd/systemd#23580, skypilot-org/skypilot#10704.
 @pytest.mark.parametrize("first, second", [
     ("user.slice/user-1000.slice/a.service", "user.slice/user-1000.slice/b.scope"),
     (f"{MANAGER}/app.slice/a.service", f"{MANAGER}/app.slice/run-r1.scope"),
@@ -154,6 +117,7 @@ def processes_with_group(group):
     return [pid for pid in pids if str(group) in status(pid).get("Groups", "").split()]
 
 
+# Source: cooperative-computing-lab/cctools#830.
 def test_job_that_is_killed_by_its_group(work, venv_image, settled_at_the_path):
     """As Grid Engine does: every job has a group of its own among its supplementary ones."""
     jobs = [started(work, as_user(work, "run", venv_image, "--", *WAITING, groups=group,
@@ -192,6 +156,7 @@ def test_variables_that_scripts_take_for_themselves(work, venv_image, venv_sourc
     wait_until_nothing_is_left(work, venv_source)
 
 
+# Source: hanwen/go-fuse#465, sifiveinc/wake#849.
 def test_other_primary_group_has_a_namespace_of_its_own(work, venv_image, venv_source):
     """The kernel refuses a mount to every other group, as of newgrp, sg and jobs of a project; and
     what is made in a namespace belongs to the group that it has."""
@@ -229,3 +194,22 @@ def test_shared_run_after_a_killed_unit(work, cgroups, venv_image, venv_source,
     kill_cgroup(unit)
     ended.wait(20)
     expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
+
+
+@pytest.mark.parametrize("first_via", ["fusermount", "userns", "extract"])
+def test_other_primary_group_never_joins(first_via, work, cache, venv_image, venv_source):
+    """Whatever way the first took, the second has the environment, and its own group."""
+    if first_via == "extract":
+        venv_source.rmdir()
+    try:
+        first = started(work, as_user(work, "run", "--via", first_via, venv_image, "--", *WAITING))
+        result = run(as_user(work, "run", "-v", venv_image, "--", *IMPORT, group=34321))
+        expect_import(result, venv_source)
+        assert "joined" not in result.stderr, result.stderr
+        assert answer(first)[0] == 0
+        wait_until_nothing_is_left(work, venv_source)
+    finally:
+        wait_for(lambda: first_via != "extract" or not os.path.lexists(venv_source), "the link")
+        if not venv_source.exists():
+            venv_source.mkdir()
+            os.chown(venv_source, 1000, 1000)

@@ -41,3 +41,12 @@ def test_who_can_let_us_read_an_image(words, work, plain_image):
     assert result.returncode != 0
     told = result.stdout + result.stderr
     assert f"{closed} may not be entered" in told and f"setfacl -m u:1000:x {closed}" in told
+
+
+def test_cache_that_a_group_can_write_to(work, plain_image, monkeypatch):
+    """As mkdir makes it where umask is 002: what helps is named."""
+    place = work.directory("group-cache")
+    place.chmod(0o775)
+    monkeypatch.setenv("SQUENV_CACHE", str(place))
+    result = work.squenv("run", "--via", "extract", f"{plain_image}:{work.path}/free", "--", "true")
+    assert result.returncode == 125 and f"chmod go-w {place}" in result.stderr, result

@@ -11,6 +11,7 @@ from support.processes import AS_USER, run
 pytestmark = pytest.mark.usefixtures("settled")
 
 
+# Source: containers/bubblewrap#465, containers/bubblewrap#764.
 @pytest.mark.parametrize("limit, other", [
     ("max_mnt_namespaces", "max_user_namespaces"), ("max_user_namespaces", "max_mnt_namespaces")])
 @pytest.mark.parametrize("number", [0, 1])

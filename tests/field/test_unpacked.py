@@ -2,20 +2,25 @@
 """Unpacked images where nothing can be mounted: inside each other, and for root."""
 
 import os
+import shutil
 
 import pytest
 
 from run_support import (
+    IMPORT,
     NO_FUSE,
     OWN_FAILURE,
+    build_filter,
     capabilities,
     counted,
     entries_of,
+    expect_import,
     quoted,
     squenv_run,
     wait_until_nothing_is_left,
 )
-from support.processes import run
+from support import trees
+from support.processes import AS_USER, run, wait_for
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -86,3 +91,49 @@ def test_root_in_a_chroot_without_a_device(work, roots_cache, plain_image):
     assert result.stdout.split() == ["/marker", str(entries_of(work, plain_image))]
     wait_until_nothing_is_left(work, place)
     assert work.squenv("cache", "clean", user=False).returncode == 0
+
+
+# Source: AcademySoftwareFoundation/rez#1489.
+@pytest.mark.parametrize("what", ["*.py", "*.pyc", "pyvenv.cfg", "python*"])
+def test_cleaner_that_takes_some_files(what, work, cache, venv_image, venv_source):
+    """By name, by age or by size: the next run has a whole environment again."""
+    words = (work, venv_image, IMPORT, "-q", "--via", "extract")
+    expect_import(squenv_run(*words), venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+    victims = list(cache.rglob(what))
+    assert victims
+    for path in victims:
+        path.unlink()
+    expect_import(squenv_run(*words), venv_source)
+    wait_until_nothing_is_left(work, venv_source)
+
+
+# Source: rootless-containers/rootlesskit#304.
+@pytest.mark.parametrize("owner", [(70000, 70000), (0, 70000), (70000, 0)])
+def test_owners_that_a_rootless_container_does_not_have(owner, work, plain_tree):
+    image = trees.mksquashfs(plain_tree, work.path / "image", "-force-uid", owner[0], "-force-gid",
+                             owner[1])
+    rootless = [*AS_USER, "unshare", "--map-root-user", "env", f"SQUENV_CACHE={work.path}/trees",
+                work.programs / "squenv"]
+    path = work.directory("free") / "env"
+    result = run([*rootless, "run", "-q", "--via", "extract", f"{image}:{path}", "--", "ls", path])
+    assert result.returncode == 0 and "large" in result.stdout, result
+    wait_until_nothing_is_left(work, path)
+    assert run([*rootless, "cache", "clean", "-q"]).returncode == 0
+
+
+# Source: python-poetry/poetry#8825, BOINC/boinc#1563.
+@pytest.mark.parametrize("answer", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+@pytest.mark.parametrize("via", ["userns", "extract"])
+def test_nothing_can_be_locked(via, answer, work, cache, plain_image):
+    """The made directories go all the same."""
+    no_locks = build_filter(
+        work, "LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_flock, 0, 1), "
+              f"BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | {answer})")
+    path = work.directory("free") / "a" / "b"
+    result = run([*AS_USER, no_locks, work.programs / "squenv", "run", "--via", via,
+                  f"{plain_image}:{path}", "--", "ls", path])
+    assert result.returncode == 0 and "large" in result.stdout, result
+    wait_until_nothing_is_left(work, path)
+    wait_for(lambda: not path.parent.exists(), "the removal of the directories")
+    shutil.rmtree(cache, ignore_errors=True)

@@ -56,12 +56,20 @@ def has_unnamed_files(directory):
     return True
 
 
-def compiled_shim(directory):
-    """tests/support/failing_writes.c as a library for LD_PRELOAD."""
-    library = os.path.join(directory, "failing_writes.so")
-    source = os.path.join(ROOT, "tests", "support", "failing_writes.c")
+def compiled(name, directory):
+    """A file of tests/support as a library for LD_PRELOAD."""
+    library = os.path.join(directory, f"{name}.so")
+    source = os.path.join(ROOT, "tests", "support", f"{name}.c")
     run(os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl")
     return library
+
+
+def compiled_shim(directory):
+    return compiled("failing_writes", directory)
+
+
+def compiled_lies(directory):
+    return compiled("lying_files", directory)
 
 
 def digest(path):
