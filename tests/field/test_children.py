@@ -105,7 +105,7 @@ def test_run_after_all_that(work, venv_image, venv_source):
     wait_until_nothing_is_left(work, venv_source)
 
 
-# The default of subprocess: every descriptor but three is closed, and nobody waits.
+# The default of subprocess: every descriptor but three is closed, and nothing waits.
 def test_child_of_a_launcher_keeps_its_environment(work, venv_image, venv_source):
     """A plain directory of the same modules below would be taken without a word."""
     late = work.path / "late.py"
@@ -115,12 +115,15 @@ def test_child_of_a_launcher_keeps_its_environment(work, venv_image, venv_source
     pipe, answer = work.path / "pipe", work.path / "answer"
     os.mkfifo(pipe)
     os.chown(pipe, USER, USER)
-    launcher = (f"import subprocess, sys; subprocess.Popen([sys.executable, '{late}', '{answer}'],"
-                f" start_new_session=True, stdin=open('{pipe}', 'r+'))")
+    launcher = (f"import os, subprocess, sys; subprocess.Popen([sys.executable, '{late}',"
+                f" '{answer}'], start_new_session=True, stdin=os.open('{pipe}', os.O_RDWR),"
+                " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)")
     check(work.command("run", "-q", venv_image, "--", "python", "-c", launcher))
     time.sleep(1.5)  # nothing shall happen in this time
-    pipe.write_text("\n", encoding="ascii")
+    writer = os.open(pipe, os.O_RDWR)  # waits for no reader
+    os.write(writer, b"\n")
     wait_for(lambda: answer.exists() and answer.read_text(encoding="ascii"), "the answer")
+    os.close(writer)
     assert answer.read_text(encoding="ascii").startswith(f"{venv_source}/")
     wait_until_nothing_is_left(work, venv_source)
 
