@@ -199,11 +199,10 @@ def test_mount_that_cannot_be_removed_goes_on_serving(work, venv_image, venv_sou
     """A living mount harms less than a dead one: later runs join it."""
     user = quoted(AS_USER)
     one = quoted(work.command("run", "-v", "--via", "fusermount", venv_image, "--", *IMPORT))
-    result = on_machine(mounts_and_never_unmounts, ["sh", "-c", f"""
-        {one}; sleep 7
-        {user} ls {venv_source}/pyvenv.cfg || exit 9
-        {one} || exit 8
-        umount {venv_source}"""])
+    script = work.path / "after"
+    script.write_text(f"{one}; sleep 7\n{user} ls {venv_source}/pyvenv.cfg || exit 9\n"
+                      f"{one} || exit 8\numount {venv_source}\n", encoding="ascii")
+    result = on_machine(mounts_and_never_unmounts, ["sh", script])
     assert result.returncode == 0, result
     lines = result.stdout.splitlines()
     assert lines == [f"42 {venv_source}", f"{venv_source}/pyvenv.cfg", f"42 {venv_source}"]

@@ -54,12 +54,12 @@ def test_times_that_are_clamped_leave_compiled_forms_in_use(epoch, work, live, m
 def test_compiled_for_the_image_alone(work, live):
     image = work.path / "image"
     check(work.command("pack", "-q", "--compile", live, "-o", image))
-    (site_of(live) / "probe.py").write_text("VALUE = 43\n", encoding="ascii")
-    assert check([live / "bin/python", *PROBE[1:]], user=True).stdout == "43\n"
+    (site_of(live) / "probe.py").write_text("VALUE = 4300\n", encoding="ascii")
+    assert check([live / "bin/python", *PROBE[1:]], user=True).stdout == "4300\n"
     result = squenv_run(work, image, PROBE)
     assert (result.returncode, result.stdout) == (0, "42\n"), result.stderr
     wait_until_nothing_is_left(work, live)
-    assert check([live / "bin/python", *PROBE[1:]], user=True).stdout == "43\n"
+    assert check([live / "bin/python", *PROBE[1:]], user=True).stdout == "4300\n"
 
 
 # Source: untitaker/python-atomicwrites#11, google/renameio#19.
@@ -75,13 +75,13 @@ def test_replaced_image_keeps_its_readers(work, other, live):
     image.chmod(0o640)
     os.chown(image, 0, 34321)
     check(["setfacl", "-m", "u:1000:r", image])
-    (site_of(live) / "probe.py").write_text("VALUE = 43\n", encoding="ascii")
+    (site_of(live) / "probe.py").write_text("VALUE = 4300\n", encoding="ascii")
     pack("-f")
     assert current.is_symlink() and not image.is_symlink()
     info = image.stat()
     assert (info.st_mode & 0o777, info.st_gid) == (0o640, 34321)
     result = squenv_run(work, current, PROBE)
-    assert (result.returncode, result.stdout) == (0, "43\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, "4300\n"), result.stderr
     assert "Permission denied" in other("info", current).stderr
     wait_until_nothing_is_left(work, live)
 
