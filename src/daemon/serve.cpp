@@ -77,7 +77,9 @@ Result<Mounted> open_and_mount(Request& request) {
 
 Status serve(Request request) {
     guard_standard_fds();
-    const auto inherited_fds = inherited_descriptors();
+    auto inherited_fds = inherited_descriptors();
+    // The image is ours, and may be open already.
+    if (request.file) std::erase(inherited_fds, request.file->descriptor());
     // Until the mount's own log begins.
     SQUENV_TRY(log::start("stderr", request.log_level));
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
