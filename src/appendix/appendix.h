@@ -55,8 +55,8 @@ struct HotItem {
 
 /// What a recorder keeps, a packer writes and a reader takes of a hot list; what is beyond is left
 /// out. The import of six large packages has 6,000 items in 50 KiB. With these bounds no list makes
-/// a daemon 20 MiB larger: it holds an item, of 64 bytes, twice while it plans, and fuse/hot_plan.h
-/// adds 10 MiB at most.
+/// a daemon 20 MiB larger: it holds an item, of 64 bytes, twice while it plans, and
+/// prefetch/recorded_blocks.h adds 10 MiB at most.
 inline constexpr std::size_t kMaxHotItems = 1U << 16;
 inline constexpr std::size_t kMaxHotListBytes = 2U << 20;
 

@@ -131,23 +131,24 @@ Status run_daemon(const Request& request, Opened opened, Service service,
     if (service.members && !is_in_userns) service.members->set_device_minor(service.device_minor);
     service.namespaces = {};
     fuse::SessionOptions options;
-    options.warming_processor = processor;
-    options.warmer_pid = walker ? walker->pid() : -1;
-    options.prefetch = has_prefetch;
-    options.stores_pages = stores_pages;
-    options.hot = std::move(hot);
-    if (walker && !options.hot.empty()) {
-        options.on_quiet = [&events] { events.post(Event::quiet); };
-        options.on_listers = [&events] { events.post(Event::listers); };
-    }
+    options.walker_processor = processor;
+    options.walker_pid = walker ? walker->pid() : -1;
+    options.keeps_tables = has_prefetch;
+    options.prefetch.stores_pages = stores_pages;
+    options.prefetch.recorded = std::move(hot);
+    if (walker)
+        options.prefetch.call_walker = [&events](prefetch::WalkerCall call) {
+            events.post(call == prefetch::WalkerCall::now ? Event::listers : Event::quiet);
+        };
     options.recorder = opened.record ? &recorder : nullptr;
     options.threads = request.threads;
     options.trace = request.trace;
     options.only_owner_and_root = request.allow_root && !request.allow_other;
     options.name = opened.image_name;
     options.identity = opened.identity;
-    SQUENV_TRY_ASSIGN(auto session, fuse::Session::create(*opened.file_system, options,
-                                                          std::move(opened.device)));
+    SQUENV_TRY_ASSIGN(auto session,
+                      fuse::Session::create(*opened.file_system, std::move(options),
+                                            std::move(opened.device)));
     drop_privileges();
     if (opened.stage) opened.stage->start(*opened.image);
     SQUENV_TRY(session->start(

@@ -79,7 +79,7 @@ void EventLoop::end_walk(Served& served) {
                served.session.counters().total());
     served.walker->stop();
     served.walker.reset();
-    served.session.end_warming();
+    served.session.on_walk(prefetch::WalkPhase::over);
 }
 
 /// The walker has done what was needed first. It goes on when nobody waits for the processor.
@@ -88,17 +88,17 @@ void EventLoop::on_walker(Served& served) {
         end_walk(served);
         return;
     }
-    served.session.pause_warming();
+    served.session.on_walk(prefetch::WalkPhase::paused);
     is_walker_paused_ = true;
-    log::debug("warming paused after {:.1f} ms, {} requests", milliseconds_since(walk_started_),
-               served.session.counters().total());
+    log::debug("warming paused after {:.1f} ms, {} requests",
+               milliseconds_since(walk_started_), served.session.counters().total());
     resume_walker(served);
 }
 
 void EventLoop::resume_walker(Served& served) {
     if (!served.walker || !is_quiet_ || !is_walker_paused_) return;
     is_walker_paused_ = false;
-    served.session.resume_warming();
+    served.session.on_walk(prefetch::WalkPhase::ahead);
     served.walker->begin();
 }
 

@@ -44,9 +44,13 @@ NodeId FileSystem::node_id(const format::Reference& reference) const {
     return reference.raw() == 0 ? kFirstInodeNode : reference.raw();
 }
 
+format::Reference FileSystem::reference(NodeId node) const {
+    if (node == kRootNode) return root_.reference;
+    return format::Reference::from_raw(node == kFirstInodeNode ? 0 : node);
+}
+
 Result<image::Inode> FileSystem::inode(NodeId node) const {
-    if (node == kRootNode) return root_;
-    return image_->inode(format::Reference::from_raw(node == kFirstInodeNode ? 0 : node));
+    return node == kRootNode ? root_ : image_->inode(reference(node));
 }
 
 struct stat FileSystem::to_stat(const image::Inode& inode) const {
@@ -103,54 +107,15 @@ Result<std::string> FileSystem::read_link(NodeId node) const {
     return image_->read_link(found);
 }
 
-Result<std::vector<image::DataSlice>> FileSystem::read(NodeId node, std::uint64_t offset,
-                                                       std::uint64_t size,
-                                                       image::BlockPointer* fresh_fragment) const {
-    SQUENV_TRY_ASSIGN(const auto found, inode(node));
+Result<image::Inode> FileSystem::file(NodeId node) const {
+    SQUENV_TRY_ASSIGN(auto found, inode(node));
     if (!found.is_file()) return fail_errno(EINVAL, fmt::format("inode {}", found.number));
-    return image_->data().read(found, offset, size, fresh_fragment);
-}
-
-Status FileSystem::visit_stored(
-    NodeId node, std::uint64_t offset, std::uint64_t size,
-    const std::function<void(const image::StoredPart&)>& visit) const {
-    SQUENV_TRY_ASSIGN(const auto found, inode(node));
-    return image_->data().visit_stored(found, offset, size, visit);
-}
-
-std::optional<NodeId> FileSystem::visit_siblings(
-    NodeId node, ByteView fragment, std::size_t limit,
-    const std::function<bool(NodeId, ByteView)>& visit) const {
-    const auto first = inode(node);
-    if (!first) return std::nullopt;
-    const std::uint32_t block_size = image_->superblock().block_size;
-    std::optional<NodeId> behind;
-    std::optional<image::Inode> current = *first;
-    for (std::size_t i = 0; i < limit; ++i) {
-        current = image_->next_in_table(*current);
-        if (!current) break;
-        if (!current->is_file() || !current->has_fragment() || current->size_bytes >= block_size) continue;
-        if (current->fragment_index != first->fragment_index) {
-            if (!behind) behind = node_id(current->reference);
-            continue;
-        }
-        behind.reset();
-        const auto content = image::FileData::tail_in(*current, fragment, block_size);
-        if (!content || !visit(node_id(current->reference), *content)) return std::nullopt;
-    }
-    return behind;
-}
-
-std::optional<std::uint32_t> FileSystem::fragment_of(NodeId node) const {
-    const auto found = inode(node);
-    if (!found || !found->is_file() || !found->has_fragment()) return std::nullopt;
-    return found->fragment_index;
+    return found;
 }
 
 Result<std::optional<std::uint64_t>> FileSystem::seek(NodeId node, std::uint64_t offset,
                                                       image::FileData::Seek what) const {
-    SQUENV_TRY_ASSIGN(const auto found, inode(node));
-    if (!found.is_file()) return fail_errno(EINVAL, fmt::format("inode {}", found.number));
+    SQUENV_TRY_ASSIGN(const auto found, file(node));
     return image_->data().seek(found, offset, what);
 }
 
@@ -159,7 +124,7 @@ Status FileSystem::list(NodeId directory, std::uint64_t offset,
     SQUENV_TRY_ASSIGN(const auto parent, inode(directory));
     if (!parent.is_directory())
         return fail_errno(ENOTDIR, fmt::format("inode {}", parent.number));
-    // Offsets: 1 is behind ".", 2 behind "..", n + 3 behind entry n.
+    // Offsets: 1 is after ".", 2 after "..", n + 3 after entry n.
     const bool is_top = directory == kRootNode;
     const Entry dots[] = {
         {".", 1, parent.number, S_IFDIR, parent.reference, true},
@@ -169,8 +134,8 @@ Status FileSystem::list(NodeId directory, std::uint64_t offset,
     return image_->directories().visit(
         parent, offset < 2 ? 0 : offset - 2,
         [&](std::uint64_t index, const image::DirectoryItem& item) {
-            return visit({item.name, index + 3, item.inode_number, format::type_bits(item.type), item.inode,
-                          false});
+            return visit({item.name, index + 3, item.inode_number, format::type_bits(item.type),
+                          item.inode, false});
         });
 }
 

@@ -55,21 +55,8 @@ class FileSystem {
     [[nodiscard]] Result<std::optional<Node>> lookup(NodeId directory, std::string_view name) const;
     [[nodiscard]] Result<struct stat> attributes(NodeId node) const;
     [[nodiscard]] Result<std::string> read_link(NodeId node) const;
-    /// For `fresh_fragment` see image::FileData::read.
-    [[nodiscard]] Result<std::vector<image::DataSlice>> read(
-        NodeId node, std::uint64_t offset, std::uint64_t size,
-        image::BlockPointer* fresh_fragment = nullptr) const;
-    /// The stored blocks behind a range inside the file; see image::FileData::visit_stored.
-    [[nodiscard]] Status visit_stored(
-        NodeId node, std::uint64_t offset, std::uint64_t size,
-        const std::function<void(const image::StoredPart&)>& visit) const;
-    /// The files stored behind `node` whose whole content lies in `fragment`, the decoded fragment
-    /// block of `node`; at most `limit` inodes are looked at. `visit` returns false to stop.
-    /// Returns the first small file behind them that lies in another fragment.
-    std::optional<NodeId> visit_siblings(NodeId node, ByteView fragment, std::size_t limit,
-                                         const std::function<bool(NodeId, ByteView)>& visit) const;
-    /// The index of the fragment block that holds the tail of `node`, if one does.
-    [[nodiscard]] std::optional<std::uint32_t> fragment_of(NodeId node) const;
+    /// The inode of a regular file. Errors: corrupt, io; sys_errno is EINVAL for other objects.
+    [[nodiscard]] Result<image::Inode> file(NodeId node) const;
     /// lseek(2) with SEEK_DATA or SEEK_HOLE; nothing is ENXIO.
     [[nodiscard]] Result<std::optional<std::uint64_t>> seek(NodeId node, std::uint64_t offset,
                                                             image::FileData::Seek what) const;
@@ -77,7 +64,7 @@ class FileSystem {
     /// One line of a listing.
     struct Entry {
         std::string_view name;
-        std::uint64_t next_offset = 0;  ///< where the listing goes on behind this entry
+        std::uint64_t next_offset = 0;  ///< where the listing goes on after this entry
         std::uint64_t inode_number = 0;
         mode_t type = 0;                ///< S_IFMT bits
         format::Reference inode{};
@@ -86,7 +73,7 @@ class FileSystem {
     /// Entries from `offset` (0, or a next_offset) on, until `visit` returns false.
     [[nodiscard]] Status list(NodeId directory, std::uint64_t offset,
                               const std::function<bool(const Entry&)>& visit) const;
-    /// The node behind an entry. Errors: corrupt, io.
+    /// The node of an entry. Errors: corrupt, io.
     [[nodiscard]] Result<Node> node(const Entry& entry) const;
 
     [[nodiscard]] bool has_xattrs() const { return image_->xattrs().has_any(); }
@@ -95,8 +82,9 @@ class FileSystem {
                                                           const std::string& name) const;
     [[nodiscard]] struct statvfs statistics() const;
     [[nodiscard]] const image::Image& image() const { return *image_; }
-    /// The kernel's name for the inode at `reference`.
+    /// The node id of the inode at `reference`, and the reverse, which may be of no inode.
     [[nodiscard]] NodeId node_id(const format::Reference& reference) const;
+    [[nodiscard]] format::Reference reference(NodeId node) const;
 
   private:
     FileSystem(const image::Image& image, image::Inode root, const ViewOptions& view)

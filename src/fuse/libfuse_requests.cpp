@@ -14,10 +14,9 @@ namespace {
 
 /// Nothing in the image ever changes, so nothing the kernel knows ever expires.
 constexpr double kForever = std::numeric_limits<double>::max();
-/// Requests the kernel may have under way that nobody waits for (read-ahead); its default is 12.
+/// Requests that the kernel may have under way without a program that waits for them (read-ahead).
+/// Its default is 12.
 constexpr unsigned kMaxBackground = 64;
-/// Directories that were listed with nothing else asked for: nobody but find(1) does that.
-constexpr unsigned kListerSign = 16;
 
 fuse_entry_param entry_of(const Node& node) {
     fuse_entry_param entry{};
@@ -110,7 +109,7 @@ void LibfuseSession::on_lookup(fuse_req_t request, fuse_ino_t parent, const char
         const auto found = session.file_system_.lookup(parent, name);
         if (!found)
             return session.reply_error(request, RequestKind::lookup, parent, found.error());
-        if (*found && !S_ISDIR((*found)->attributes.st_mode)) session.has_other_users_ = true;
+        if (*found) session.prefetcher_->on_lookup(S_ISDIR((*found)->attributes.st_mode));
         if (auto* recorder = session.options_.recorder; recorder != nullptr) {
             if (*found)
                 recorder->note(trace::Use::look, (*found)->id);
@@ -180,30 +179,43 @@ void LibfuseSession::on_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_i
     });
 }
 
+struct LibfuseSession::Read {
+    Read(LibfuseSession& its_session, fuse_req_t its_request, fuse_ino_t its_node,
+         const prefetch::FileRange& its_range)
+        : session(its_session),
+          request(its_request),
+          node(its_node),
+          range(its_range),
+          entry(its_session.prefetcher_->unanswered_reads(), its_range) {}
+
+    LibfuseSession& session;
+    const fuse_req_t request;
+    const fuse_ino_t node;
+    const prefetch::FileRange range;
+    const prefetch::UnansweredReads::Entry entry;  ///< until the answer is sent
+    image::Inode file{};
+};
+
 void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset) {
     const auto start = static_cast<std::uint64_t>(offset);
-    has_other_users_ = true;
-    const FileRange range{node, start, start + size};
-    const auto entry = std::make_shared<const UnansweredReads::Entry>(reads_, range);
-    const auto answer_later = [this, request, node, size, start, entry] {
-        handle_later(request, RequestKind::read, node,
-                     [&] { reply_read(request, node, size, start, false); });
+    const auto read = std::make_shared<Read>(
+        *this, request, node,
+        prefetch::FileRange{file_system_.reference(node).raw(), start, start + size});
+    auto file = file_system_.file(node);
+    if (!file) return reply_error(request, RequestKind::read, node, file.error());
+    read->file = *file;
+    const auto answer_later = [read] {
+        LibfuseSession& session = read->session;
+        session.handle_later(read->request, RequestKind::read, read->node,
+                             [&] { session.reply_read(*read, false); });
     };
-    if (streams_ && streams_->note_read(node, start, size)) {
-        if (sweep_) sweep_->note_stream();
-        if (streams_->hold_read(range, answer_later)) return;
-    } else if (sweep_ && sweep_->note_read(node, start) && sweep_->hold_read(range, answer_later)) {
-        return;
-    }
-    reply_read(request, node, size, start, pages_.has_value());
+    if (!prefetcher_->on_read(read->file, read->range, answer_later)) reply_read(*read, true);
 }
 
-void LibfuseSession::reply_read(fuse_req_t request, fuse_ino_t node, std::size_t size,
-                                std::uint64_t start, bool stores_siblings) {
-    image::BlockPointer fragment;
+void LibfuseSession::reply_read(const Read& read, bool stores_siblings) {
     const auto slices =
-        file_system_.read(node, start, size, stores_siblings ? &fragment : nullptr);
-    if (!slices) return reply_error(request, RequestKind::read, node, slices.error());
+        file_system_.image().data().read(read.file, read.range.begin, read.range.size());
+    if (!slices) return reply_error(read.request, RequestKind::read, read.node, slices.error());
     std::vector<iovec> parts;
     parts.reserve(slices->size());
     std::size_t total = 0;
@@ -212,11 +224,12 @@ void LibfuseSession::reply_read(fuse_req_t request, fuse_ino_t node, std::size_t
         total += slice.bytes.size();
     }
     counters_.count_bytes(total);
-    if (fragment) pages_->before_reply(node, *fragment);
-    fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
-    if (!fragment) return;
+    const auto* fragment = stores_siblings ? prefetcher_->siblings_in(*slices) : nullptr;
+    if (fragment != nullptr) prefetcher_->before_reply(read.file, *fragment);
+    fuse_reply_iov(read.request, parts.data(), static_cast<int>(parts.size()));
+    if (fragment == nullptr) return;
     try {
-        pages_->after_reply(node);
+        prefetcher_->after_reply(read.file);
     } catch (const std::exception& exception) {
         // The request is answered: what else could be done is left.
         log::debug("storing ahead: {}", exception.what());
@@ -274,48 +287,20 @@ void LibfuseSession::list(fuse_req_t request, RequestKind kind, fuse_ino_t node,
     fuse_reply_buf(request, buffer.get(), used);
 }
 
-bool LibfuseSession::has_only_listers() const {
-    return listings_ > kListerSign && !has_other_users_;
-}
-
-/// A first listing may be anybody's.
-void LibfuseSession::note_listers() {
-    if (listings_ < 2 || has_told_of_listers_.exchange(true)) return;
-    sweep_->hold();
-    if (options_.on_listers) options_.on_listers();
-}
-
-/// While the warmer is ahead, a user who only lists is kept waiting for a moment, and the warmer
-/// hurries: it is told of directories alone, which makes it twice as fast.
 void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size,
                                           off_t offset) {
-    Detail detail = Detail::everything;
+    using ListDetail = prefetch::Prefetcher::Detail;
     const auto list_everything = [this, request, node, size, offset] {
         handle_later(request, RequestKind::readdirplus, node, [&] {
             list(request, RequestKind::readdirplus, node, size, offset, Detail::everything);
         });
     };
-    if (warming_.is_under_way) {
-        const bool is_warmer = fuse_req_ctx(request)->pid == warming_.pid;
-        if (is_warmer) {
-            if (streams_ && streams_->hold_until_quiet(list_everything)) return;
-            if (listings_ != 0 && !has_other_users_) detail = Detail::directories;
-        } else if (offset == 0 && !has_other_users_) {
-            ++listings_;
-            // The warmer is somewhere else as long as it visits the names of the list.
-            const bool is_ahead = !sweep_ || has_told_of_listers_;
-            if (!is_ahead) note_listers();
-            if (is_ahead && held_.hold(HoldReason::listing_beside_warmer, {},
-                                       [list_everything](bool /*is_late*/) { list_everything(); }))
-                return;
-        }
-    } else {
-        if (offset == 0) ++listings_;
-        if (sweep_ && offset == 0 && !has_other_users_) note_listers();
-        if (has_only_listers()) detail = Detail::directories;
-    }
-    list(request, RequestKind::readdirplus, node, size, offset, detail);
-    if (sweep_ && warming_.is_under_way) sweep_->note_listing();
+    const bool is_walker = fuse_req_ctx(request)->pid == options_.walker_pid;
+    const auto detail = prefetcher_->on_listing(is_walker, offset == 0, list_everything);
+    if (!detail) return;
+    list(request, RequestKind::readdirplus, node, size, offset,
+         *detail == ListDetail::directories ? Detail::directories : Detail::everything);
+    prefetcher_->on_listed();
 }
 
 void LibfuseSession::on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t size,
@@ -411,7 +396,7 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
             return;
         }
         std::string text = statistics_json(session.file_system_.image(), session.counters_,
-                                           session.stored_bytes(), session.options_,
+                                           session.prefetcher_->stored_bytes(), session.options_,
                                            session.started_);
         text.resize(kStatisticsBytes, '\0');
         fuse_reply_ioctl(request, 0, text.data(), text.size());

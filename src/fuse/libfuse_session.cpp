@@ -2,11 +2,11 @@
 #include "fuse/libfuse_session.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "base/cpus.h"
@@ -28,18 +28,11 @@ constexpr unsigned kMinThreads = 2;
 constexpr unsigned kMaxThreads = 16;
 }  // namespace
 
-LibfuseSession::LibfuseSession(const FileSystem& file_system, const SessionOptions& options)
+LibfuseSession::LibfuseSession(const FileSystem& file_system, SessionOptions options)
     : file_system_(file_system),
-      options_(options),
-      log_limit_(kLogBurst, std::chrono::seconds(60)),
-      threads_(options.threads != 0 ? options.threads
-                                    : std::clamp(cpus_, kMinThreads, kMaxThreads)),
-      decoders_(std::min(cpus_, kMaxDecoders)) {
-    can_spin_ = CPU_COUNT(&all_processors_) > 1;
-    warming_.processor = options.warming_processor;
-    warming_.pid = options.warmer_pid;
-    warming_.is_under_way = options.warming_processor >= 0;
-    if (!warming_.is_under_way) held_.end(HoldReason::listing_beside_warmer);
+      options_(std::move(options)),
+      log_limit_(kLogBurst, std::chrono::seconds(60)) {
+    if (options_.threads == 0) options_.threads = std::clamp(cpus_, kMinThreads, kMaxThreads);
 }
 
 LibfuseSession::~LibfuseSession() {
@@ -67,26 +60,15 @@ Status LibfuseSession::open(UniqueFd device) {
         .splice_receive = nullptr,
         .splice_send = nullptr};
     const int fd = device.get();
-    SQUENV_TRY_ASSIGN(turn_, ReaderTurn::create(fd));
+    SQUENV_TRY_ASSIGN(token_, ReaderToken::create(fd));
     if (const int code = fuse_session_custom_io(session_, &kIo, fd); code != 0)
         return fail_errno(-code, "libfuse refused the connection");
     ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
     device_ = fd;
-    reads_.watch(fd);
     (void)device.release();  // closed by fuse_session_destroy
-    const auto store = [this](NodeId node, std::uint64_t offset, ByteView content) {
-        return store_pages(node, offset, content);
-    };
-    // Storing may wait for a page that another thread must fill first.
-    if (options_.stores_pages && threads_ != 1)
-        pages_.emplace(file_system_, *turn_, reads_,
-                       [this](NodeId node, ByteView content) { return store_pages(node, 0, content); });
-    if (options_.stores_pages) streams_.emplace(file_system_, store, held_, reads_);
-    if (options_.stores_pages && !options_.hot.empty()) {
-        sweep_.emplace(file_system_, std::move(options_.hot), store, held_, reads_);
-        if (!warming_.is_under_way) sweep_->end_listing();
-        if (options_.on_quiet) sweep_->on_quiet(options_.on_quiet);
-    }
+    store_.emplace(*session_, file_system_, *token_);
+    options_.prefetch.has_walker = options_.walker_processor >= 0;
+    prefetcher_.emplace(file_system_.image(), *store_, std::move(options_.prefetch));
     return {};
 }
 
@@ -110,32 +92,30 @@ void LibfuseSession::work_first() {
     std::vector<std::jthread> others;
     work([&] {
         // Fewer where the system refuses them; this one alone serves, too.
-        start_threads(others, threads_ - 1, [this] { work({}); });
+        start_threads(others, options_.threads - 1, [this] { work({}); });
         // A thread that stores may wait for what another one has to answer.
-        if (!turn_->start_relief() || others.empty()) pages_.reset();
-        if (options_.prefetch)
+        const bool may_wait = token_->start_relief() && !others.empty();
+        if (options_.keeps_tables)
             start_threads(others, 1, [this] { file_system_.image().keep_tables(kMaxKeptTables); });
-        held_.start(all_processors_);
-        if (sweep_) sweep_->start(decoders_, all_processors_);
-        if (streams_) streams_->start(decoders_, all_processors_);
+        prefetcher_->start(std::min(cpus_, kMaxDecoders), all_processors_, may_wait);
         on_ready_();  // after the last thread: what follows may forbid making any
     });
     others.clear();
-    if (sweep_) sweep_->stop();
-    if (streams_) streams_->stop();
-    held_.stop();
+    prefetcher_->stop();
     on_end_();
 }
 
 void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     bool is_waiting_for_init = static_cast<bool>(on_init_answered);
-    Worker worker(*turn_, warming_, all_processors_);
+    // There is a processor besides that of the program, and a thread besides this one.
+    const bool can_spin = options_.threads > 1 && CPU_COUNT(&all_processors_) > 1;
+    const WalkPlace walk{options_.walker_processor, prefetcher_->walk_phase(), all_processors_};
+    Worker worker(*token_, walk);
     RequestWait wait(device_);
     fuse_buf buffer{};
     while (fuse_session_exited(session_) == 0) {
         worker.prepare();
-        wait.wait(threads_ > 1 && can_spin_ && !warming_.is_under_way &&
-                  worker.may_be_followed());
+        wait.wait(can_spin && !walk.is_used() && worker.may_be_followed());
         const int size = fuse_session_receive_buf(session_, &buffer);
         if (size == -EINTR || size == -EAGAIN) continue;
         if (size <= 0) break;
@@ -149,41 +129,14 @@ void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     std::free(buffer.mem);
 }
 
-void LibfuseSession::pause_warming() {
-    warming_.is_under_way = false;
-    if (sweep_) sweep_->end_listing();
-}
-
-void LibfuseSession::resume_warming() {
-    warming_.is_under_way = true;
-}
-
-void LibfuseSession::end_warming() {
-    warming_.is_under_way = false;
-    held_.end(HoldReason::listing_beside_warmer);
-    if (sweep_) sweep_->end_listing();
-}
-
-std::uint64_t LibfuseSession::stored_bytes() const {
-    return (pages_ ? pages_->stored_bytes() : 0) + (sweep_ ? sweep_->stored_bytes() : 0) +
-           (streams_ ? streams_->stored_bytes() : 0);
-}
-
 double LibfuseSession::idle_seconds() const {
     const auto last = Clock::time_point(Clock::duration(last_request_.load()));
     return std::chrono::duration<double>(Clock::now() - last).count();
 }
 
-bool LibfuseSession::store_pages(NodeId node, std::uint64_t offset, ByteView content) const {
-    fuse_bufvec buffers = FUSE_BUFVEC_INIT(content.size());
-    buffers.buf[0].mem = const_cast<std::byte*>(content.data());
-    return fuse_lowlevel_notify_store(session_, node, static_cast<off_t>(offset), &buffers,
-                                      static_cast<fuse_buf_copy_flags>(0)) == 0;
-}
-
 Result<std::unique_ptr<Session>> Session::create(const FileSystem& file_system,
-                                                 const SessionOptions& options, UniqueFd device) {
-    auto session = std::make_unique<LibfuseSession>(file_system, options);
+                                                 SessionOptions options, UniqueFd device) {
+    auto session = std::make_unique<LibfuseSession>(file_system, std::move(options));
     SQUENV_TRY(session->open(std::move(device)));
     return session;
 }

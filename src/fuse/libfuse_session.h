@@ -13,29 +13,24 @@
 #include "base/cpus.h"
 #include "base/log.h"
 #include "fuse/device_channel.h"
-#include "fuse/held_requests.h"
-#include "fuse/hot_sweep.h"
-#include "fuse/page_store.h"
-#include "fuse/reader_turn.h"
+#include "fuse/notify_store.h"
+#include "fuse/reader_token.h"
 #include "fuse/session.h"
-#include "fuse/stream_ahead.h"
-#include "fuse/unanswered_reads.h"
 #include "fuse/worker.h"
+#include "prefetch/prefetcher.h"
 
 namespace squenv::fuse {
 
 class LibfuseSession final : public Session {
   public:
-    LibfuseSession(const FileSystem& file_system, const SessionOptions& options);
+    LibfuseSession(const FileSystem& file_system, SessionOptions options);
     ~LibfuseSession() override;
 
     [[nodiscard]] Status open(UniqueFd device);
     [[nodiscard]] Status start(std::function<void()> on_ready,
                                std::function<void()> on_end) override;
     void join() override;
-    void pause_warming() override;
-    void resume_warming() override;
-    void end_warming() override;
+    void on_walk(prefetch::WalkPhase phase) override { prefetcher_->on_walk(phase); }
     [[nodiscard]] double idle_seconds() const override;
     [[nodiscard]] const RequestCounters& counters() const override { return counters_; }
 
@@ -78,9 +73,10 @@ class LibfuseSession final : public Session {
     template <class Answer>
     static void handle(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);
     void reply_error(fuse_req_t request, RequestKind kind, fuse_ino_t node, const Error& error);
+    /// A READ from its receipt to its answer.
+    struct Read;
     void read(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
-    void reply_read(fuse_req_t request, fuse_ino_t node, std::size_t size, std::uint64_t start,
-                    bool stores_siblings);
+    void reply_read(const Read& read, bool stores_siblings);
     /// Runs `answer` for a request that was counted before, as handle() does.
     template <class Answer>
     void handle_later(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);
@@ -91,14 +87,12 @@ class LibfuseSession final : public Session {
     std::size_t add_entry(fuse_req_t request, char* buffer, std::size_t room,
                           const FileSystem::Entry& entry, Detail detail) const;
     void list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
-    [[nodiscard]] bool store_pages(NodeId node, std::uint64_t offset, ByteView content) const;
 
-    [[nodiscard]] std::uint64_t stored_bytes() const;
     void work_first();
     void work(const std::function<void()>& on_init_answered);
 
     const FileSystem& file_system_;
-    SessionOptions options_;  ///< never changed, but for what is moved on to sweep_
+    SessionOptions options_;  ///< never changed, but for what is moved on to prefetcher_
     const Clock::time_point started_ = Clock::now();
     std::atomic<Clock::rep> last_request_{Clock::now().time_since_epoch().count()};
     RequestCounters counters_;
@@ -107,27 +101,12 @@ class LibfuseSession final : public Session {
     bool can_skip_open_ = false;     ///< settled by INIT, before other requests
     bool can_skip_opendir_ = false;  ///< likewise
     fuse_session* session_ = nullptr;
-    std::unique_ptr<ReaderTurn> turn_;
-    UnansweredReads reads_;
-    HeldRequests held_;
-    std::optional<PageStore> pages_;
-    std::optional<HotSweep> sweep_;
-    std::optional<StreamAhead> streams_;
-    Warming warming_;
+    int device_ = -1;  ///< owned by session_
+    std::unique_ptr<ReaderToken> token_;
+    std::optional<NotifyStore> store_;
+    std::optional<prefetch::Prefetcher> prefetcher_;
     const cpu_set_t all_processors_ = allowed_processors();
     const unsigned cpus_ = available_cpus();
-    const unsigned threads_;
-    const unsigned decoders_;  ///< threads that decode ahead, for each purpose
-    bool can_spin_ = false;  ///< there is a processor besides that of the program
-    int device_ = -1;        ///< owned by session_
-    /// Whether the users only list directories, as find(1) does: files get no attributes then,
-    /// which makes a listing twice as fast. The first lookup of a file that was listed without
-    /// them ends that for good.
-    [[nodiscard]] bool has_only_listers() const;
-    std::atomic<unsigned> listings_{0};  ///< begun by users, not by the warmer
-    std::atomic<bool> has_other_users_{false};
-    std::atomic<bool> has_told_of_listers_{false};
-    void note_listers();
     std::function<void()> on_ready_;
     std::function<void()> on_end_;
     std::jthread first_worker_;

@@ -85,6 +85,10 @@ void Recorder::note_duration(RequestKind kind, NodeId node, std::uint64_t micros
     slowest_.insert(place, {microseconds, node, offset, size, kind});
 }
 
+std::string_view Recorder::missing_name_of(const Touch& touch) const {
+    return std::string_view(missing_names_).substr(touch.offset, touch.size_bytes);
+}
+
 trace::Trace Recorder::finish(const FileSystem& file_system,
                               const RequestCounters& counters) const {
     const std::lock_guard lock(mutex_);
@@ -108,9 +112,7 @@ trace::Trace Recorder::finish(const FileSystem& file_system,
         if (path.empty()) continue;  // its directory cannot be read any more
         if (touch.use == trace::Use::miss)
             raw.items.push_back(
-                {touch.use,
-                 join(path, std::string_view(missing_names_).substr(touch.offset, touch.size_bytes)),
-                 0, 0});
+                {touch.use, join(path, missing_name_of(touch)), 0, 0});
         else if (touch.use == trace::Use::read)
             raw.items.push_back({touch.use, path, touch.offset, touch.size_bytes});
         else

@@ -45,6 +45,7 @@ class Recorder {
         RequestKind kind = RequestKind::lookup;
     };
     void add(const Touch& touch);
+    [[nodiscard]] std::string_view missing_name_of(const Touch& touch) const;
 
     mutable std::mutex mutex_;  ///< protects the rest
     std::vector<Touch> touches_;

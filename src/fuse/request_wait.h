@@ -3,7 +3,7 @@
 
 namespace squenv::fuse {
 
-/// How the thread whose turn it is waits for the next request. In a burst it looks again and again
+/// How the thread that has the token waits for the next request. In a burst it looks repeatedly
 /// for a moment before it sleeps: waking a sleeping thread on another processor takes 30 us, which
 /// is half of a round trip. A program that thinks between its requests is slept for at once.
 /// Not thread-safe: one per thread.

@@ -32,7 +32,8 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
     const auto counters = image.counters();
     struct rusage usage {};
     ::getrusage(RUSAGE_SELF, &usage);
-    const double up = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    const auto now = std::chrono::steady_clock::now();
+    const double up = std::chrono::duration<double>(now - started).count();
     const nlohmann::ordered_json json{
         {"version", SQUENV_VERSION},
         {"image", options.name},
@@ -45,7 +46,7 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
         {"errors", requests.errors()},
         {"bytes_served", requests.bytes()},
         {"bytes_stored_ahead", stored_bytes},
-        {"stores_ahead", options.stores_pages},
+        {"stores_ahead", options.prefetch.stores_pages},
         {"image_reads", counters.source.reads},
         {"image_bytes_read", counters.source.bytes},
         {"image_read_seconds", static_cast<double>(counters.source.nanoseconds) / 1e9},

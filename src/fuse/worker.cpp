@@ -7,14 +7,13 @@ namespace {
 thread_local Worker* current_worker = nullptr;
 }
 
-Worker::Worker(ReaderTurn& turn, const Warming& warming, const cpu_set_t& all_processors)
-    : turn_(turn), warming_(warming), all_processors_(all_processors) {
+Worker::Worker(ReaderToken& token, const WalkPlace& walk) : token_(token), walk_(walk) {
     current_worker = this;
 }
 
 Worker::~Worker() {
     current_worker = nullptr;
-    if (has_turn()) turn_.pass(number_);
+    if (has_token()) token_.pass(number_);
 }
 
 Worker* Worker::current() {
@@ -22,27 +21,27 @@ Worker* Worker::current() {
 }
 
 void Worker::prepare() {
-    if (!has_turn()) number_ = turn_.take();
+    if (!has_token()) number_ = token_.take();
     was_slow_ = false;
-    run_on(warming_.is_under_way ? warming_.processor : -1);
+    run_on(walk_.is_used() ? walk_.processor : -1);
 }
 
 void Worker::finish() {
-    if (!has_turn()) return;
-    if (was_slow_) turn_.note_end_of_slow_work();
+    if (!has_token()) return;
+    if (was_slow_) token_.note_end_of_slow_work();
     // It may have been taken away while this thread was held up.
-    if (!turn_.is_held(number_)) number_ = ReaderTurn::kNone;
+    if (!token_.is_held(number_)) number_ = ReaderToken::kNone;
 }
 
 void Worker::on_slow_work() {
     was_slow_ = true;
-    if (!warming_.is_under_way && has_turn() && turn_.should_pass()) give_turn();
+    if (!walk_.is_used() && has_token() && token_.should_pass()) give_token();
 }
 
-void Worker::give_turn() {
-    if (!has_turn()) return;
-    turn_.pass(number_);
-    number_ = ReaderTurn::kNone;
+void Worker::give_token() {
+    if (!has_token()) return;
+    token_.pass(number_);
+    number_ = ReaderToken::kNone;
 }
 
 void Worker::run_on(int processor) {
@@ -50,7 +49,7 @@ void Worker::run_on(int processor) {
     cpu_set_t one;
     CPU_ZERO(&one);
     if (processor >= 0) CPU_SET(static_cast<unsigned>(processor), &one);
-    ::sched_setaffinity(0, sizeof one, processor >= 0 ? &one : &all_processors_);
+    ::sched_setaffinity(0, sizeof one, processor >= 0 ? &one : &walk_.all_processors);
     processor_ = processor;
 }
 

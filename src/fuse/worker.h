@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a worker thread carries while it takes requests: its turn, its processor, its slow work.
+// What a worker thread carries while it takes requests: the token, its processor, its slow work.
 #pragma once
 
 #include <sched.h>
@@ -7,53 +7,54 @@
 #include <atomic>
 
 #include "base/slow_work.h"
-#include "fuse/reader_turn.h"
+#include "fuse/reader_token.h"
+#include "prefetch/walk_phase.h"
 
 namespace squenv::fuse {
 
-/// Where the threads of a session run until its warming ends.
-struct Warming {
-    int processor = -1;  ///< the one the warmer runs on, or -1: no warming
-    std::atomic<pid_t> pid{-1};
-    std::atomic<bool> is_under_way{false};
+/// The processor on which the tree walker runs and its requests are answered, while it is ahead.
+struct WalkPlace {
+    int processor = -1;  ///< -1: there is no walker
+    const std::atomic<prefetch::WalkPhase>& phase;
+    const cpu_set_t& all_processors;  ///< where threads may run otherwise
+
+    [[nodiscard]] bool is_used() const { return phase == prefetch::WalkPhase::ahead; }
 };
 
 /// The worker of the calling thread. Not thread-safe: one per thread.
 class Worker final : public SlowWorkObserver {
   public:
-    /// `all_processors` is where the thread may run when nothing is warmed.
-    Worker(ReaderTurn& turn, const Warming& warming, const cpu_set_t& all_processors);
+    Worker(ReaderToken& token, const WalkPlace& walk);
     ~Worker() override;
 
-    /// Before the next request is read: takes the turn, and goes where it is read best.
+    /// Before the next request is read: takes the token, and goes where it is read best.
     void prepare();
     /// After a request was answered.
     void finish();
-    /// Passes the turn on when that is better; while the mount is warmed it stays on its processor.
+    /// Passes the token on when that is better; while the walker is ahead it keeps it.
     void on_slow_work() override;
 
-    /// Lets another thread read requests, because this one has work that nobody waits for.
-    void give_turn();
+    /// Lets another thread read requests, because this one has work that no request waits for.
+    void give_token();
 
     /// The request that is being answered: whether others may follow at once. Python's question
     /// whether a file is a terminal is followed by work on what the page cache has.
     void note_request(bool may_be_followed) { may_be_followed_ = may_be_followed; }
     [[nodiscard]] bool may_be_followed() const { return may_be_followed_; }
 
-    [[nodiscard]] bool has_turn() const { return number_ != ReaderTurn::kNone; }
-    [[nodiscard]] ReaderTurn::Number turn_number() const { return number_; }
+    [[nodiscard]] bool has_token() const { return number_ != ReaderToken::kNone; }
+    [[nodiscard]] ReaderToken::Number token_number() const { return number_; }
     /// The worker of this thread, or null on other threads.
     [[nodiscard]] static Worker* current();
 
   private:
     void run_on(int processor);
 
-    ReaderTurn& turn_;
-    const Warming& warming_;
-    ReaderTurn::Number number_ = ReaderTurn::kNone;
+    ReaderToken& token_;
+    const WalkPlace& walk_;
+    ReaderToken::Number number_ = ReaderToken::kNone;
     bool was_slow_ = false;
     bool may_be_followed_ = true;
-    const cpu_set_t& all_processors_;
     /// Threads inherit the processors of the one that made them: nothing is known at first.
     static constexpr int kUnknown = -2;
     int processor_ = kUnknown;

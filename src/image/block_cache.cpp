@@ -33,29 +33,23 @@ BlockCache::Key BlockCache::key_of(const BlockPlace& place, std::size_t expected
             static_cast<std::uint32_t>(expected)};
 }
 
-Result<BlockPointer> BlockCache::get(const BlockPlace& place, std::size_t expected,
-                                     bool* is_fresh) const {
+Result<BlockCache::Answer> BlockCache::get(const BlockPlace& place, std::size_t expected,
+                                           const Request& request) const {
     using Cache = ShardedCache<Key, Block, KeyHash>;
-    return cache_.get_or_load(key_of(place, expected), [&]() -> Result<Cache::Loaded> {
-        SQUENV_TRY_ASSIGN(auto block, decode(place, expected));
-        if (is_fresh != nullptr) *is_fresh = true;
-        return Cache::Loaded{std::move(block), block_size_};
+    const Key key = key_of(place, expected);
+    if (!request.is_kept) {
+        if (auto cached = cache_.find(key)) return Answer{std::move(cached), false};
+        SQUENV_TRY_ASSIGN(auto block, decode(place, expected, request.stored));
+        return Answer{std::move(block), true};
+    }
+    bool is_new = false;
+    auto block = cache_.get_or_load(key, [&]() -> Result<Cache::Loaded> {
+        SQUENV_TRY_ASSIGN(auto decoded, decode(place, expected, request.stored));
+        is_new = true;
+        return Cache::Loaded{std::move(decoded), block_size_};
     });
-}
-
-Result<BlockPointer> BlockCache::get_from(const BlockPlace& place, std::size_t expected,
-                                          ByteView stored) const {
-    using Cache = ShardedCache<Key, Block, KeyHash>;
-    return cache_.get_or_load(key_of(place, expected), [&]() -> Result<Cache::Loaded> {
-        SQUENV_TRY_ASSIGN(auto block, decode(place, expected, stored));
-        return Cache::Loaded{std::move(block), block_size_};
-    });
-}
-
-Result<BlockPointer> BlockCache::get_once(const BlockPlace& place, std::size_t expected) const {
-    if (auto cached = cache_.find(key_of(place, expected))) return cached;
-    SQUENV_TRY_ASSIGN(auto block, decode(place, expected));
-    return BlockPointer(std::move(block));
+    if (!block) return tl::unexpected(std::move(block).error());
+    return Answer{std::move(*block), is_new};
 }
 
 Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place,

@@ -39,17 +39,20 @@ class BlockCache {
     BlockCache(const ByteSource& source, const codec::Decompressor& decompressor,
                std::uint32_t block_size, std::size_t cache_bytes);
 
+    /// How a block is asked for.
+    struct Request {
+        bool is_kept = true;  ///< false: for blocks that go to the page cache as a whole
+        ByteView stored{};    ///< the stored bytes, when they were read before
+    };
+    /// A block, and whether this very call decoded it.
+    struct Answer {
+        BlockPointer block;
+        bool is_new = false;
+    };
     /// A decoded block of exactly `expected` bytes, or of any length up to a block when
-    /// `expected` is kAnyLength (fragments). `is_fresh`, when given, is set when this call decoded
-    /// it. Errors: corrupt, io.
-    [[nodiscard]] Result<BlockPointer> get(const BlockPlace& place, std::size_t expected,
-                                           bool* is_fresh = nullptr) const;
-    /// Like get, but the block is not kept: for blocks that go to the page cache as a whole.
-    [[nodiscard]] Result<BlockPointer> get_once(const BlockPlace& place,
-                                                std::size_t expected) const;
-    /// Like get, from `stored` bytes that were read before.
-    [[nodiscard]] Result<BlockPointer> get_from(const BlockPlace& place, std::size_t expected,
-                                                ByteView stored) const;
+    /// `expected` is kAnyLength (fragments). Errors: corrupt, io.
+    [[nodiscard]] Result<Answer> get(const BlockPlace& place, std::size_t expected,
+                                     const Request& request) const;
     [[nodiscard]] CacheCounters counters() const { return cache_.counters(); }
 
     static constexpr std::size_t kAnyLength = 0;
@@ -67,10 +70,10 @@ class BlockCache {
         }
     };
     [[nodiscard]] static Key key_of(const BlockPlace& place, std::size_t expected);
-    /// Reads the bytes unless `stored` has them.
+    /// Reads the bytes when `stored` is empty.
     [[nodiscard]] Result<std::shared_ptr<Block>> decode(const BlockPlace& place,
                                                         std::size_t expected,
-                                                        ByteView stored = {}) const;
+                                                        ByteView stored) const;
 
     const ByteSource& source_;
     const codec::Decompressor& decompressor_;

@@ -25,8 +25,7 @@ constexpr std::uint64_t kPlacesAtOnce = 256;
 }  // namespace
 
 Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t offset,
-                                              std::uint64_t size,
-                                              BlockPointer* fresh_fragment) const {
+                                              std::uint64_t size) const {
     std::vector<DataSlice> slices;
     if (offset >= file.size_bytes) return slices;
     const std::uint64_t end = offset + std::min(size, file.size_bytes - offset);
@@ -37,7 +36,7 @@ Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t o
     if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices);
     if (status && end > blocks_end)
         status = read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end,
-                           slices, fresh_fragment);
+                           slices);
     if (!status)
         return with_context(status.error(), fmt::format("file inode {}", file.number));
     return slices;
@@ -59,15 +58,15 @@ Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint6
             const auto from = static_cast<std::size_t>(std::max(offset, start) - start);
             const auto to = static_cast<std::size_t>(std::min<std::uint64_t>(end - start, length));
             if (places[i].stored.size_bytes == 0) {
-                slices.push_back({nullptr, zeros().subspan(from, to - from)});
+                slices.push_back({nullptr, zeros().subspan(from, to - from), false});
                 continue;
             }
             // A block that is wanted as a whole will live in the page cache, not in ours.
             const bool is_whole = from == 0 && to == length;
-            SQUENV_TRY_ASSIGN(auto block, is_whole ? blocks_.get_once(places[i], length)
-                                                   : blocks_.get(places[i], length));
-            const ByteView bytes = block->bytes().subspan(from, to - from);
-            slices.push_back({std::move(block), bytes});
+            SQUENV_TRY_ASSIGN(auto found,
+                              blocks_.get(places[i], length, {.is_kept = !is_whole}));
+            const ByteView bytes = found.block->bytes().subspan(from, to - from);
+            slices.push_back({std::move(found.block), bytes, false});
         }
     }
     return {};
@@ -81,18 +80,17 @@ Result<BlockPlace> FileData::fragment_place(const Inode& file) const {
 }
 
 Status FileData::read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
-                           std::vector<DataSlice>& slices, BlockPointer* fresh_fragment) const {
+                           std::vector<DataSlice>& slices) const {
     SQUENV_TRY_ASSIGN(const auto place, fragment_place(file));
-    bool is_fresh = false;
-    SQUENV_TRY_ASSIGN(auto block, blocks_.get(place, BlockCache::kAnyLength, &is_fresh));
-    const auto tail = tail_in(file, block->bytes(), superblock_.block_size);
+    SQUENV_TRY_ASSIGN(auto found, blocks_.get(place, BlockCache::kAnyLength, {}));
+    const auto tail = tail_in(file, found.block->bytes(), superblock_.block_size);
     if (!tail)
-        return fail(Errc::corrupt, fmt::format("tail at {} of a fragment of {} bytes",
-                                               file.fragment_offset, block->bytes().size()));
+        return fail(Errc::corrupt,
+                    fmt::format("tail at {} of a fragment of {} bytes", file.fragment_offset,
+                                found.block->bytes().size()));
     const ByteView bytes =
         tail->subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
-    if (is_fresh && fresh_fragment != nullptr) *fresh_fragment = block;
-    slices.push_back({std::move(block), bytes});
+    slices.push_back({std::move(found.block), bytes, found.is_new});
     return {};
 }
 

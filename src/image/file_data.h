@@ -18,6 +18,9 @@ namespace squenv::image {
 struct DataSlice {
     BlockPointer owner;
     ByteView bytes;
+    /// The owner is a fragment block that this very read decoded: it holds the tails of other
+    /// files, which the caller may hand on before they are asked for.
+    bool is_new_fragment = false;
 };
 
 /// A piece of a file and the stored block that it is in.
@@ -37,12 +40,9 @@ class FileData {
         : superblock_(superblock), lists_(lists), blocks_(blocks), fragments_(fragments) {}
 
     /// Up to `size` bytes of `file` from `offset` on, less at its end.
-    /// `fresh_fragment`, when given, gets the fragment block that this very call decoded: it holds
-    /// the tails of other files, which the caller may hand on before anybody asks for them.
     /// Errors: corrupt or io, when any block of the range is bad.
-    [[nodiscard]] Result<std::vector<DataSlice>> read(
-        const Inode& file, std::uint64_t offset, std::uint64_t size,
-        BlockPointer* fresh_fragment = nullptr) const;
+    [[nodiscard]] Result<std::vector<DataSlice>> read(const Inode& file, std::uint64_t offset,
+                                                      std::uint64_t size) const;
     /// The tail of `file` inside a decoded fragment block, or nothing when it is not in it.
     [[nodiscard]] static std::optional<ByteView> tail_in(const Inode& file, ByteView fragment,
                                                          std::uint32_t block_size);
@@ -61,17 +61,10 @@ class FileData {
     /// The same for a range inside the file, with the pieces of it.
     [[nodiscard]] Status visit_stored(const Inode& file, std::uint64_t offset, std::uint64_t size,
                                       const std::function<void(const StoredPart&)>& visit) const;
-    /// The decoded block of a part from its `stored` bytes, which were read before; it is kept.
-    /// Errors: corrupt.
-    [[nodiscard]] Result<BlockPointer> block(const BlockPlace& place, std::size_t length,
-                                             ByteView stored) const {
-        return blocks_.get_from(place, length, stored);
-    }
-
-    /// The decoded block of a part. `is_kept`: it will be asked for again soon. Errors: corrupt, io.
-    [[nodiscard]] Result<BlockPointer> block(const BlockPlace& place, std::size_t length,
-                                             bool is_kept) const {
-        return is_kept ? blocks_.get(place, length) : blocks_.get_once(place, length);
+    /// The decoded block of a part. Errors: corrupt, io.
+    [[nodiscard]] Result<BlockCache::Answer> block(const BlockPlace& place, std::size_t length,
+                                                   const BlockCache::Request& request) const {
+        return blocks_.get(place, length, request);
     }
 
   private:
@@ -79,8 +72,7 @@ class FileData {
     [[nodiscard]] Status read_blocks(const Inode& file, std::uint64_t offset, std::uint64_t end,
                                      std::vector<DataSlice>& slices) const;
     [[nodiscard]] Status read_tail(const Inode& file, std::uint64_t first, std::uint64_t last,
-                                   std::vector<DataSlice>& slices,
-                                   BlockPointer* fresh_fragment) const;
+                                   std::vector<DataSlice>& slices) const;
 
     const format::Superblock& superblock_;
     const BlockLists& lists_;

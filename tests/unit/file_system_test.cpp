@@ -60,7 +60,7 @@ TEST_F(FileSystemTest, WrongKindsOfObjects) {
     const auto dir = at("dir").id;
     EXPECT_EQ(to_errno(files_.lookup(big, "x").error()), ENOTDIR);
     EXPECT_EQ(to_errno(files_.list(big, 0, [](const auto&) { return true; }).error()), ENOTDIR);
-    EXPECT_EQ(to_errno(files_.read(dir, 0, 10).error()), EINVAL);
+    EXPECT_EQ(to_errno(files_.file(dir).error()), EINVAL);
     EXPECT_EQ(to_errno(files_.read_link(big).error()), EINVAL);
     EXPECT_FALSE(files_.lookup(dir, "none").value());
 }

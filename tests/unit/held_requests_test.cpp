@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "fuse/held_requests.h"
+#include "prefetch/held_requests.h"
 
 #include <gtest/gtest.h>
 
@@ -8,17 +8,18 @@
 #include <semaphore>
 
 #include "base/cpus.h"
-#include "fuse/unanswered_reads.h"
+#include "prefetch/unanswered_reads.h"
 
 namespace squenv::test {
 namespace {
 
-using fuse::HeldQueue;
-using fuse::HoldReason;
+using prefetch::HeldQueue;
+using prefetch::HoldReason;
 using std::chrono::milliseconds;
 
-constexpr HoldReason kAll[] = {HoldReason::listing_beside_warmer, HoldReason::read_at_hot_front,
-                               HoldReason::read_at_stream_front, HoldReason::warmer_beside_stream};
+constexpr HoldReason kAll[] = {
+    HoldReason::listing_beside_walker, HoldReason::read_at_recorded_front,
+    HoldReason::read_at_stream_front, HoldReason::walker_beside_stream};
 
 /// A queue with a clock that stands still until it is moved.
 class HeldQueueTest : public testing::Test {
@@ -27,7 +28,7 @@ class HeldQueueTest : public testing::Test {
         return [this](bool is_late) { ++(is_late ? late_ : early_); };
     }
     void add(HoldReason reason, milliseconds limit = milliseconds(10'000),
-             const fuse::FileRange& range = {}) {
+             const prefetch::FileRange& range = {}) {
         queue_.add(reason, range, now_, limit, note());
     }
     /// What is due at the time of the clock is answered.
@@ -45,8 +46,8 @@ TEST_F(HeldQueueTest, NoRequestIsHeldBeyondTheLimitOfItsReason) {
     for (const HoldReason reason : kAll) {
         late_ = 0;
         add(reason);
-        EXPECT_EQ(queue_.next_due(), now_ + fuse::hold_limit(reason));
-        now_ += fuse::hold_limit(reason) - milliseconds(1);
+        EXPECT_EQ(queue_.next_due(), now_ + prefetch::hold_limit(reason));
+        now_ += prefetch::hold_limit(reason) - milliseconds(1);
         run_due();
         EXPECT_EQ(late_, 0);
         now_ += milliseconds(1);
@@ -59,62 +60,63 @@ TEST_F(HeldQueueTest, NoRequestIsHeldBeyondTheLimitOfItsReason) {
 
 TEST_F(HeldQueueTest, EveryLimitIsShort) {
     for (const HoldReason reason : kAll) {
-        EXPECT_GT(fuse::hold_limit(reason), milliseconds(0));
-        EXPECT_LE(fuse::hold_limit(reason), milliseconds(250));
+        EXPECT_GT(prefetch::hold_limit(reason), milliseconds(0));
+        EXPECT_LE(prefetch::hold_limit(reason), milliseconds(250));
     }
 }
 
 TEST_F(HeldQueueTest, PostponingEndsAtTheLimit) {
     const auto start = now_;
-    add(HoldReason::warmer_beside_stream, milliseconds(20));
+    add(HoldReason::walker_beside_stream, milliseconds(20));
     for (int i = 0; i < 100 && late_ == 0; ++i) {
-        queue_.postpone(HoldReason::warmer_beside_stream, now_ + milliseconds(20));
+        queue_.postpone(HoldReason::walker_beside_stream, now_ + milliseconds(20));
         now_ += milliseconds(10);
         run_due();
     }
     EXPECT_EQ(late_, 1);
-    EXPECT_EQ(now_ - start, fuse::hold_limit(HoldReason::warmer_beside_stream));
+    EXPECT_EQ(now_ - start, prefetch::hold_limit(HoldReason::walker_beside_stream));
 }
 
 TEST_F(HeldQueueTest, PostponingMovesOneReasonOnly) {
-    add(HoldReason::read_at_hot_front);
+    add(HoldReason::read_at_recorded_front);
     queue_.postpone(HoldReason::read_at_stream_front, now_ + std::chrono::hours(1));
-    EXPECT_EQ(queue_.next_due(), now_ + fuse::hold_limit(HoldReason::read_at_hot_front));
+    EXPECT_EQ(queue_.next_due(), now_ + prefetch::hold_limit(HoldReason::read_at_recorded_front));
 }
 
 TEST_F(HeldQueueTest, TheFirstOneDueIsTakenFirst) {
-    add(HoldReason::warmer_beside_stream);
-    add(HoldReason::listing_beside_warmer);
-    add(HoldReason::read_at_hot_front);
+    add(HoldReason::walker_beside_stream);
+    add(HoldReason::listing_beside_walker);
+    add(HoldReason::read_at_recorded_front);
     now_ += milliseconds(5);
     run_due();
     EXPECT_EQ(late_, 1);
-    EXPECT_EQ(queue_.count(HoldReason::listing_beside_warmer), 0U);
+    EXPECT_EQ(queue_.count(HoldReason::listing_beside_walker), 0U);
     now_ += milliseconds(300);
     run_due();
     EXPECT_EQ(late_, 3);
 }
 
 TEST_F(HeldQueueTest, TakesThoseThatAreWanted) {
-    add(HoldReason::read_at_hot_front, milliseconds(5), {7, 0, 100});
-    add(HoldReason::read_at_hot_front, milliseconds(5), {8, 0, 100});
+    add(HoldReason::read_at_recorded_front, milliseconds(5), {7, 0, 100});
+    add(HoldReason::read_at_recorded_front, milliseconds(5), {8, 0, 100});
     add(HoldReason::read_at_stream_front, milliseconds(5), {8, 0, 100});
-    const auto taken = queue_.take(HoldReason::read_at_hot_front,
-                                   [](const fuse::FileRange& range) { return range.node == 8; });
+    const auto taken =
+        queue_.take(HoldReason::read_at_recorded_front,
+                    [](const prefetch::FileRange& range) { return range.file == 8; });
     ASSERT_EQ(taken.size(), 1U);
     taken[0](false);
     EXPECT_EQ(early_, 1);
-    EXPECT_EQ(queue_.count(HoldReason::read_at_hot_front), 1U);
+    EXPECT_EQ(queue_.count(HoldReason::read_at_recorded_front), 1U);
     EXPECT_EQ(queue_.count(HoldReason::read_at_stream_front), 1U);
 }
 
 TEST(UnansweredReads, TheirPagesAreLeftOut) {
-    fuse::UnansweredReads reads;
-    std::optional<fuse::UnansweredReads::Entry> first;
-    first.emplace(reads, fuse::FileRange{7, 100, 200});
+    prefetch::UnansweredReads reads;
+    std::optional<prefetch::UnansweredReads::Entry> first;
+    first.emplace(reads, prefetch::FileRange{7, 100, 200});
     {
-        const fuse::UnansweredReads::Entry second(reads, {7, 300, 400});
-        const fuse::UnansweredReads::Entry same(reads, {7, 300, 400});
+        const prefetch::UnansweredReads::Entry second(reads, {7, 300, 400});
+        const prefetch::UnansweredReads::Entry same(reads, {7, 300, 400});
         EXPECT_TRUE(reads.overlaps({7, 150, 160}));
         EXPECT_FALSE(reads.overlaps({8, 150, 160}));
         EXPECT_FALSE(reads.overlaps({7, 200, 300}));
@@ -132,7 +134,7 @@ TEST(UnansweredReads, TheirPagesAreLeftOut) {
 }
 
 TEST(HeldRequests, LimitsAreKeptWhateverElseHappens) {
-    fuse::HeldRequests held;
+    prefetch::HeldRequests held;
     held.start(allowed_processors());
     for (const HoldReason reason : kAll) {
         std::binary_semaphore is_answered{0};
@@ -142,30 +144,30 @@ TEST(HeldRequests, LimitsAreKeptWhateverElseHappens) {
 }
 
 TEST(HeldRequests, AnAnswerThatTakesLongHoldsUpNoOther) {
-    fuse::HeldRequests held;
+    prefetch::HeldRequests held;
     held.start(allowed_processors());
     std::binary_semaphore may_end{0};
     std::binary_semaphore is_slow{0};
     std::binary_semaphore is_answered{0};
-    ASSERT_TRUE(held.hold(HoldReason::read_at_hot_front, {}, [&](bool) {
+    ASSERT_TRUE(held.hold(HoldReason::read_at_recorded_front, {}, [&](bool) {
         is_slow.release();
         may_end.acquire();
     }));
     ASSERT_TRUE(
-        held.hold(HoldReason::read_at_hot_front, {}, [&](bool) { is_answered.release(); }));
+        held.hold(HoldReason::read_at_recorded_front, {}, [&](bool) { is_answered.release(); }));
     ASSERT_TRUE(is_slow.try_acquire_for(std::chrono::seconds(20)));
     EXPECT_TRUE(is_answered.try_acquire_for(std::chrono::seconds(20)));
     may_end.release();
 }
 
 TEST(HeldRequests, WhatEndsIsAnsweredAndHeldNoMore) {
-    fuse::HeldRequests held;
+    prefetch::HeldRequests held;
     std::atomic<int> answered{0};
     for (const HoldReason reason : kAll)
         ASSERT_TRUE(held.hold(reason, {}, [&](bool is_late) { answered += is_late ? 100 : 1; }));
-    held.end(HoldReason::listing_beside_warmer);
+    held.end(HoldReason::listing_beside_walker);
     EXPECT_EQ(answered, 1);
-    EXPECT_FALSE(held.hold(HoldReason::listing_beside_warmer, {}, [](bool) {}));
+    EXPECT_FALSE(held.hold(HoldReason::listing_beside_walker, {}, [](bool) {}));
     held.stop();
     EXPECT_EQ(answered, 4);
     for (const HoldReason reason : kAll) EXPECT_FALSE(held.hold(reason, {}, [](bool) {}));
@@ -176,11 +178,11 @@ TEST(HeldRequests, EveryRequestIsAnsweredOnce) {
         std::atomic<int> asked{0};
         std::atomic<int> answered{0};
         {
-            fuse::HeldRequests held;
+            prefetch::HeldRequests held;
             held.start(allowed_processors());
             for (int i = 0; i < 40; ++i)
                 if (held.hold(kAll[i % 4], {}, [&](bool) { ++answered; })) ++asked;
-            if (round % 2 == 0) held.end(HoldReason::read_at_hot_front);
+            if (round % 2 == 0) held.end(HoldReason::read_at_recorded_front);
         }
         EXPECT_EQ(asked, answered);
     }
