@@ -80,7 +80,7 @@ struct WalkVisitor {
 /// therefore may be unlinked or replaced by rename; it must not be written to.
 class Image {
   public:
-    /// Adds: not_found, denied, invalid_argument (a directory; an offset behind the end),
+    /// Adds: not_found, denied, invalid_argument (a directory; an offset beyond the end),
     /// unsupported (no squashfs 4.0, or a codec that this build lacks). The context names `path`.
     static Expected<Image> open(const std::string& path, const ImageOptions& options = {});
 
@@ -115,15 +115,15 @@ class Image {
                                                std::size_t count) const;
 
     /// Fills `out` with the content of a file from byte `offset` on and returns how many bytes
-    /// that were: less than `out` has only at the end of the file, 0 at or behind it. After an
+    /// that were: less than `out` has only at the end of the file, 0 at or after it. After an
     /// error the content of `out` is unspecified.
     /// Adds: invalid_argument (not a regular file, errno EISDIR or EINVAL).
     Expected<std::size_t> read(NodeId file, std::uint64_t offset, std::span<std::byte> out) const;
-    /// The first byte at or behind `offset` that is not in a hole; nothing when there is none. A
+    /// The first byte at or after `offset` that is not in a hole; nothing when there is none. A
     /// hole is a whole block that is not stored. Adds: as read().
     Expected<std::optional<std::uint64_t>> next_data(NodeId file, std::uint64_t offset) const;
-    /// The first byte at or behind `offset` that is in a hole, of which the end of the file is
-    /// one; nothing when `offset` is at or behind the end. Adds: as read().
+    /// The first byte at or after `offset` that is in a hole, of which the end of the file is
+    /// one; nothing when `offset` is at or after the end. Adds: as read().
     Expected<std::optional<std::uint64_t>> next_hole(NodeId file, std::uint64_t offset) const;
 
     /// The target, at most 4095 bytes. Adds: invalid_argument (not a symlink, errno EINVAL).

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <squenv/error.h>
+#include <squenv/touch.h>
 
 #include <atomic>
 #include <cstdint>
@@ -54,18 +55,12 @@ struct PassDone {
     const Report& report;  ///< what is known until now; valid during the call
 };
 
-/// Something that is needed early when a program starts, relative to the tree.
-struct HotItem {
-    enum class Kind {
-        entry,      ///< its attributes
-        directory,  ///< its listing
-        range,      ///< bytes of a regular file
-        missing,    ///< a name that is looked for and is not there
-    };
-    Kind kind = Kind::entry;
-    std::string path;
-    std::uint64_t offset = 0;      ///< `range` only
-    std::uint64_t size_bytes = 0;  ///< `range` only; may reach behind the end of the file
+/// What the image records of the tree for its mounts. Empty strings are facts that do not apply.
+struct Manifest {
+    std::string mount_point;     ///< where the image wants to be mounted
+    std::string python_version;  ///< of the environment
+    std::string python_home;     ///< directory of the base interpreter
+    bool is_relocatable = false;
 };
 
 struct Options {
@@ -95,19 +90,13 @@ struct Options {
     bool is_strict = false;           ///< refuse to lose extended attributes
     /// The new image keeps mode, group and ACL of the old one.
     bool replaces_output = false;
-    bool has_appendix = true;         ///< manifest and digests behind the image
-    std::string manifest_mount_point;  ///< where the image wants to be mounted; may be empty
-    std::string manifest_python;       ///< version of the environment's Python, or empty
-    std::string manifest_python_home;  ///< directory of the base interpreter, or empty
-    bool manifest_is_relocatable = false;
+    bool has_appendix = true;  ///< manifest and digests follow the image
+    Manifest manifest;
 
     /// In the order in which it is needed: files with ranges here are stored first and in this
     /// order, the tables of these directories lie together, and the list is recorded in the image,
     /// so that a mount can be ahead of the program. What the tree has not got is left out.
-    std::vector<HotItem> hot;
-
-    /// A directory relative to the tree; Report::sizes says how large each of its entries is.
-    std::string measured_directory;
+    std::vector<Touch> hot;
 
     /// Set from any thread or a signal handler to stop; the temporary file is removed.
     const std::atomic<bool>* cancel = nullptr;
@@ -120,12 +109,6 @@ struct Finding {
     std::string path;  ///< relative to the tree
     std::string reason;
     Errc code = Errc::busy;  ///< corrupt: what is packed is an image, and this is damaged in it
-};
-
-/// One entry of a directory and the bytes of all regular files in it.
-struct Size {
-    std::string name;
-    std::uint64_t bytes = 0;
 };
 
 struct Report {
@@ -149,7 +132,6 @@ struct Report {
     /// What the image could not keep of the access rights of the file that it replaces, as one
     /// line, or "". Fewer may read it then.
     std::string access_note;
-    std::vector<Size> sizes;             ///< of entries of measured_directory, largest first
     std::vector<Finding> left_out;       ///< with ignores_unreadable, or named by the error
 };
 

@@ -7,6 +7,16 @@
 
 namespace squenv::pack {
 
+namespace {
+
+PackResult pack_directory(const std::string& directory, const std::string& image,
+                          const Options& options) {
+    SQUENV_TRY_ASSIGN(const auto source, open_directory(directory, image, options));
+    return pack(*source, image, options);
+}
+
+}  // namespace
+
 Outcome pack_tree(const std::string& directory, const std::string& image, const Options& options) {
     Outcome outcome;
     try {

@@ -25,7 +25,7 @@ struct RawHeader {
     Le64 hot_list_size;
     Le64 digests_size;
     Le64 unused;
-    Digest digest;
+    Sha256 digest;
 };
 static_assert(sizeof(RawHeader) == kHeaderSize);
 
@@ -45,7 +45,7 @@ constexpr std::uint64_t kMaxDigests = 128U << 20;
 /// a record is about 34 bytes.
 ByteVector encode_digests(const std::vector<BlockDigest>& digests) {
     ByteVector out;
-    out.reserve(digests.size() * (sizeof(Digest) + 4));
+    out.reserve(digests.size() * (sizeof(Sha256) + 4));
     std::uint64_t end = 0;
     for (const BlockDigest& block : digests) {
         append_number(out, block.position - end);
@@ -65,25 +65,25 @@ Result<std::vector<BlockDigest>> parse_digests(ByteView bytes) {
         SQUENV_TRY_ASSIGN(const std::uint64_t size, take_number(bytes));
         const auto position = checked_add(end, gap);
         if (!position || *position > format::kMaxFileSize || size == 0 ||
-            size > std::numeric_limits<std::uint32_t>::max() || bytes.size() < sizeof(Digest))
+            size > std::numeric_limits<std::uint32_t>::max() || bytes.size() < sizeof(Sha256))
             return fail(Errc::corrupt, "appendix: damaged list of digests");
         block.position = *position;
         block.size_bytes = static_cast<std::uint32_t>(size);
-        block.digest = squenv::load<Digest>(bytes);
-        bytes = bytes.subspan(sizeof(Digest));
+        block.digest = squenv::load<Sha256>(bytes);
+        bytes = bytes.subspan(sizeof(Sha256));
         end = block.position + block.size_bytes;
         digests.push_back(block);
     }
     return digests;
 }
 
-Digest digest_with_blank(RawHeader header, ByteView body) {
+Sha256 digest_with_blank(RawHeader header, ByteView body) {
     header.digest = {};
     ByteVector bytes;
     bytes.reserve(kHeaderSize + body.size());
     append(bytes, header);
     append(bytes, body);
-    return digest_of(bytes);
+    return sha256_of(bytes);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The optional appendix behind an image: where it wants to be mounted, what was packed, which files
+// The optional appendix after an image: where it wants to be mounted, what was packed, which files
 // are hot, and digests of everything stored. Readers of squashfs ignore what follows bytes_used, so
 // the image in front stays a standard one. man/squenv-image.5 documents the bytes.
 #pragma once
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "appendix/digest.h"
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/sha256.h"
 
 namespace squenv::appendix {
 
@@ -34,7 +34,7 @@ struct Manifest {
 struct BlockDigest {
     std::uint64_t position = 0;
     std::uint32_t size_bytes = 0;
-    Digest digest{};
+    Sha256 digest{};
     bool operator==(const BlockDigest&) const = default;
 };
 
@@ -74,7 +74,7 @@ struct Header {
     std::uint64_t manifest_size = 0;
     std::uint64_t hot_list_size = 0;
     std::uint64_t digests_size = 0;
-    Digest digest{};  ///< of the header with this field zero, followed by the sections
+    Sha256 digest{};  ///< of the header with this field zero, followed by the sections
 
     [[nodiscard]] std::uint64_t body_size() const {
         return manifest_size + hot_list_size + digests_size;
@@ -110,7 +110,7 @@ using ReadExact = std::function<Status(std::uint64_t position, MutableBytes out)
                                                             const ReadExact& read);
 
 /// Only the hot list, in one read when it is short; empty when there is none. Its digest is not
-/// compared either: whoever works ahead by a wrong list does useless work, no wrong one.
+/// compared either: a wrong list causes useless work ahead, no wrong answer.
 /// Errors: as load().
 [[nodiscard]] Result<std::vector<HotItem>> load_hot_list(std::uint64_t bytes_used,
                                                          std::uint64_t image_bytes,

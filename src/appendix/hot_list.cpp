@@ -23,8 +23,8 @@ tl::unexpected<Error> damaged() {
     return fail(Errc::corrupt, "appendix: damaged list of hot files");
 }
 
-/// Whoever follows `path` from the root of the tree stays in the tree: it is ".", or names with one
-/// slash between each two. The list comes with the image, and what works ahead by it runs as the
+/// Whether `path`, followed from the root of the tree, stays in the tree: it is ".", or names with
+/// one slash between each two. The list comes with the image, and what works ahead by it runs as the
 /// user.
 bool is_beneath_root(std::string_view path) {
     if (path == ".") return true;

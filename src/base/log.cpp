@@ -14,7 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/file_io.h"
-#include "base/printable.h"
+#include "base/text.h"
 #include "base/unique_fd.h"
 
 namespace squenv::log {

@@ -45,7 +45,7 @@ class Destination {
 void stop();
 [[nodiscard]] bool enabled(Level level);
 /// One line, whatever is in `text`: names come from images and from other users, and a newline or
-/// an escape sequence in one must not write lines of its own. See base/printable.h.
+/// an escape sequence in one must not write lines of its own. See base/text.h.
 void write(Level level, std::string_view text);
 
 template <class... Args>

@@ -10,10 +10,15 @@
 
 namespace squenv {
 
-std::string real_path(const std::string& path) {
+Result<std::string> existing_path(const std::string& path) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                            &std::free);
-    return real ? std::string(real.get()) : path;
+    if (!real) return fail_errno(errno, path);
+    return std::string(real.get());
+}
+
+std::string real_path(const std::string& path) {
+    return existing_path(path).value_or(path);
 }
 
 std::string closed_directory(const std::string& path) {

@@ -3,9 +3,15 @@
 
 #include <string>
 
+#include "base/result.h"
+
 namespace squenv {
 
-/// `path` made absolute with every symlink resolved, or as it is when that cannot be done.
+/// `path` made absolute with every symlink resolved. Errors: not_found, denied, and others of
+/// realpath(3).
+[[nodiscard]] Result<std::string> existing_path(const std::string& path);
+
+/// The same, or `path` as it is when that cannot be done.
 [[nodiscard]] std::string real_path(const std::string& path);
 
 /// The first directory above `path` (absolute, or from here) that this user may not enter; "" when

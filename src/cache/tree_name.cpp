@@ -13,7 +13,7 @@
 #include <fstream>
 #include <optional>
 
-#include "appendix/digest.h"
+#include "base/sha256.h"
 #include "image/byte_source.h"
 
 namespace squenv::cache {
@@ -70,7 +70,7 @@ Result<std::string> digest_of_source(const image::ByteSource& source) {
     const std::uint64_t size = source.size_bytes();
     std::uint64_t position = 0;
     Status status;
-    const appendix::Digest digest = appendix::digest_of([&]() -> ByteView {
+    const Sha256 digest = sha256_of([&]() -> ByteView {
         const auto next = static_cast<std::size_t>(std::min(kPiece, size - position));
         const MutableBytes bytes = MutableBytes(piece).first(next);
         if (next != 0) status = source.read_exact(position, bytes);
@@ -127,7 +127,7 @@ Result<TreeName> name_tree(const std::string& directory, const std::string& imag
     SQUENV_TRY_ASSIGN(name.text, remembered_digest(note, name, *info, image_path, image));
     if (!is_ours_alone(*info))
         name.text +=
-            '-' + hex(appendix::digest_of(as_bytes(name.stamp))).substr(0, kBindingDigits);
+            '-' + hex(sha256_of(as_bytes(name.stamp))).substr(0, kBindingDigits);
     return name;
 }
 

@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "base/escape.h"
+#include "base/text.h"
 #include "base/unique_fd.h"
 #include "cli/bench_report.h"
 #include "cli/command.h"
@@ -62,7 +62,7 @@ class BenchCommand final : public Command {
     const char* summary() const override { return "Time a command without and with the image"; }
     void declare(CLI::App& app) override {
         app.add_option("IMAGE", image_, "The image file")->required();
-        app.footer("CMD begins behind --, or with the first word behind IMAGE that is no option.");
+        app.footer("CMD begins after --, or with the first word after IMAGE that is no option.");
         app.add_option("--mount-point", mountpoint_, "Where; default: the recorded path")
             ->type_name("PATH");
         app.add_option("-o", options_, "Mount options, see squenv-mount(1)")->type_name("OPT,...");
@@ -161,7 +161,7 @@ Status BenchCommand::count_operations() {
 
 Status BenchCommand::prepare() {
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
-    auto manifest = read_manifest(*image);
+    auto manifest = image->manifest();
     SQUENV_TRY_ASSIGN(mountpoint_, given_path(mountpoint_));
     if (mountpoint_.empty() && manifest && *manifest) {
         SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));

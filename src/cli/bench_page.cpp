@@ -110,7 +110,8 @@ std::string as_page(const BenchReport& report) {
             "<tr><td>{}</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{}</td></tr>\n",
             escaped(row.name), middle, *best, *worst,
             row.requests.empty() ? std::string() : std::to_string(total));
-        notes += fmt::format("<li><b>{}</b>: {}</li>\n", escaped(row.name), escaped(row.explanation));
+        notes += fmt::format("<li><b>{}</b>: {}</li>\n", escaped(row.name),
+                             escaped(row.explanation));
     }
     table += "</table>\n";
     std::string page = fmt::format(

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "cli/clean_start.h"
 
-#include <fcntl.h>
 #include <link.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
 #include "base/environment.h"
+#include "base/process.h"
 
 namespace squenv::cli {
 
@@ -60,19 +58,16 @@ bool uses_search_path(std::string search_path) {
 /// Whether this program starts without LD_LIBRARY_PATH: where it is installed with its libraries in
 /// a place of its own, it needs the variable.
 bool starts_alone(const std::string& program) {
-    const pid_t child = ::fork();
-    if (child < 0) return false;
-    if (child == 0) {
-        const int null = ::open("/dev/null", O_RDWR);
-        for (int fd = 0; fd <= 2; ++fd) ::dup2(null, fd);
-        for (const auto& variable : kVariables) ::unsetenv(variable.name);
-        ::execl(program.c_str(), "squenv", "--version", nullptr);
-        ::_exit(127);
-    }
-    int status = -1;
-    while (::waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) return false;
-    return status == 0;
+    ProgramStart start{{"squenv", "--version"}, own_variables(), program, -1, -1, -1};
+    std::erase_if(start.variables, [](const std::string& variable) {
+        return std::any_of(kVariables.begin(), kVariables.end(), [&](const Variable& known) {
+            return variable.starts_with(std::string(known.name) + '=');
+        });
+    });
+    const auto child = start_program(start);
+    if (!child) return false;
+    const auto end = wait_for(*child);
+    return end && end->shell_status() == 0;
 }
 
 }  // namespace

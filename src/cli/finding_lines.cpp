@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <unordered_map>
 
-#include "base/printable.h"
+#include "base/text.h"
 
 namespace squenv::cli {
 

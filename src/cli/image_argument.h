@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "base/printable.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "image/image.h"
 

@@ -110,7 +110,7 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Req
     if (!opened) return tl::unexpected(explained(opened.error(), listed, has_comma));
     const image::Image& image = **opened;
     request.image_path = real_path(listed.image);
-    auto loaded = read_manifest(image);
+    auto loaded = image.manifest();
     if (!loaded && listed.path.empty()) return with_context(loaded.error(), listed.image);
     const auto manifest = loaded ? std::move(*loaded) : std::nullopt;
     recognise(image, manifest, resolved);

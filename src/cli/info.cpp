@@ -106,7 +106,7 @@ class InfoCommand final : public Command {
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());
-        auto loaded = read_manifest(*image);
+        auto loaded = image->manifest();
         const MaybeManifest manifest = loaded ? std::move(*loaded) : std::nullopt;
         if (is_json_) {
             io.out << to_json(*image, image_.path(), manifest)

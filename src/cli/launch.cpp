@@ -10,12 +10,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ostream>
-#include <sstream>
 #include <utility>
 
 #include "base/environment.h"
-#include "base/escape.h"
 #include "base/inherited_fds.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "base/unique_fd.h"
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
@@ -29,15 +29,6 @@ namespace {
 
 /// What is mounted for this process, in the form that the command line takes.
 constexpr const char* kMountsVariable = "SQUENV_MOUNTS";
-
-/// PATH, or what exec searches where there is none.
-std::string search_path() {
-    if (std::getenv("PATH") != nullptr) return environment_variable("PATH");
-    std::string path(::confstr(_CS_PATH, nullptr, 0), '\0');
-    ::confstr(_CS_PATH, path.data(), path.size());
-    while (path.ends_with('\0')) path.pop_back();
-    return path;
-}
 
 Status check_variables(const std::vector<std::string>& assignments) {
     for (const auto& assignment : assignments)
@@ -92,12 +83,7 @@ void activate(const std::vector<ListedRequest>& images,
 /// A directory of PATH that may not be searched makes execvp(3) say "denied" for a program that is
 /// nowhere.
 bool is_in_path(const std::string& program) {
-    if (program.empty()) return false;
-    if (program.find('/') != std::string::npos) return ::access(program.c_str(), F_OK) == 0;
-    std::istringstream directories(search_path());
-    for (std::string directory; std::getline(directories, directory, ':');)
-        if (::access((directory + '/' + program).c_str(), F_OK) == 0) return true;
-    return false;
+    return !find_program(program, search_path(), F_OK).empty();
 }
 
 /// What to do about an environment that lies deeper in an image, when no image is one itself; "".
@@ -145,7 +131,7 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     for (int fd = 0; fd <= 2; ++fd)
         if (::fcntl(fd, F_GETFD) < 0) launch.closed.push_back(fd);
     guard_standard_fds();
-    launch.foreign = inherited_descriptors();
+    launch.inherited_fds = inherited_descriptors();
     launch.variables = options.variables;
     SQUENV_TRY(check_variables(options.variables));
     daemon::Request base;
@@ -178,24 +164,24 @@ bool is_active_already(const Launch& launch) {
     });
 }
 
-Result<run::HeldMounts> provide_images(const Launch& launch, Io& io) {
+Result<run::HeldMounts> hold_images(const Launch& launch, Io& io) {
     std::vector<run::Wanted> wanted;
     for (const auto& image : launch.images) wanted.push_back(image.wanted);
-    SQUENV_TRY_ASSIGN(auto provision, run::obtain_mounts(wanted, launch.via, launch.foreign));
-    tell(provision.placements, io);
-    activate(launch.images, provision.placements);
+    SQUENV_TRY_ASSIGN(auto held, run::obtain_mounts(wanted, launch.via, launch.inherited_fds));
+    tell(held.placements, io);
+    activate(launch.images, held.placements);
     set_variables(launch.variables);
-    SQUENV_TRY(provision.settle());
-    return provision;
+    SQUENV_TRY(held.settle());
+    return held;
 }
 
-Status check_environments(const Launch& launch, const run::HeldMounts& provision,
+Status check_environments(const Launch& launch, const run::HeldMounts& held,
                           const std::string& program, Io& io) {
     const bool is_interpreter = venv::is_interpreter_name(program);
     bool is_first = true;
     for (std::size_t i = 0; i < launch.images.size(); ++i) {
         if (launch.images[i].kind == venv::EnvironmentKind::none) continue;
-        const auto& placement = provision.placements[i];
+        const auto& placement = held.placements[i];
         const auto state = venv::inspect_interpreter(placement.mountpoint);
         const bool is_meant = std::exchange(is_first, false) && is_interpreter;
         if (state.is_usable()) continue;

@@ -29,7 +29,7 @@ struct Launch {
     std::vector<ListedRequest> images{};
     mount::Method via = mount::Method::automatic;
     std::vector<std::string> variables{};  ///< NAME=VALUE
-    std::vector<int> foreign{};  ///< descriptors that this process was started with
+    std::vector<int> inherited_fds{};  ///< descriptors that this process was started with
     std::vector<int> closed{};   ///< of the standard ones, which were not open
 };
 /// Errors: what is wrong with the options or an image.
@@ -41,13 +41,13 @@ struct Launch {
 /// Mounts the images, activates the environments among them in this process's environment, and
 /// moves it to where they are. Says on io.err what the user should know.
 /// Errors: whatever keeps an image from being where it belongs.
-[[nodiscard]] Result<run::HeldMounts> provide_images(const Launch& launch, Io& io);
+[[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch, Io& io);
 
 /// Says on io.err what keeps the Python of the environments from working, and that an environment
 /// deeper in an image is not active. `program` is the command, "" an interactive shell.
 /// Errors: not_found, when `program` is the name of an interpreter and that of the first
 /// environment does not work: another one in PATH would be run without a word.
-[[nodiscard]] Status check_environments(const Launch& launch, const run::HeldMounts& provision,
+[[nodiscard]] Status check_environments(const Launch& launch, const run::HeldMounts& held,
                                         const std::string& program, Io& io);
 
 /// The process becomes `command`. Returns only when that fails: not_found when there is no such

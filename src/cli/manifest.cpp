@@ -7,14 +7,6 @@
 
 namespace squenv::cli {
 
-Result<std::optional<appendix::Manifest>> read_manifest(const image::Image& image) {
-    const auto read = [&image](std::uint64_t position, MutableBytes out) {
-        return image.source().read_exact(position, out);
-    };
-    return appendix::load_manifest(image.superblock().bytes_used, image.source().size_bytes(),
-                                   read);
-}
-
 Result<std::string> recorded_mountpoint(const appendix::Manifest& manifest,
                                         const std::string& subdir) {
     const std::string& recorded = manifest.mount_point;

@@ -74,7 +74,7 @@ Status MountCommand::consult_manifest(Io& io) {
         return is_given ? Status() : status;  // serve() says it
     auto image = image::Image::open(request_.file, request_.image);
     if (!image) return is_given ? Status() : tl::unexpected(image.error());  // serve() says it
-    const auto manifest = read_manifest(**image);
+    const auto manifest = (*image)->manifest();
     Result<std::string> recorded;
     if (!manifest) recorded = tl::unexpected(manifest.error());
     else if (*manifest) recorded = recorded_mountpoint(**manifest, request_.view.subdirectory);

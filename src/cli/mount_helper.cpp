@@ -4,7 +4,7 @@
 #include <ostream>
 #include <string_view>
 
-#include "base/printable.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/mount_options.h"
 #include "config.h"

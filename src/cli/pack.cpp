@@ -3,22 +3,22 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include <memory>
 #include <optional>
-#include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "appendix/appendix.h"
-#include "base/printable.h"
 #include "base/temporary_name.h"
-#include "base/units.h"
+#include "base/text.h"
 #include "cli/command.h"
-#include "cli/finding_lines.h"
-#include "cli/hot_items.h"
+#include "cli/hot_touches.h"
 #include "cli/mounted_run.h"
 #include "cli/pack_options.h"
+#include "cli/pack_report.h"
 #include "cli/pass_lines.h"
 #include "cli/progress_bar.h"
 #include "cli/stop_signal.h"
@@ -26,123 +26,23 @@
 #include "image/image.h"
 #include "pack/image_mount.h"
 #include "pack/pack.h"
+#include "pack/scanned_source.h"
 #include "pack/tar_source.h"
 #include "repack/image_source.h"
 #include "repack/read_back.h"
+#include "venv/check.h"
 #include "venv/compiled_forms.h"
-#include "venv/environment.h"
 
 namespace squenv::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-/// More lines of advice than this hide each other; --json has them all.
-constexpr std::size_t kMostFindings = 20;
-constexpr std::size_t kLargestPackages = 10;
-
-/// What is known of the packed tree besides the packer's own report.
-struct Surroundings {
-    std::optional<venv::Environment> environment;
-    std::vector<venv::Finding> findings;
-};
-
-/// Image bytes per source byte, as " (12.3 %)". Of a tree that is smaller than the smallest image
-/// it says nothing.
-std::string ratio(const pack::Report& report) {
-    if (report.image_bytes > report.source_bytes) return {};
-    return fmt::format(" ({:.1f} %)", 100.0 * static_cast<double>(report.image_bytes) /
-                                          static_cast<double>(report.source_bytes));
-}
-
-void print_summary(std::ostream& out, const std::string& output, const pack::Report& report) {
-    out << fmt::format("{}: {} inodes in one file, {} of {}{}\n", printable(output),
-                       report.inodes, format_size(report.image_bytes), format_size(report.source_bytes),
-                       ratio(report));
-    if (report.duplicate_files > 0)
-        out << fmt::format("{} files with {} are copies of others and stored once\n",
-                           report.duplicate_files, format_size(report.duplicate_bytes));
-    if (report.hot_files > 0)
-        out << fmt::format("{} hot files are stored first\n", report.hot_files);
-    if (!report.sizes.empty()) out << "largest packages:\n";
-    for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
-        out << fmt::format("{:>12}  {}\n", format_size(report.sizes[i].bytes),
-                           report.sizes[i].name);
-}
-
-Json to_json(const std::string& output, const pack::Report& report, const Surroundings& around) {
-    Json json{{"image", output},
-              {"image_bytes", report.image_bytes},
-              {"source_bytes", report.source_bytes},
-              {"inodes", report.inodes},
-              {"files", report.files},
-              {"directories", report.directories},
-              {"duplicate_files", report.duplicate_files},
-              {"duplicate_bytes", report.duplicate_bytes},
-              {"blocks", report.blocks},
-              {"fragment_blocks", report.fragment_blocks},
-              {"raw_blocks", report.raw_blocks},
-              {"hot_files", report.hot_files},
-              {"lost_xattrs", report.lost_xattrs},
-              {"clamped_mtimes", report.clamped_mtimes}};
-    json["left_out"] = Json::array();
-    for (const auto& finding : report.left_out)
-        json["left_out"].push_back({{"path", finding.path}, {"reason", finding.reason}});
-    json["findings"] = Json::array();
-    for (const auto& finding : around.findings)
-        json["findings"].push_back(
-            {{"path", finding.path}, {"reason", finding.reason}, {"advice", finding.advice}});
-    json["largest_packages"] = Json::array();
-    for (std::size_t i = 0; i < report.sizes.size() && i < kLargestPackages; ++i)
-        json["largest_packages"].push_back(
-            {{"name", report.sizes[i].name}, {"bytes", report.sizes[i].bytes}});
-    if (around.environment)
-        json["python"] = {{"version", around.environment->python_version},
-                          {"home", around.environment->home},
-                          {"relocatable", around.environment->is_relocatable},
-                          {"system_site_packages", around.environment->has_system_packages}};
-    return json;
-}
-
-std::vector<Fault> faults_of(const std::vector<pack::Finding>& findings, const char* end) {
-    std::vector<Fault> faults;
-    for (const auto& finding : findings) faults.push_back({finding.path, finding.reason + end});
-    return faults;
-}
-
-std::vector<std::string> lines_of(const std::vector<venv::Finding>& findings) {
-    std::vector<Fault> faults;
-    for (const auto& finding : findings)
-        faults.push_back({finding.path, finding.reason + "; " + finding.advice});
-    auto lines = finding_lines(faults, false);
-    if (lines.size() <= kMostFindings) return lines;
-    const std::size_t more = lines.size() - kMostFindings;
-    lines.resize(kMostFindings);
-    lines.push_back(fmt::format("and {} more findings; --json lists them all", more));
-    return lines;
-}
-
-std::vector<std::string> notes_of(const pack::Report& report, bool is_complete) {
-    auto notes = finding_lines(faults_of(report.left_out, "; left out"), is_complete);
-    if (report.lost_xattrs > 0)
-        notes.push_back(
-            fmt::format("{} extended attributes such as {} do not fit into squashfs; left out",
-                        report.lost_xattrs, report.lost_xattr_example));
-    if (report.clamped_mtimes > 0)
-        notes.push_back(
-            fmt::format("{} times of files were changed to fit", report.clamped_mtimes));
-    if (!report.access_note.empty()) notes.push_back(printable(report.access_note));
-    return notes;
-}
-
 /// What is packed and what is not, when the tree shows an image.
 std::string text_of(const std::string& tree, const pack::ImageMount& mount) {
     const std::string where =
-        tree == mount.mountpoint
-            ? "is a mount of " + printable(mount.image)
-            : fmt::format("lies in {}, a mount of {}", printable(mount.mountpoint),
-                          printable(mount.image));
+        tree == mount.mountpoint ? "is a mount of " + printable(mount.image)
+                                 : fmt::format("lies in {}, a mount of {}",
+                                               printable(mount.mountpoint), printable(mount.image));
     return fmt::format(
         "{} {}: this packs the image, not what is below it; 'squenv umount {}' first",
         printable(tree), where, printable(mount.mountpoint));
@@ -158,24 +58,30 @@ class PackCommand final : public Command {
 
   private:
     void warn(Io& io, const std::vector<std::string>& lines) const;
-    Status look_around(Io& io, Surroundings& around, pack::Options& options);
-    Status compile(Io& io, const venv::Environment& environment);
-    Status check(Io& io, Surroundings& around);
-    tl::expected<pack::Report, pack::PackFailure> pack_other(const std::string& output,
-                                                             pack::Options& options,
-                                                             const pack::Verify& verify);
+    Status look_around(Io& io, const std::string& output, pack::Options& options);
+    Status compile(Io& io);
+    Status check(Io& io, const std::string& output, const pack::Options& options);
+    /// What the arguments name; completes the options by what an image has recorded.
+    Result<std::unique_ptr<pack::Source>> open_source(const std::string& output,
+                                                      pack::Options& options);
     Status inherit_manifest(const image::Image& image, pack::Options& options) const;
     Result<pack::Report> pack(Io& io, const std::string& output, const pack::Options& options);
-    Result<pack::Report> pack_warm(Io& io, const std::string& output, pack::Options options,
-                                   bool is_environment);
+    Result<pack::Report> pack_warm(Io& io, const std::string& output, pack::Options options);
     Result<pack::Report> pack_again(Io& io, const std::string& first, const std::string& output,
                                     const pack::Options& options);
     template <class Pack>
     Result<pack::Report> watch(Io& io, const pack::Options& options, Pack&& pack);
+    [[nodiscard]] pack::Verify verify() const {
+        return arguments_.verifies() ? repack::read_back : pack::Verify();
+    }
 
     const char* const who_;
     PackArguments arguments_;
+    Surroundings around_;
     std::optional<venv::CompiledForms> compiled_;  ///< removed when the image is complete
+    /// The environment, once the walk that checks it has scanned it, or why that failed.
+    std::optional<Result<std::unique_ptr<pack::Source>>> scanned_;
+    double scan_seconds_ = 0;
 };
 
 void PackCommand::warn(Io& io, const std::vector<std::string>& lines) const {
@@ -183,91 +89,89 @@ void PackCommand::warn(Io& io, const std::vector<std::string>& lines) const {
     for (const std::string& line : lines) io.err << who_ << ": " << line << '\n';
 }
 
-Status PackCommand::compile(Io& io, const venv::Environment& environment) {
+Status PackCommand::compile(Io& io) {
     SQUENV_TRY_ASSIGN(const std::vector<int> levels, arguments_.compile_levels());
     SQUENV_TRY_ASSIGN(auto compiled,
-                      venv::CompiledForms::make(environment, levels, StopSignal::flag()));
+                      venv::CompiledForms::make(*around_.environment, levels, StopSignal::flag()));
     compiled_.emplace(std::move(compiled));
     if (!compiled_->is_complete()) warn(io, {"some modules could not be compiled"});
     return {};
 }
 
-Status PackCommand::check(Io& io, Surroundings& around) {
-    // A signal must not leave behind what is compiled.
-    std::optional<StopSignal> stop;
-    if (arguments_.has_compile()) {
-        stop.emplace();
-        SQUENV_TRY(compile(io, *around.environment));
+/// One walk scans the environment for the packer and shows it to the check.
+Status PackCommand::check(Io& io, const std::string& output, const pack::Options& options) {
+    // A signal must leave nothing of what is compiled.
+    const StopSignal stop;
+    if (arguments_.compiles()) SQUENV_TRY(compile(io));
+    const std::string forms = compiled_ ? compiled_->tree() : std::string();
+    venv::Check check(*around_.environment, forms);
+    const auto begin = std::chrono::steady_clock::now();
+    auto source = pack::open_directory(arguments_.directory(), output, options, forms, &check);
+    if (source) {
+        auto scanned = std::make_unique<pack::ScannedSource>(std::move(*source));
+        if (pack::Tree* tree = scanned->tree(); tree && !around_.environment->library.empty())
+            around_.sizes = package_sizes(*tree, around_.environment->site_packages());
+        scanned_.emplace(std::move(scanned));
+    } else {
+        check.visit({std::string()});
+        scanned_.emplace(tl::unexpected(source.error()));
     }
-    around.findings =
-        venv::check(*around.environment, compiled_ ? compiled_->tree() : std::string());
-    warn(io, lines_of(around.findings));
-    if (stop && StopSignal::flag())
+    scan_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    around_.findings = check.finish();
+    warn(io, advice_lines(around_.findings));
+    if (StopSignal::flag())
         return fail(Errc::cancelled, "stopped on request; no image was written");
     return {};
 }
 
-Status PackCommand::look_around(Io& io, Surroundings& around, pack::Options& options) {
+Status PackCommand::look_around(Io& io, const std::string& output, pack::Options& options) {
     SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
     if (tree.empty()) return {};
-    if (options.manifest_mount_point.empty())
+    if (options.manifest.mount_point.empty())
         warn(io, {printable(tree) + ": is not UTF-8 and is not recorded; name it when you mount"});
     if (const auto mount = pack::image_mount_of(tree)) warn(io, {text_of(tree, *mount)});
-    SQUENV_TRY_ASSIGN(around.environment, venv::recognise(tree));
-    if (!around.environment) {
-        if (arguments_.has_compile())
+    SQUENV_TRY_ASSIGN(around_.environment, venv::recognise(tree));
+    if (!around_.environment) {
+        if (arguments_.compiles())
             return fail(Errc::invalid_argument, tree + " is not a Python environment",
                         "pack without --compile");
         return {};
     }
-    const venv::Environment& environment = *around.environment;
-    options.manifest_python = environment.python_version;
-    options.manifest_python_home = environment.home;
-    options.manifest_is_relocatable = environment.is_relocatable;
-    SQUENV_TRY(check(io, around));
-    if (!environment.library.empty()) options.measured_directory = environment.site_packages();
-    return {};
+    options.manifest.python_version = around_.environment->python_version;
+    options.manifest.python_home = around_.environment->home;
+    options.manifest.is_relocatable = around_.environment->is_relocatable;
+    return check(io, output, options);
 }
 
-tl::expected<pack::Report, pack::PackFailure> PackCommand::pack_other(const std::string& output,
-                                                                      pack::Options& options,
-                                                                      const pack::Verify& verify) {
-    const auto failed = [](Error error) {
-        return tl::unexpected(pack::PackFailure{std::move(error), {}});
-    };
+Result<std::unique_ptr<pack::Source>> PackCommand::open_source(const std::string& output,
+                                                               pack::Options& options) {
+    if (scanned_) return std::move(*scanned_);
+    if (!arguments_.directory().empty())
+        return pack::open_directory(arguments_.directory(), output, options);
     if (!arguments_.archive().empty()) {
         const auto slash = output.rfind('/');
         const std::string directory =
             slash == std::string::npos ? "." : output.substr(0, slash + 1);
-        auto source = pack::open_tar_source(arguments_.archive(), directory, options);
-        if (!source) return failed(source.error());
-        return pack::pack(**source, output, options, verify);
+        return pack::open_tar_source(arguments_.archive(), directory, options);
     }
-    auto image = image::Image::open(arguments_.image());
-    if (!image) return failed(image.error());
-    const Status inherited = inherit_manifest(**image, options);
-    if (!inherited) return failed(inherited.error());
+    SQUENV_TRY_ASSIGN(auto image, image::Image::open(arguments_.image()));
+    SQUENV_TRY(inherit_manifest(*image, options));
     if (options.hot.empty()) {
-        auto recorded = recorded_hot_items(**image);
-        if (!recorded) return failed(recorded.error());
-        if (options.has_appendix) options.hot = std::move(*recorded);
+        SQUENV_TRY_ASSIGN(auto recorded, recorded_touches(*image));
+        if (options.has_appendix) options.hot = std::move(recorded);
     }
-    const auto source = repack::make_image_source(std::move(*image), options);
-    return pack::pack(*source, output, options, verify);
+    return repack::make_image_source(std::move(image), options);
 }
 
 /// What the first packer recorded stays true, unless the user says otherwise.
 Status PackCommand::inherit_manifest(const image::Image& image, pack::Options& options) const {
-    const auto read = [&image](std::uint64_t position, MutableBytes out) {
-        return image.source().read_exact(position, out);
-    };
-    SQUENV_TRY_ASSIGN(const auto appendix, appendix::load(image.superblock().bytes_used,
-                                                          image.source().size_bytes(), read));
+    SQUENV_TRY_ASSIGN(const auto appendix, image.appendix());
     if (!appendix) return {};
-    if (!arguments_.has_mount_point()) options.manifest_mount_point = appendix->manifest.mount_point;
-    options.manifest_python = appendix->manifest.python_version;
-    options.manifest_python_home = appendix->manifest.python_home;
-    options.manifest_is_relocatable = appendix->manifest.is_relocatable;
+    const appendix::Manifest& recorded = appendix->manifest;
+    if (!arguments_.has_mount_point()) options.manifest.mount_point = recorded.mount_point;
+    options.manifest.python_version = recorded.python_version;
+    options.manifest.python_home = recorded.python_home;
+    options.manifest.is_relocatable = recorded.is_relocatable;
     return {};
 }
 
@@ -281,9 +185,10 @@ Result<pack::Report> PackCommand::watch(Io& io, const pack::Options& options, Pa
         watched.progress = [&bar](const pack::Progress& progress) { bar.update(progress); };
     if (io.is_verbose && !io.is_quiet) {
         io.err << settings_line(options) << '\n';
-        watched.pass_done = [&bar, &io](const pack::PassDone& done) {
+        watched.pass_done = [this, &bar, &io](const pack::PassDone& done) {
             bar.clear();
-            io.err << pass_line(done) << '\n';
+            const double ahead = done.pass == pack::Pass::scan ? scan_seconds_ : 0;
+            io.err << pass_line({done.pass, done.seconds + ahead, done.report}) << '\n';
         };
     }
     const StopSignal stop;
@@ -299,12 +204,9 @@ Result<pack::Report> PackCommand::watch(Io& io, const pack::Options& options, Pa
 
 Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
                                        const pack::Options& options) {
-    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
-    return watch(io, options, [&](pack::Options& watched) {
-        return arguments_.directory().empty()
-                   ? pack_other(output, watched, verify)
-                   : pack::pack_directory(arguments_.directory(), output, watched, verify,
-                                          compiled_ ? compiled_->tree() : std::string());
+    return watch(io, options, [&](pack::Options& watched) -> pack::PackResult {
+        SQUENV_TRY_ASSIGN(const auto source, open_source(output, watched));
+        return pack::pack(*source, output, watched, verify());
     });
 }
 
@@ -312,31 +214,30 @@ Result<pack::Report> PackCommand::pack_again(Io& io, const std::string& first,
                                              const std::string& output,
                                              const pack::Options& options) {
     SQUENV_TRY_ASSIGN(auto image, image::Image::open(first));
-    const pack::Verify verify = arguments_.has_verify() ? repack::read_back : pack::Verify();
+    scan_seconds_ = 0;
     return watch(io, options, [&](pack::Options& watched) {
         const auto source = repack::make_image_source(std::move(image), watched);
-        return pack::pack(*source, output, watched, verify);
+        return pack::pack(*source, output, watched, verify());
     });
 }
 
 /// Packs twice: for the command, then in the order in which it wanted things. The second time from
 /// the first image, which cannot have changed meanwhile.
 Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
-                                            pack::Options options, bool is_environment) {
+                                            pack::Options options) {
     SQUENV_TRY(pack::check_output(output, options));
     const TemporaryFile first(unique_name(output + ".warm."));
     SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, first.path(), options));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(first.path()));
     SQUENV_TRY(inherit_manifest(*image, options));
     SQUENV_TRY_ASSIGN(const std::string tree, arguments_.tree());
-    const std::string& mountpoint = tree.empty() ? options.manifest_mount_point : tree;
+    const std::string& mountpoint = tree.empty() ? options.manifest.mount_point : tree;
     if (mountpoint.empty())
         return fail(Errc::invalid_argument, "--warm: there is no directory to mount the image over",
                     "name it with --mount-point");
-    SQUENV_TRY_ASSIGN(const auto trace,
-                      record_command(first.path(), mountpoint, {arguments_.warm(), is_environment}));
-    const auto touched = hot_items_of(trace);
-    options.hot.insert(options.hot.end(), touched.begin(), touched.end());
+    const WarmCommand command{arguments_.warm(), around_.environment.has_value()};
+    SQUENV_TRY_ASSIGN(const auto trace, record_command(first.path(), mountpoint, command));
+    options.hot.insert(options.hot.end(), trace.items.begin(), trace.items.end());
     SQUENV_TRY_ASSIGN(pack::Report again, pack_again(io, first.path(), output, options));
     again.left_out = report.left_out;
     again.lost_xattrs = report.lost_xattrs;
@@ -348,20 +249,17 @@ Result<pack::Report> PackCommand::pack_warm(Io& io, const std::string& output,
 Status PackCommand::run(Io& io) {
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
-    Surroundings around;
-    SQUENV_TRY(look_around(io, around, options));
-    SQUENV_TRY_ASSIGN(options.hot, load_hot_items(arguments_.hot()));
-    const bool is_environment = around.environment.has_value();
-    SQUENV_TRY_ASSIGN(const pack::Report report,
-                      arguments_.warm().empty() ? pack(io, output, options)
-                                                : pack_warm(io, output, options, is_environment));
+    options.cancel = &StopSignal::flag();
+    SQUENV_TRY(look_around(io, output, options));
+    SQUENV_TRY_ASSIGN(options.hot, load_touches(arguments_.hot()));
+    SQUENV_TRY_ASSIGN(const pack::Report report, arguments_.warm().empty()
+                                                     ? pack(io, output, options)
+                                                     : pack_warm(io, output, options));
     warn(io, notes_of(report, io.is_verbose));
     if (arguments_.is_json())
-        io.out << to_json(output, report, around)
-                      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-               << '\n';
+        io.out << as_json(output, report, around_) << '\n';
     else if (!io.is_quiet)
-        print_summary(io.out, output, report);
+        print_summary(io.out, output, report, around_);
     return {};
 }
 

@@ -2,19 +2,17 @@
 #include "cli/pack_options.h"
 
 #include <fmt/format.h>
-#include <limits.h>
-#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
-
-#include <cerrno>
+#include <algorithm>
 #include <charconv>
 #include <limits>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
+#include "base/environment.h"
+#include "base/paths.h"
 #include "base/units.h"
 #include "pack/exclude.h"
 #include "pack/pack.h"
@@ -63,12 +61,6 @@ Result<int> parse_level(const std::string& text) {
     return level;
 }
 
-Result<std::string> real_path(const std::string& path) {
-    const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
-    if (!real) return fail_errno(errno, path);
-    return std::string(real.get());
-}
-
 bool is_utf8(const std::string& text) {
     try {
         (void)nlohmann::json(text).dump();
@@ -101,9 +93,10 @@ void PackArguments::declare(CLI::App& app) {
     app.add_option("--readers", readers_, "Threads that read files")
         ->type_name("N")
         ->check(CLI::Range(1U, kMaxThreads));
-    app.add_option("--memory", memory_, "For file data under way (12M for two threads)")->type_name("SIZE");
+    app.add_option("--memory", memory_, "For file data under way (12M for two threads)")
+        ->type_name("SIZE");
     app.add_flag("--compile", compile_, "Compile all modules first; =0,1,2: for -O and -OO");
-    app.add_flag("--verify", has_verify_, "Read the image back and compare");
+    app.add_flag("--verify", verifies_, "Read the image back and compare");
     app.add_flag("--json", is_json_, "Print the summary as a JSON object");
 }
 
@@ -159,9 +152,9 @@ Result<std::string> PackArguments::tree() const {
     const std::string path = without_slashes(directory_);
     const auto slash = path.rfind('/');
     const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
-    if (name.empty() || name == "." || name == "..") return real_path(path);
+    if (name.empty() || name == "." || name == "..") return existing_path(path);
     const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    SQUENV_TRY_ASSIGN(const std::string real, real_path(parent));
+    SQUENV_TRY_ASSIGN(const std::string real, existing_path(parent));
     return real == "/" ? real + name : real + '/' + name;
 }
 
@@ -173,19 +166,23 @@ Result<std::string> PackArguments::output() const {
     return path + ".squashfs";
 }
 
-Result<pack::Options> PackArguments::options() const {
+Status PackArguments::check_source() const {
     const int sources = (directory_.empty() ? 0 : 1) + (archive_.empty() ? 0 : 1) +
                         (image_.empty() ? 0 : 1);
     if (sources != 1)
         return fail(Errc::invalid_argument, "name one thing to pack",
                     "a directory, --tar FILE or --from-image IMAGE");
-    if (has_compile() && directory_.empty())
+    if (compiles() && directory_.empty())
         return fail(Errc::invalid_argument, "--compile needs a directory");
     SQUENV_TRY(compile_levels());
+    return {};
+}
+
+/// An option that would do nothing was meant otherwise.
+Status PackArguments::check_combinations() const {
     if ((!warm_.empty() || !hot_.empty()) && has_no_appendix_)
         return fail(Errc::invalid_argument, "--no-appendix leaves no place for a list of hot files",
                     "leave it out");
-    // What would do nothing was meant otherwise.
     const auto useless = [](const char* option, const char* with) {
         return fail(Errc::invalid_argument, fmt::format("{} means nothing with {}", option, with),
                     "leave one of them out");
@@ -194,7 +191,10 @@ Result<pack::Options> PackArguments::options() const {
     if (!mount_point_.empty() && has_no_appendix_) return useless("--mount-point", "--no-appendix");
     if (stays_on_file_system_ && directory_.empty())
         return useless("--one-file-system", archive_.empty() ? "--from-image" : "--tar");
-    pack::Options options;
+    return {};
+}
+
+Status PackArguments::set_encoding(pack::Options& options) const {
     const auto codec = pack::codec_of(codec_);
     if (!codec)
         return fail(Errc::invalid_argument, fmt::format("'{}' is not a codec", codec_),
@@ -208,38 +208,61 @@ Result<pack::Options> PackArguments::options() const {
     if (!memory_.empty()) {
         SQUENV_TRY_ASSIGN(options.memory_bytes, parse_size(memory_));
     }
-    SQUENV_TRY_ASSIGN(options.owner, parse_owner(owner_));
-    if (!mtime_.empty()) {
-        SQUENV_TRY_ASSIGN(options.mtime, parse_time(mtime_, "--mtime"));
-    }
-    if (const char* epoch = ::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr && *epoch != '\0') {
-        SQUENV_TRY_ASSIGN(options.newest_mtime, parse_time(epoch, "SOURCE_DATE_EPOCH"));
-    }
-    options.exclude = exclude_;
-    for (const std::string& file : exclude_from_) {
-        SQUENV_TRY_ASSIGN(const auto patterns, pack::read_exclude_file(file));
-        options.exclude.insert(options.exclude.end(), patterns.begin(), patterns.end());
-    }
     options.jobs = jobs_;
     options.readers = readers_;
     options.has_fragments = !has_no_fragments_;
     options.has_duplicates_removed = !has_no_duplicates_;
     options.has_appendix = !has_no_appendix_;
+    return {};
+}
+
+Status PackArguments::set_attributes(pack::Options& options) const {
+    SQUENV_TRY_ASSIGN(options.owner, parse_owner(owner_));
+    if (!mtime_.empty()) {
+        SQUENV_TRY_ASSIGN(options.mtime, parse_time(mtime_, "--mtime"));
+    }
+    if (const auto epoch = environment_variable("SOURCE_DATE_EPOCH"); !epoch.empty()) {
+        SQUENV_TRY_ASSIGN(options.newest_mtime, parse_time(epoch, "SOURCE_DATE_EPOCH"));
+    }
+    return {};
+}
+
+Status PackArguments::set_selection(pack::Options& options) const {
+    options.exclude = exclude_;
+    for (const std::string& file : exclude_from_) {
+        SQUENV_TRY_ASSIGN(const auto patterns, pack::read_exclude_file(file));
+        options.exclude.insert(options.exclude.end(), patterns.begin(), patterns.end());
+    }
     options.stays_on_file_system = stays_on_file_system_;
     options.ignores_unreadable = ignores_unreadable_;
     options.is_strict = is_strict_;
     options.replaces_output = is_forced_;
+    return {};
+}
+
+Status PackArguments::set_mount_point(pack::Options& options) const {
     if (mount_point_.empty()) {
         SQUENV_TRY_ASSIGN(const std::string path, tree());
         // The manifest is JSON. No path is better than another one.
-        if (is_utf8(path)) options.manifest_mount_point = path;
-    } else {
-        if (!mount_point_.starts_with('/') || !is_utf8(mount_point_))
-            return fail(Errc::invalid_argument,
-                        fmt::format("--mount-point '{}' is not an absolute path in UTF-8",
-                                    mount_point_));
-        options.manifest_mount_point = mount_point_;
+        if (is_utf8(path)) options.manifest.mount_point = path;
+        return {};
     }
+    if (!mount_point_.starts_with('/') || !is_utf8(mount_point_))
+        return fail(Errc::invalid_argument,
+                    fmt::format("--mount-point '{}' is not an absolute path in UTF-8",
+                                mount_point_));
+    options.manifest.mount_point = mount_point_;
+    return {};
+}
+
+Result<pack::Options> PackArguments::options() const {
+    SQUENV_TRY(check_source());
+    SQUENV_TRY(check_combinations());
+    pack::Options options;
+    SQUENV_TRY(set_encoding(options));
+    SQUENV_TRY(set_attributes(options));
+    SQUENV_TRY(set_selection(options));
+    SQUENV_TRY(set_mount_point(options));
     SQUENV_TRY(pack::check(options));
     return options;
 }

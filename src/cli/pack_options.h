@@ -31,13 +31,13 @@ class PackArguments {
     [[nodiscard]] const std::string& archive() const { return archive_; }
     [[nodiscard]] const std::string& image() const { return image_; }
     [[nodiscard]] bool has_mount_point() const { return !mount_point_.empty(); }
-    [[nodiscard]] bool has_verify() const { return has_verify_; }
+    [[nodiscard]] bool verifies() const { return verifies_; }
     [[nodiscard]] bool is_json() const { return is_json_; }
     /// Traces of what is needed early.
     [[nodiscard]] const std::vector<std::string>& hot() const { return hot_; }
     /// A command to record, or empty.
     [[nodiscard]] const std::string& warm() const { return warm_; }
-    [[nodiscard]] bool has_compile() const { return !compile_.empty(); }
+    [[nodiscard]] bool compiles() const { return !compile_.empty(); }
     /// The levels of optimization to compile for, from 0 to 2, each once and in order.
     /// Errors: invalid_argument. Checked by options().
     [[nodiscard]] Result<std::vector<int>> compile_levels() const;
@@ -45,6 +45,12 @@ class PackArguments {
   private:
     void declare_image(CLI::App& app);
     void declare_selection(CLI::App& app);
+    [[nodiscard]] Status check_source() const;
+    [[nodiscard]] Status check_combinations() const;
+    [[nodiscard]] Status set_encoding(pack::Options& options) const;
+    [[nodiscard]] Status set_attributes(pack::Options& options) const;
+    [[nodiscard]] Status set_selection(pack::Options& options) const;
+    [[nodiscard]] Status set_mount_point(pack::Options& options) const;
 
     std::string directory_;
     std::string archive_;
@@ -71,7 +77,7 @@ class PackArguments {
     bool ignores_unreadable_ = false;
     bool is_strict_ = false;
     bool is_forced_ = false;
-    bool has_verify_ = false;
+    bool verifies_ = false;
     bool is_json_ = false;
 };
 

@@ -3,25 +3,18 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
-#include <exception>
 #include <functional>
 #include <ostream>
-#include <system_error>
 #include <utility>
 
+#include "base/text.h"
 #include "cli/command.h"
-#include "cli/image_argument.h"
-#include "cli/option_values.h"
+#include "cli/program_frame.h"
 #include "config.h"
-#include "run/refusals.h"
 
 namespace squenv::cli {
 
 namespace {
-
-constexpr int kUsage = 2;
-constexpr std::size_t kHelpColumn = 28;
 
 std::vector<std::unique_ptr<Command>> make_commands() {
     std::vector<std::unique_ptr<Command>> commands;
@@ -44,18 +37,6 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     return commands;
 }
 
-/// An error of several lines stays that; a newline in a name does not make one.
-std::string printable_lines(const std::string& text) {
-    std::string lines;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        const std::size_t end = std::min(text.find(run::kNextLine, begin), text.size());
-        if (begin != 0) lines += run::kNextLine;
-        lines += printable(text.substr(begin, end - begin));
-        begin = end + run::kNextLine.size();
-    }
-    return lines;
-}
-
 /// Help with the command to run in the usage line, which is no operand of ours.
 class UsageFormatter final : public CLI::Formatter {
   public:
@@ -69,28 +50,6 @@ class UsageFormatter final : public CLI::Formatter {
   private:
     std::string tail_;
 };
-
-/// With what mends a limit of the process, which any part of a message may be about.
-std::string message_of(const Error& error) {
-    std::string text = error.message();
-    if (text.find(std::generic_category().message(EMFILE)) != std::string::npos)
-        text += "; 'ulimit -n' raises that limit";
-    return text;
-}
-
-int report(Io& io, const std::string& who, const Status& status,
-           const Command* command = nullptr) {
-    if (status) {
-        io.out.flush();
-        if (io.out) return 0;
-        io.err << who << ": cannot write the output\n";
-        return 1;
-    }
-    if (const std::string message = message_of(status.error()); !message.empty())
-        io.err << who << ": " << printable_lines(message) << '\n';
-    return command != nullptr ? command->failure_status(status.error().code)
-                              : exit_code(status.error().code);
-}
 
 /// The words that are neither options nor operands, as they were written.
 std::string stray_words(const CLI::App& app) {
@@ -116,7 +75,7 @@ bool takes_value(const CLI::App& app, const std::string& name) {
     return option != nullptr && option->get_items_expected_max() > 0;
 }
 
-/// Whether the option or the letters in `word` take the word behind it as a value.
+/// Whether the option or the letters in `word` take the next word as a value.
 bool takes_next_word(const CLI::App& app, const std::string& word) {
     if (word.starts_with("--")) return takes_value(app, word);
     for (std::size_t i = 1; i < word.size(); ++i)
@@ -125,7 +84,7 @@ bool takes_next_word(const CLI::App& app, const std::string& word) {
 }
 
 /// Takes the words of the command to run out of `words`, which begin with the name of ours: those
-/// behind "--", or, without that, from the second word on that is no option of `app`.
+/// after "--", or, without that, from the second word on that is no option of `app`.
 std::vector<std::string> split_command(std::vector<std::string>& words, const CLI::App& app) {
     const auto dashes = std::find(words.begin(), words.end(), "--");
     auto begin = dashes == words.end() ? dashes : dashes + 1;
@@ -144,15 +103,6 @@ std::vector<std::string> split_command(std::vector<std::string>& words, const CL
     std::vector<std::string> command(begin, words.end());
     words.erase(ours_end, words.end());
     return command;
-}
-
-int run_command(Io& io, Command& command) {
-    const std::string who = std::string("squenv ") + command.name();
-    try {
-        return report(io, who, command.run(io), &command);
-    } catch (const std::exception& exception) {
-        return report(io, who, fail(Errc::internal, exception.what()), &command);
-    }
 }
 
 bool is_kind(const std::string& path, mode_t kind) {
@@ -182,15 +132,11 @@ CLI::App* declare(CLI::App& app, Command& command, Io& io) {
     CLI::App* sub = app.add_subcommand(command.name(), command.summary());
     if (const std::string tail = command.usage_tail(); !tail.empty())
         sub->formatter(std::make_shared<UsageFormatter>(tail));
-    sub->get_formatter()->column_width(kHelpColumn);
     sub->footer("");  // that of the program itself would be inherited
-    sub->add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
-    sub->add_flag("-q,--quiet", io.is_quiet, "Say errors only");
-    command.declare(*sub);
+    declare_options(*sub, command, io);
     if (!std::as_const(*sub).get_subcommands({}).empty())
         sub->footer(std::string("Run 'squenv ") + command.name() +
                     " SUBCOMMAND --help' for its options.");
-    refuse_empty_values(*sub);
     return sub;
 }
 
@@ -231,7 +177,7 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     }
     for (std::size_t i = 0; i < commands.size(); ++i)
         if (declared[i]->parsed())
-            return run_command(io, *commands[i]);
+            return run_command(io, std::string("squenv ") + commands[i]->name(), *commands[i]);
     return kUsage;
 }
 
@@ -251,16 +197,13 @@ bool is_called_by_mount(const std::vector<std::string>& arguments) {
 int run_program(const std::vector<std::string>& arguments, Io& io) {
     const std::string path = arguments.empty() ? "squenv" : arguments.front();
     const std::string name = path.substr(path.rfind('/') + 1);
-    try {
+    return guarded(io, name, [&] {
         if (name == "squashfuse" || name == "squashfuse_ll")
             return report(io, name, run_as_squashfuse(arguments, io));
         if (name == "mount.squenv" || name == "mount.fuse.squenv" || is_called_by_mount(arguments))
             return run_as_mount_helper(arguments, io);
         return run_squenv(arguments, io);
-    } catch (const std::exception& exception) {
-        io.err << name << ": " << exception.what() << '\n';
-        return 1;
-    }
+    });
 }
 
 }  // namespace squenv::cli

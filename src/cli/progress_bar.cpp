@@ -21,8 +21,8 @@ void ProgressBar::update(const pack::Progress& progress) {
         1.0, static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total));
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double rate = static_cast<double>(progress.bytes_done) / seconds;
-    const auto left_bytes = static_cast<double>(progress.bytes_total - std::min(progress.bytes_done,
-                                                                               progress.bytes_total));
+    const std::uint64_t done = std::min(progress.bytes_done, progress.bytes_total);
+    const auto left_bytes = static_cast<double>(progress.bytes_total - done);
     const std::string left =
         rate > 0 ? fmt::format("{:.0f} s left", left_bytes / rate) : std::string();
     const std::string bar(static_cast<std::size_t>(share * kWidth), '#');

@@ -3,7 +3,7 @@
 
 #include <ostream>
 
-#include "base/printable.h"
+#include "base/text.h"
 #include "cli/init_process.h"
 #include "cli/launch.h"
 #include "cli/shell_start.h"
@@ -22,10 +22,10 @@ std::string prompt_mark(const std::vector<run::Placement>& placements) {
 }
 
 /// The prefix that CONDA_PREFIX names, or "".
-std::string conda_prefix(const Launch& launch, const run::HeldMounts& provision) {
+std::string conda_prefix(const Launch& launch, const run::HeldMounts& held) {
     for (std::size_t i = 0; i < launch.images.size(); ++i)
         if (launch.images[i].kind == venv::EnvironmentKind::conda)
-            return provision.placements[i].mountpoint;
+            return held.placements[i].mountpoint;
     return {};
 }
 
@@ -73,18 +73,18 @@ Status ShellCommand::run(Io& io) {
     if (is_active_already(launch))
         return fail(Errc::exists, options_.images + ": this shell has it already",
                     "'exit' leaves it");
-    SQUENV_TRY_ASSIGN(const auto provision, provide_images(launch, io));
+    SQUENV_TRY_ASSIGN(const auto held, hold_images(launch, io));
     has_provided_ = true;
-    SQUENV_TRY(check_environments(launch, provision, "", io));
+    SQUENV_TRY(check_environments(launch, held, "", io));
     const std::string shell = user_shell();
     if (!is_adapted(shell) && !io.is_quiet)
         io.err << "squenv: " << printable(shell)
                << ": is started as it is; a PATH that its start-up files set hides the "
                   "environment, see squenv-shell(1)\n";
     SQUENV_TRY_ASSIGN(const auto command,
-                      shell_command(shell, {prompt_mark(provision.placements),
+                      shell_command(shell, {prompt_mark(held.placements),
                                             active_variables(launch),
-                                            conda_prefix(launch, provision)}));
+                                            conda_prefix(launch, held)}));
     return become(launch, command);
 }
 

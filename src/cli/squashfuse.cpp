@@ -3,7 +3,7 @@
 // container runtimes can use this one unchanged.
 #include <ostream>
 
-#include "base/printable.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/mount_options.h"
 #include "config.h"

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <ostream>
 
-#include "base/printable.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "mount/connection.h"
 #include "mount/live_statistics.h"

@@ -29,7 +29,7 @@ class VerifyCommand final : public Command {
     Status run(Io& io) override {
         const auto image = image_.open();
         if (!image) {
-            // Whoever reads the object shall not have to tell damage here from damage within.
+            // An image that cannot be opened gets the same object as one that is damaged.
             if (is_json_) print_json(io, {0, 0, 1, {image.error()}});
             return tl::unexpected(image.error());
         }

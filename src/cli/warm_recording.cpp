@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "base/escape.h"
+#include "base/text.h"
 #include "cli/mounted_run.h"
 #include "cli/stop_signal.h"
 
@@ -23,7 +23,8 @@ Result<trace::Trace> record_command(const std::string& image, const std::string&
     if (command.is_environment) program.environment = mountpoint;
     SQUENV_TRY_ASSIGN(const int status, run_to_end(program));
     SQUENV_TRY(mounted->unmount());
-    if (StopSignal::flag()) return fail(Errc::cancelled, "stopped on request; no image was written");
+    if (StopSignal::flag())
+        return fail(Errc::cancelled, "stopped on request; no image was written");
     if (status != 0)
         return fail(Errc::invalid_argument,
                     fmt::format("'{}' ended with status {}", command.command, status),

@@ -11,9 +11,9 @@
 #include <cstdlib>
 #include <vector>
 
-#include "appendix/digest.h"
 #include "base/file_io.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "base/threads.h"
 #include "base/units.h"
 
@@ -62,7 +62,7 @@ Result<UniqueFd> make_reserved(const std::string& directory, std::uint64_t bytes
 
 Status copy(const image::ByteSource& source, int file, const std::atomic<int>& state) {
     const std::uint64_t total = source.size_bytes();
-    std::vector<appendix::Digest> digests;
+    std::vector<Sha256> digests;
     ByteVector piece(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, total)));
     for (const bool is_check : {false, true}) {
         for (std::uint64_t at = 0; at < total; at += piece.size()) {
@@ -72,11 +72,11 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
             if (is_check) {
                 if (const auto status = read_at(file, bytes, at); !status)
                     return with_context(status.error(), "reading back");
-                if (appendix::digest_of(bytes) != digests[at / piece.size()])
+                if (sha256_of(bytes) != digests[at / piece.size()])
                     return fail(Errc::io, "the copy is not what was written");
             } else {
                 SQUENV_TRY(source.read_exact(at, bytes));
-                digests.push_back(appendix::digest_of(bytes));
+                digests.push_back(sha256_of(bytes));
                 if (const auto status = write_at(file, bytes, at); !status)
                     return with_context(status.error(), "writing");
             }

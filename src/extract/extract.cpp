@@ -134,7 +134,8 @@ Status Extractor::make_directory(const std::string& path, const std::string& nam
                                  const image::Inode& inode) {
     const int at = parent()->fd.get();
     const bool is_new = ::mkdirat(at, name.c_str(), 0700) == 0;
-    if (!is_new && (errno != EEXIST || !job_.options().overwrite)) return fail_errno(errno, "mkdir");
+    if (!is_new && (errno != EEXIST || !job_.options().overwrite))
+        return fail_errno(errno, "mkdir");
     UniqueFd fd(::openat(at, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return fail_errno(errno, "open");
     open_directories_.push_back(std::shared_ptr<TargetDirectory>(

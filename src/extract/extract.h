@@ -17,7 +17,7 @@ struct ExtractOptions {
     bool xattrs = true;
     bool owners = true;        ///< as far as they can be set, which takes root
     bool is_read_only = false; ///< without permission to write, whatever the modes of the image
-    /// Set by somebody, it ends the extraction; may be null.
+    /// Ends the extraction once it is set; may be null.
     const std::atomic<bool>* cancel = nullptr;
 };
 
@@ -37,7 +37,7 @@ struct ExtractReport {
 /// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,
 /// times, links, holes and xattrs are restored; owners and devices when we are root.
 /// Setuid, setgid and file capabilities need both root (see privilege.h) and the owner of the
-/// image: they would give away the account of the user who unpacks. Directories lose setgid too,
+/// image: they would give away the account that unpacks. Directories lose setgid too,
 /// as with tar and unsquashfs.
 /// Names cannot escape: every object is made relative to the open descriptor of a directory that
 /// was itself made or checked here, and no symlink is ever followed, `target` included.

@@ -131,7 +131,7 @@ TargetDirectory::~TargetDirectory() {
 TargetFile::~TargetFile() {
     const std::string name = path.substr(path.rfind('/') + 1);
     if (is_broken && job.is_over()) {
-        // Whoever goes on later must not take it for whole.
+        // A later run must not take it for whole.
         ::unlinkat(parent->fd.get(), name.c_str(), 0);
         return;
     }

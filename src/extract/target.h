@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Objects under construction on disk: finished by whoever lets go of them last.
+// Objects under construction on disk: finished when the last reference goes.
 #pragma once
 
 #include <sys/types.h>
@@ -58,7 +58,7 @@ class Job {
     ErrorList errors_;
 };
 
-/// A directory that is being filled. Its mode and times are set when nobody fills it any more,
+/// A directory that is being filled. Its mode and times are set when nothing fills it any more,
 /// and before those of its parent.
 struct TargetDirectory {
     Job& job;

@@ -12,6 +12,16 @@
 
 namespace squenv::image {
 
+namespace {
+
+appendix::ReadExact reader_of(const ByteSource& source) {
+    return [&source](std::uint64_t position, MutableBytes out) {
+        return source.read_exact(position, out);
+    };
+}
+
+}  // namespace
+
 Image::Image(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Image::~Image() = default;
 
@@ -120,6 +130,21 @@ bool Image::has_changed() const {
     std::array<std::byte, format::kSuperblockSize> now;
     return !parts_->source->read_exact(parts_->superblock_position, now) ||
            now != parts_->raw_superblock;
+}
+
+Result<std::optional<appendix::Appendix>> Image::appendix() const {
+    return appendix::load(parts_->superblock.bytes_used, parts_->source->size_bytes(),
+                          reader_of(*parts_->source));
+}
+
+Result<std::optional<appendix::Manifest>> Image::manifest() const {
+    return appendix::load_manifest(parts_->superblock.bytes_used, parts_->source->size_bytes(),
+                                   reader_of(*parts_->source));
+}
+
+Result<std::vector<appendix::HotItem>> Image::hot_list() const {
+    return appendix::load_hot_list(parts_->superblock.bytes_used, parts_->source->size_bytes(),
+                                   reader_of(*parts_->source));
 }
 
 }  // namespace squenv::image

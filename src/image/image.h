@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "appendix/appendix.h"
 #include "image/byte_source.h"
 #include "image/directory.h"
 #include "image/file_data.h"
@@ -89,6 +90,15 @@ class Image {
 
     /// All owners that inodes can name.
     [[nodiscard]] const std::vector<std::uint32_t>& ids() const;
+
+    /// What the packer recorded, all of it; nothing in an image without an appendix.
+    /// Errors: corrupt, unsupported (a later version), io.
+    [[nodiscard]] Result<std::optional<appendix::Appendix>> appendix() const;
+    /// Only the manifest, in a time that does not depend on the size of the image. Its digest is
+    /// not compared. Errors: as appendix().
+    [[nodiscard]] Result<std::optional<appendix::Manifest>> manifest() const;
+    /// Only the hot list, empty without one. Its digest is not compared. Errors: as appendix().
+    [[nodiscard]] Result<std::vector<appendix::HotItem>> hot_list() const;
 
   private:
     struct Parts;

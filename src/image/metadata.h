@@ -61,8 +61,6 @@ class MetadataCursor {
     [[nodiscard]] Status skip(std::uint64_t count);
     /// Where the next byte comes from. Valid after a successful seek.
     [[nodiscard]] format::Reference reference() const;
-    /// Where the next byte comes from, as an image position and an offset, for messages.
-    [[nodiscard]] std::uint64_t block_position() const { return position_; }
 
   private:
     [[nodiscard]] Status open_block(std::uint64_t position);

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/escape.h"
 #include "base/socket_message.h"
+#include "base/text.h"
 #include "mount/fuse_device.h"
 #include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"

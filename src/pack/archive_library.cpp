@@ -59,7 +59,8 @@ FORWARD(int, archive_read_support_format_empty, (struct archive* a), (a))
 FORWARD(int, archive_read_support_format_tar, (struct archive* a), (a))
 FORWARD(int, archive_read_support_format_gnutar, (struct archive* a), (a))
 FORWARD(int, archive_read_open,
-        (struct archive* a, void* data, archive_open_callback* open, archive_read_callback* read, archive_close_callback* close),
+        (struct archive* a, void* data, archive_open_callback* open, archive_read_callback* read,
+         archive_close_callback* close),
         (a, data, open, read, close))
 FORWARD(int, archive_read_next_header,
         (struct archive* a, struct archive_entry** entry),

@@ -71,7 +71,7 @@ Status BlockPipeline::compress(Job& job) const {
     }
     job.block.stored.is_compressed = size != 0;
     job.block.stored.size_bytes = static_cast<std::uint32_t>(size != 0 ? size : job.input.size());
-    if (settings_.has_digests) job.block.digest = appendix::digest_of(stored_bytes(job));
+    if (settings_.has_digests) job.block.digest = sha256_of(stored_bytes(job));
     // The input is read no more when its compressed form is what gets written.
     if (size != 0) job.owner.reset();
     return {};

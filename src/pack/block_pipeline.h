@@ -14,9 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "appendix/digest.h"
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/sha256.h"
 #include "codec/codec.h"
 #include "format/metadata_header.h"
 #include "pack/buffer_pool.h"
@@ -37,7 +37,7 @@ struct WrittenBlock {
     BlockTarget target;
     std::uint64_t position = 0;  ///< in the image
     format::StoredSize stored;
-    appendix::Digest digest{};  ///< of the stored bytes, when digests are wanted
+    Sha256 digest{};  ///< of the stored bytes, when digests are wanted
 };
 
 struct PipelineSettings {
@@ -60,7 +60,7 @@ class BlockPipeline {
     BlockPipeline& operator=(const BlockPipeline&) = delete;
 
     /// Takes one block; waits while too many are under way. `owner` keeps `input` alive.
-    /// Errors: whatever failed in the threads behind (a full disk, mostly).
+    /// Errors: those of the threads of the pipeline (a full disk, mostly).
     [[nodiscard]] Status submit(ByteView input, BufferPool::Buffer owner,
                                 const BlockTarget& target);
     /// Returns when everything submitted is written. Errors: as submit().

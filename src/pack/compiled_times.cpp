@@ -32,21 +32,21 @@ std::string_view take_part(std::string_view& name) {
 }
 
 /// The source of a compiled module: "m.py" beside "__pycache__" for "m.cpython-311.pyc" and
-/// "m.cpython-311.opt-1.pyc" in it. kNoNode when there is none.
-NodeId source_of(const Tree& tree, NodeId compiled) {
+/// "m.cpython-311.opt-1.pyc" in it. kNoEntry when there is none.
+EntryId source_of(const Tree& tree, EntryId compiled) {
     const Node& node = tree.at(compiled);
     std::string_view name = node.name_view();
-    if (!name.ends_with(kSuffix) || node.parent == kNoNode) return kNoNode;
+    if (!name.ends_with(kSuffix) || node.parent == kNoEntry) return kNoEntry;
     const Node& cache = tree.at(node.parent);
-    if (cache.name_view() != "__pycache__" || cache.parent == kNoNode) return kNoNode;
+    if (cache.name_view() != "__pycache__" || cache.parent == kNoEntry) return kNoEntry;
     name.remove_suffix(kSuffix.size());
     std::string_view tag = take_part(name);
     if (tag.starts_with(".opt-")) tag = take_part(name);
-    if (tag.empty()) return kNoNode;
-    const NodeId found = tree.child_of(cache.parent, std::string(name) + ".py");
-    if (found == kNoNode) return kNoNode;
-    const NodeId source = tree.inode_of(found);
-    return tree.at(source).type == format::InodeType::file ? source : kNoNode;
+    if (tag.empty()) return kNoEntry;
+    const EntryId found = tree.child_of(cache.parent, std::string(name) + ".py");
+    if (found == kNoEntry) return kNoEntry;
+    const EntryId source = tree.inode_of(found);
+    return tree.at(source).type == format::InodeType::file ? source : kNoEntry;
 }
 
 class RetimedReader final : public FileReader {
@@ -54,20 +54,20 @@ class RetimedReader final : public FileReader {
     RetimedReader(std::unique_ptr<FileReader> inner, const Tree& tree, const Options& options)
         : inner_(std::move(inner)), tree_(tree), options_(options) {}
 
-    Status read(NodeId node, std::uint64_t offset, MutableBytes out) override {
+    Status read(EntryId node, std::uint64_t offset, MutableBytes out) override {
         SQUENV_TRY(inner_->read(node, offset, out));
         // Pieces of files are larger than the header, and the first one begins with it.
         if (offset == 0 && out.size() >= kHeaderSize) fit_time(node, out);
         return {};
     }
-    Result<std::uint64_t> next_data(NodeId node, std::uint64_t offset) override {
+    Result<std::uint64_t> next_data(EntryId node, std::uint64_t offset) override {
         return inner_->next_data(node, offset);
     }
 
   private:
-    void fit_time(NodeId id, MutableBytes bytes) const {
-        const NodeId source_id = source_of(tree_, id);
-        if (source_id == kNoNode) return;
+    void fit_time(EntryId id, MutableBytes bytes) const {
+        const EntryId source_id = source_of(tree_, id);
+        if (source_id == kNoEntry) return;
         const auto word = [bytes](std::size_t at) {
             return load<Le32>(ByteView(bytes).subspan(at)).get();
         };

@@ -21,12 +21,12 @@ Result<BlockWords> BlockWords::make(std::uint64_t count) {
     return words;
 }
 
-Result<Contents> make_contents(Tree& tree, const std::vector<NodeId>& files,
+Result<Contents> make_contents(Tree& tree, const std::vector<EntryId>& files,
                                std::uint32_t block_size) {
     Contents contents;
     contents.files.reserve(files.size());
     std::uint64_t words = 0;
-    for (const NodeId id : files) {
+    for (const EntryId id : files) {
         Node& node = tree.at(id);
         const std::uint64_t blocks = ceil_div(node.size_bytes, block_size);
         // The kernel counts the blocks of a file in an int.

@@ -17,7 +17,7 @@ namespace squenv::pack {
 
 /// The data of one regular file.
 struct Content {
-    NodeId node = kNoNode;
+    EntryId node = kNoEntry;
     std::uint32_t fragment = format::kNoFragment;
     std::uint32_t fragment_offset = 0;
     std::uint32_t same_as = kNoContent;  ///< the content whose place this one shares
@@ -29,7 +29,7 @@ struct Content {
 };
 
 /// Size words of all blocks of all files. Zero, which means a hole, until a block is stored; the
-/// memory of words nobody touches is never used, so that large holes cost nothing.
+/// memory of words that stay zero is never used, so that large holes cost nothing.
 class BlockWords {
   public:
     /// Errors: limit.
@@ -62,7 +62,7 @@ struct Contents {
 
 /// Contents for `files`, in that order, each with room for its block words; tells the nodes.
 /// Errors: limit (a file of more blocks than Linux can address).
-[[nodiscard]] Result<Contents> make_contents(Tree& tree, const std::vector<NodeId>& files,
+[[nodiscard]] Result<Contents> make_contents(Tree& tree, const std::vector<EntryId>& files,
                                              std::uint32_t block_size);
 
 }  // namespace squenv::pack

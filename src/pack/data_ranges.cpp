@@ -74,7 +74,7 @@ std::optional<Ranges> data_by_seeking(int file, std::uint64_t size) {
     return ranges;
 }
 
-/// Everything that has a block, written or not, also behind the end of the file; nothing when the
+/// Everything that has a block, written or not, also beyond the end of the file; nothing when the
 /// file system cannot say that, as tmpfs, or there is too much of it.
 std::optional<Ranges> data_by_blocks(int file) {
     constexpr std::size_t kHead = sizeof(struct fiemap);

@@ -33,7 +33,7 @@ class DirectoryReader final : public FileReader {
     DirectoryReader(int root, int overlay, const Tree& tree)
         : root_(root), overlay_(overlay), tree_(tree) {}
 
-    Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
+    Status read(EntryId id, std::uint64_t offset, MutableBytes out) override {
         SQUENV_TRY(open(id));
         const Status status = read_open(id, offset, out);
         // What happened to the file says more than what the read made of it.
@@ -41,12 +41,12 @@ class DirectoryReader final : public FileReader {
         return status;
     }
 
-    Result<std::uint64_t> next_data(NodeId id, std::uint64_t offset) override {
+    Result<std::uint64_t> next_data(EntryId id, std::uint64_t offset) override {
         const Node& node = tree_.at(id);
         if (!node.has_holes) return offset;
         SQUENV_TRY(open(id));
         if (ranges_node_ != id) {
-            ranges_node_ = kNoNode;
+            ranges_node_ = kNoEntry;
             ranges_ = data_ranges(file_.get());
             SQUENV_TRY(check_unchanged(id));
             ranges_node_ = id;
@@ -58,7 +58,7 @@ class DirectoryReader final : public FileReader {
     }
 
   private:
-    Status read_open(NodeId id, std::uint64_t offset, MutableBytes out) const {
+    Status read_open(EntryId id, std::uint64_t offset, MutableBytes out) const {
         SQUENV_TRY(read_at(file_.get(), out, offset));
         if (tree_.at(id).size_bytes == 0) {
             // Files of /proc and /sys say 0 and have content all the same.
@@ -69,12 +69,12 @@ class DirectoryReader final : public FileReader {
         return {};
     }
 
-    Status open(NodeId id) {
+    Status open(EntryId id) {
         if (id == file_node_ && file_) return {};
         const Node& node = tree_.at(id);
         file_.reset();
         if (node.parent != directory_node_ || node.is_overlay != is_overlay_) {
-            directory_node_ = kNoNode;
+            directory_node_ = kNoEntry;
             is_overlay_ = node.is_overlay;
             SQUENV_TRY_ASSIGN(directory_,
                               open_below(is_overlay_ ? overlay_ : root_,
@@ -88,10 +88,10 @@ class DirectoryReader final : public FileReader {
         return {};
     }
 
-    Status check_unchanged(NodeId id) const {
+    Status check_unchanged(EntryId id) const {
         const Node& node = tree_.at(id);
         struct stat info {};
-        if (::fstat(file_.get(), &info) != 0) return fail_errno(errno, "");
+        if (!stat_open_file(file_.get(), info)) return fail_errno(errno, "");
         // Some file systems give a file a new number when the kernel has forgotten it, as sshfs
         // does. Another file in its place has another time of change as well.
         const bool is_same = info.st_ino == node.source_inode &&
@@ -113,26 +113,28 @@ class DirectoryReader final : public FileReader {
     const int overlay_;
     const Tree& tree_;
     UniqueFd directory_;
-    NodeId directory_node_ = kNoNode;
+    EntryId directory_node_ = kNoEntry;
     bool is_overlay_ = false;  ///< what directory_ is a part of
     UniqueFd file_;
-    NodeId file_node_ = kNoNode;
+    EntryId file_node_ = kNoEntry;
     std::vector<DataRange> ranges_;  ///< of the sparse file that was asked for last
-    NodeId ranges_node_ = kNoNode;
+    EntryId ranges_node_ = kNoEntry;
 };
 
 class DirectorySource final : public Source {
   public:
     DirectorySource(UniqueFd root, UniqueFd overlay, std::string overlay_path,
-                    const Options& options, std::optional<SkippedFile> output)
+                    const Options& options, std::optional<SkippedFile> output,
+                    TreeObserver* observer)
         : root_(std::move(root)),
           overlay_(std::move(overlay)),
           overlay_path_(std::move(overlay_path)),
           options_(options),
-          output_(output) {}
+          output_(output),
+          observer_(observer) {}
 
     Result<Scanned> scan() override {
-        return scan_directory(root_.get(), overlay_path_, options_, output_);
+        return scan_directory(root_.get(), overlay_path_, options_, output_, observer_);
     }
     std::unique_ptr<FileReader> open_reader(const Tree& tree) const override {
         return std::make_unique<DirectoryReader>(root_.get(), overlay_.get(), tree);
@@ -144,6 +146,7 @@ class DirectorySource final : public Source {
     const std::string overlay_path_;
     const Options& options_;
     std::optional<SkippedFile> output_;
+    TreeObserver* const observer_;
 };
 
 }  // namespace
@@ -166,14 +169,15 @@ Result<UniqueFd> open_below(int root, const std::string& path, int flags) {
 Result<std::unique_ptr<Source>> open_directory_source(const std::string& path,
                                                       const std::string& overlay,
                                                       const Options& options,
-                                                      std::optional<SkippedFile> output) {
+                                                      std::optional<SkippedFile> output,
+                                                      TreeObserver* observer) {
     SQUENV_TRY_ASSIGN(auto root, open_file(path, O_RDONLY | O_DIRECTORY));
     UniqueFd over;
     if (!overlay.empty()) {
         SQUENV_TRY_ASSIGN(over, open_file(overlay, O_RDONLY | O_DIRECTORY));
     }
     return std::make_unique<DirectorySource>(std::move(root), std::move(over), overlay, options,
-                                             output);
+                                             output, observer);
 }
 
 }  // namespace squenv::pack

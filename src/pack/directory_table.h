@@ -13,7 +13,7 @@
 
 namespace squenv::pack {
 
-/// One name and the inode behind it.
+/// One name and its inode.
 struct ListingEntry {
     std::string_view name;
     format::Reference inode;

@@ -63,7 +63,7 @@ Hash128 FileHasher::of(ByteView bytes) const {
     return to_hash(XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed_));
 }
 
-Result<Hash128> FileHasher::of_file(FileReader& reader, NodeId node, std::uint64_t size_bytes,
+Result<Hash128> FileHasher::of_file(FileReader& reader, EntryId node, std::uint64_t size_bytes,
                                     const Options& options) const {
     ContentHash hash(*this, kUnitSize);
     ByteVector piece(kUnitSize);

@@ -34,8 +34,8 @@ class HashStream {
     std::unique_ptr<State> state_;
 };
 
-/// Hashes file contents with a seed drawn anew for every run, so that nobody can prepare two files
-/// that look the same to us. Results decide only what is equal, never what is written.
+/// Hashes file contents with a seed drawn anew for every run, so that two files that hash the
+/// same cannot be prepared. Results decide only what is equal, never what is written.
 /// Thread-safe.
 class FileHasher {
   public:
@@ -44,7 +44,8 @@ class FileHasher {
     [[nodiscard]] HashStream stream() const { return HashStream(seed_); }
     /// The hash of a whole file, read piece by piece. Holes cost nothing, and count as the zeros
     /// they are. Comparable with others of this function only.
-    [[nodiscard]] Result<Hash128> of_file(FileReader& reader, NodeId node, std::uint64_t size_bytes,
+    [[nodiscard]] Result<Hash128> of_file(FileReader& reader, EntryId node,
+                                          std::uint64_t size_bytes,
                                           const Options& options) const;
 
   private:

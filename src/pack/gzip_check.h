@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whether a gzip file held what was made of it: libarchive does not compare the checksum at its end.
+// Comparing the checksum at the end of a gzip file, which libarchive does not do.
 #pragma once
 
 #include <cstdint>

@@ -25,20 +25,20 @@ class Builder {
         : tree_(tree), contents_(contents), options_(options), xattrs_(xattrs), out_(out) {}
 
     /// Inodes of everything in `directory`, then its listing.
-    Status write_directory(NodeId directory);
-    Status write_inode(NodeId id);
+    Status write_directory(EntryId directory);
+    Status write_inode(EntryId id);
 
   private:
     Result<InodeRecord> common(const Node& node);
     void fill_file(const Node& node, InodeRecord& inode, std::vector<std::uint32_t>& words) const;
-    void fill_directory(NodeId id, InodeRecord& inode, const Listing& listing) const;
+    void fill_directory(EntryId id, InodeRecord& inode, const Listing& listing) const;
 
     const Tree& tree_;
     const Contents& contents_;
     const Options& options_;
     XattrTable& xattrs_;
     InodeTables& out_;
-    std::unordered_map<NodeId, Listing> listings_;  ///< of directories without an inode so far
+    std::unordered_map<EntryId, Listing> listings_;  ///< of directories without an inode so far
 };
 
 Result<InodeRecord> Builder::common(const Node& node) {
@@ -87,22 +87,22 @@ void Builder::fill_file(const Node& node, InodeRecord& inode,
                         inode.blocks_start > kMax32 || inode.sparse_bytes > 0;
 }
 
-void Builder::fill_directory(NodeId id, InodeRecord& inode, const Listing& listing) const {
+void Builder::fill_directory(EntryId id, InodeRecord& inode, const Listing& listing) const {
     const Node& node = tree_.at(id);
     inode.size_bytes = listing.size_bytes;
     inode.listing_block = static_cast<std::uint32_t>(listing.start.block);
     inode.listing_offset = listing.start.offset;
     inode.index_count = static_cast<std::uint16_t>(listing.index.size());
-    const std::uint32_t root_number = tree_.at(kRootNode).inode_number;
+    const std::uint32_t root_number = tree_.at(kRootEntry).inode_number;
     inode.parent_number =
-        id == kRootNode ? root_number + 1 : tree_.at(node.parent).inode_number;
+        id == kRootEntry ? root_number + 1 : tree_.at(node.parent).inode_number;
     constexpr std::uint64_t kMaxBasicListing =
         std::numeric_limits<std::uint16_t>::max() - format::kDirectorySizeBias;
     inode.is_extended =
         inode.is_extended || !listing.index.empty() || inode.size_bytes > kMaxBasicListing;
 }
 
-Status Builder::write_inode(NodeId id) {
+Status Builder::write_inode(EntryId id) {
     const Node& node = tree_.at(id);
     std::uint64_t& reference = out_.references[node.inode_number - 1];
     if (reference != kNotWritten) return {};
@@ -128,14 +128,14 @@ Status Builder::write_inode(NodeId id) {
     return out_.inodes.append(format::encode_inode(inode, words, target, listing.index));
 }
 
-Status Builder::write_directory(NodeId id) {
+Status Builder::write_directory(EntryId id) {
     const Node& directory = tree_.at(id);
     std::vector<ListingEntry> entries;
     entries.reserve(directory.child_count);
     for (std::uint32_t i = 0; i < directory.child_count; ++i) {
-        const NodeId child = directory.first_child + i;
+        const EntryId child = directory.first_child + i;
         if (!tree_.is_packed(child)) continue;
-        const NodeId inode = tree_.inode_of(child);
+        const EntryId inode = tree_.inode_of(child);
         SQUENV_TRY(write_inode(inode));
         const std::uint32_t number = tree_.at(inode).inode_number;
         entries.push_back({tree_.at(child).name_view(),
@@ -164,8 +164,8 @@ Result<std::uint16_t> IdTable::index_of(std::uint32_t id) {
 
 std::uint32_t number_inodes(Tree& tree) {
     std::uint32_t count = 0;
-    for_each_directory_in_table_order(tree, [&](NodeId id) {
-        const NodeId first = tree.at(id).first_child;
+    for_each_directory_in_table_order(tree, [&](EntryId id) {
+        const EntryId first = tree.at(id).first_child;
         const std::uint32_t children = tree.at(id).child_count;
         std::uint32_t subdirectories = 0;
         for (std::uint32_t i = 0; i < children; ++i) {
@@ -179,14 +179,15 @@ std::uint32_t number_inodes(Tree& tree) {
         }
         tree.at(id).link_count = 2 + subdirectories;
     });
-    tree.at(kRootNode).inode_number = ++count;
+    tree.at(kRootEntry).inode_number = ++count;
     return count;
 }
 
 std::uint32_t mtime_of(const Node& node, const Options& options, bool& is_clamped) {
     if (options.mtime) return *options.mtime;
     constexpr std::int64_t kLatest = std::numeric_limits<std::uint32_t>::max();
-    const std::int64_t latest = options.newest_mtime ? std::int64_t{*options.newest_mtime} : kLatest;
+    const std::int64_t latest =
+        options.newest_mtime ? std::int64_t{*options.newest_mtime} : kLatest;
     const std::int64_t mtime = std::clamp<std::int64_t>(node.mtime_seconds, 0, latest);
     is_clamped = mtime != node.mtime_seconds;
     return static_cast<std::uint32_t>(mtime);
@@ -197,11 +198,11 @@ Status build_inode_tables(const Tree& tree, const Contents& contents, const Opti
     out.references.assign(inode_count, kNotWritten);
     Builder builder(tree, contents, options, xattrs, out);
     Status status;
-    for_each_directory_in_table_order(tree, [&](NodeId id) {
+    for_each_directory_in_table_order(tree, [&](EntryId id) {
         if (status) status = builder.write_directory(id);
     });
     SQUENV_TRY(status);
-    SQUENV_TRY(builder.write_inode(kRootNode));
+    SQUENV_TRY(builder.write_inode(kRootEntry));
     SQUENV_TRY(out.inodes.finish());
     return out.directories.finish();
 }

@@ -36,7 +36,7 @@ constexpr std::uint16_t kGroupOwner = 0x04;
 constexpr std::uint16_t kMask = 0x10;
 constexpr std::uint16_t kOther = 0x20;
 
-/// Who may do what, apart from the owner.
+/// The rights of all but the owner.
 struct Access {
     mode_t mode = 0;   ///< with an ACL its group bits are the mask
     ByteVector acl{};  ///< empty when there is none

@@ -12,10 +12,9 @@ namespace squenv::pack {
 /// Appends the blocks of `records`, then `header` (xattrs have one), then the location list to
 /// `out`, which begins at `position` of the image. Returns the position of the header or list,
 /// which is what the superblock stores. Errors: those of the compressor.
-[[nodiscard]] inline Result<std::uint64_t> append_lookup_table(ByteVector& out,
-                                                               std::uint64_t position,
-                                                               ByteView records, ByteView header,
-                                                               const codec::Compressor* compressor) {
+[[nodiscard]] inline Result<std::uint64_t> append_lookup_table(
+    ByteVector& out, std::uint64_t position, ByteView records, ByteView header,
+    const codec::Compressor* compressor) {
     MetadataWriter blocks(compressor);
     SQUENV_TRY(blocks.append(records));
     SQUENV_TRY(blocks.finish());

@@ -18,9 +18,9 @@ using format::InodeType;
 /// Every directory before those inside it, siblings by name.
 template <class Visit>
 void for_each_directory_in_path_order(const Tree& tree, Visit&& visit) {
-    std::vector<NodeId> stack{kRootNode};
+    std::vector<EntryId> stack{kRootEntry};
     while (!stack.empty()) {
-        const NodeId id = stack.back();
+        const EntryId id = stack.back();
         stack.pop_back();
         visit(id);
         const Node& directory = tree.at(id);
@@ -48,43 +48,43 @@ struct InodeHash {
 }  // namespace
 
 void resolve_hard_links(Tree& tree) {
-    std::unordered_map<InodeKey, NodeId, InodeHash> first;
-    for_each_directory_in_path_order(tree, [&](NodeId id) {
+    std::unordered_map<InodeKey, EntryId, InodeHash> first;
+    for_each_directory_in_path_order(tree, [&](EntryId id) {
         const Node directory = tree.at(id);
         for (std::uint32_t i = 0; i < directory.child_count; ++i) {
-            const NodeId child = directory.first_child + i;
+            const EntryId child = directory.first_child + i;
             Node& node = tree.at(child);
             if (!node.is_hard_linked || node.is_left_out) continue;
-            const auto [place, is_new] =
-                first.emplace(InodeKey{node.source_inode, node.source_device, node.ctime_ns}, child);
+            const InodeKey key{node.source_inode, node.source_device, node.ctime_ns};
+            const auto [place, is_new] = first.emplace(key, child);
             if (!is_new) node.same_inode_as = place->second;
         }
     });
 }
 
-std::vector<NodeId> order_files(const Tree& tree, const std::vector<NodeId>& hot) {
-    const std::unordered_set<NodeId> is_hot(hot.begin(), hot.end());
-    std::array<std::vector<NodeId>, kFileKinds> kinds;
-    for_each_directory_in_path_order(tree, [&](NodeId id) {
+std::vector<EntryId> order_files(const Tree& tree, const std::vector<EntryId>& hot) {
+    const std::unordered_set<EntryId> is_hot(hot.begin(), hot.end());
+    std::array<std::vector<EntryId>, kFileKinds> kinds;
+    for_each_directory_in_path_order(tree, [&](EntryId id) {
         const Node& directory = tree.at(id);
         std::array<std::size_t, kFileKinds> begins{};
         for (std::size_t kind = 0; kind < kFileKinds; ++kind) begins[kind] = kinds[kind].size();
         for (std::uint32_t i = 0; i < directory.child_count; ++i) {
-            const NodeId child = directory.first_child + i;
+            const EntryId child = directory.first_child + i;
             const Node& node = tree.at(child);
             if (node.type != InodeType::file || node.is_left_out ||
-                node.same_inode_as != kNoNode || is_hot.contains(child))
+                node.same_inode_as != kNoEntry || is_hot.contains(child))
                 continue;
             kinds[static_cast<std::size_t>(kind_of(node.name_view()))].push_back(child);
         }
         for (std::size_t kind = 0; kind < kFileKinds; ++kind)
             std::stable_sort(kinds[kind].begin() + static_cast<std::ptrdiff_t>(begins[kind]),
-                             kinds[kind].end(), [&](NodeId a, NodeId b) {
+                             kinds[kind].end(), [&](EntryId a, EntryId b) {
                                  return extension_of(tree.at(a).name_view()) <
                                         extension_of(tree.at(b).name_view());
                              });
     });
-    std::vector<NodeId> files = hot;
+    std::vector<EntryId> files = hot;
     for (auto& kind : kinds) {
         files.insert(files.end(), kind.begin(), kind.end());
         kind = {};

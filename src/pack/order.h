@@ -20,6 +20,6 @@ void resolve_hard_links(Tree& tree);
 /// and hardly ever the others, so it finds what it needs packed densely; and like compresses
 /// better with like. `hot` come before all others, in their order, which is that of their first
 /// use. Otherwise the order depends on names alone.
-[[nodiscard]] std::vector<NodeId> order_files(const Tree& tree, const std::vector<NodeId>& hot);
+[[nodiscard]] std::vector<EntryId> order_files(const Tree& tree, const std::vector<EntryId>& hot);
 
 }  // namespace squenv::pack

@@ -63,11 +63,8 @@ ByteVector encode_option_block(const Options& options) {
     return block;
 }
 
-tl::unexpected<PackFailure> failed(Error error, std::vector<Finding> findings = {}) {
-    return tl::unexpected(PackFailure{std::move(error), std::move(findings)});
-}
-
-tl::unexpected<PackFailure> unreadable(std::vector<Finding> findings) {
+/// The error for what could not be read, which leaves no image.
+Error unreadable(const std::vector<Finding>& findings) {
     const bool is_damaged = std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
         return one.code == Errc::corrupt;
     });
@@ -75,15 +72,14 @@ tl::unexpected<PackFailure> unreadable(std::vector<Finding> findings) {
     const bool has_changed = std::all_of(findings.begin(), findings.end(), [](const Finding& one) {
         return one.code == Errc::busy;
     });
-    Error error{is_damaged ? Errc::corrupt : Errc::busy, 0,
-                findings.size() == 1
-                    ? std::string("a file could not be packed; no image was written")
-                    : fmt::format("{} files could not be packed; no image was written",
-                                  findings.size()),
-                has_changed ? "pack again when nothing writes to the tree; --ignore-unreadable "
-                              "leaves out what changes"
-                            : "leave out what cannot be read with --ignore-unreadable"};
-    return failed(std::move(error), std::move(findings));
+    return {is_damaged ? Errc::corrupt : Errc::busy, 0,
+            findings.size() == 1
+                ? std::string("a file could not be packed; no image was written")
+                : fmt::format("{} files could not be packed; no image was written",
+                              findings.size()),
+            has_changed ? "pack again when nothing writes to the tree; --ignore-unreadable "
+                          "leaves out what changes"
+                        : "leave out what cannot be read with --ignore-unreadable"};
 }
 
 /// Marks what the content pass could not read, so that the tables do not mention it.
@@ -94,14 +90,14 @@ void leave_out_failed(Tree& tree, const Contents& contents) {
 
 appendix::Manifest manifest_of(const Options& options) {
     appendix::Manifest manifest;
-    manifest.mount_point = options.manifest_mount_point;
+    manifest.mount_point = options.manifest.mount_point;
     manifest.tool_version = SQUENV_VERSION;
     manifest.codec = codec_name(options.codec);
     manifest.level = level_of(options);
     manifest.block_size = options.block_size;
-    manifest.python_version = options.manifest_python;
-    manifest.python_home = options.manifest_python_home;
-    manifest.is_relocatable = options.manifest_is_relocatable;
+    manifest.python_version = options.manifest.python_version;
+    manifest.python_home = options.manifest.python_home;
+    manifest.is_relocatable = options.manifest.is_relocatable;
     return manifest;
 }
 
@@ -111,7 +107,7 @@ Status write_appendix(const Options& options, std::vector<appendix::BlockDigest>
     appendix.manifest = manifest_of(options);
     appendix.hot = std::move(hot);
     appendix.digests.push_back(
-        {0, static_cast<std::uint32_t>(head.size()), appendix::digest_of(head)});
+        {0, static_cast<std::uint32_t>(head.size()), sha256_of(head)});
     appendix.digests.insert(appendix.digests.end(), digests.begin(), digests.end());
     SQUENV_TRY(writer.append(appendix::encode(appendix)));
     return writer.align(format::kPadding);
@@ -140,13 +136,13 @@ class Run {
     Run(Source& source, const Options& options, const Verify& verify)
         : source_(source), options_(options), verify_(verify), clock_(options) {}
 
-    Result<Report> run(const std::string& output);
-    /// What could not be packed.
-    [[nodiscard]] std::vector<Finding> take_problems() { return std::move(problems_); }
-    /// True when there is an image, or would be but for the problems.
-    [[nodiscard]] bool may_go_on() const { return problems_.empty() || options_.ignores_unreadable; }
+    /// At most once.
+    PackResult run(const std::string& output);
 
   private:
+    Status run_passes(const std::string& output);
+    /// Errors: busy, corrupt, when there are problems that are not to be left out.
+    [[nodiscard]] Status check_problems() const;
     Status scan();
     Status order();
     Status store(ImageWriter& writer);
@@ -159,7 +155,7 @@ class Run {
     PassClock clock_;
     const FileHasher hasher_;
     std::unique_ptr<codec::Compressor> compressor_;  ///< null stores everything as it is
-    std::vector<Finding> problems_;
+    std::vector<Finding> problems_;  ///< what could not be packed
     Report report_;
     Scanned scanned_;
     Contents contents_;
@@ -167,7 +163,19 @@ class Run {
     ByteVector head_;  ///< superblock and compressor options
 };
 
-Result<Report> Run::run(const std::string& output) {
+PackResult Run::run(const std::string& output) {
+    if (const Status status = run_passes(output); !status)
+        return tl::unexpected(PackFailure(status.error(), std::move(problems_)));
+    report_.left_out = std::move(problems_);
+    return std::move(report_);
+}
+
+Status Run::check_problems() const {
+    if (problems_.empty() || options_.ignores_unreadable) return {};
+    return tl::unexpected(unreadable(problems_));
+}
+
+Status Run::run_passes(const std::string& output) {
     SQUENV_TRY(check(options_));
     if (options_.codec != Codec::none) {
         SQUENV_TRY_ASSIGN(compressor_, codec::make_compressor(compressor_of(options_.codec),
@@ -176,16 +184,14 @@ Result<Report> Run::run(const std::string& output) {
     }
     SQUENV_TRY(ImageWriter::check_output(output, options_.replaces_output));
     SQUENV_TRY(scan());
-    if (!may_go_on()) return Report{};
+    SQUENV_TRY(check_problems());
     // Only now: a file made earlier in the tree itself would be found by the scan.
     SQUENV_TRY_ASSIGN(ImageWriter writer, ImageWriter::create(output, options_.replaces_output));
     SQUENV_TRY(order());
     SQUENV_TRY(store(writer));
-    if (!may_go_on()) return Report{};
+    SQUENV_TRY(check_problems());
     SQUENV_TRY(write_tables(writer));
-    SQUENV_TRY(finish(writer));
-    report_.sizes = sizes_in(scanned_.tree, contents_, options_.measured_directory);
-    return std::move(report_);
+    return finish(writer);
 }
 
 Status Run::scan() {
@@ -206,7 +212,7 @@ Status Run::scan() {
 Status Run::order() {
     resolve_hard_links(scanned_.tree);
     Tree& tree = scanned_.tree;
-    const std::vector<NodeId> hot_files = find_hot_files(tree, options_.hot);
+    const std::vector<EntryId> hot_files = find_hot_files(tree, options_.hot);
     SQUENV_TRY_ASSIGN(contents_, make_contents(tree, order_files(tree, hot_files),
                                                options_.block_size));
     contents_.hot_count = hot_files.size();
@@ -317,25 +323,18 @@ int level_of(const Options& options) {
     return options.level.value_or(codec::level_range(compressor_of(options.codec)).preset);
 }
 
-tl::expected<Report, PackFailure> pack(Source& source, const std::string& output,
-                                       const Options& options, const Verify& verify) {
-    Run run(source, options, verify);
-    auto report = run.run(output);
-    if (!report) return failed(report.error(), run.take_problems());
-    if (!run.may_go_on()) return unreadable(run.take_problems());
-    report->left_out = run.take_problems();
-    return std::move(*report);
+PackResult pack(Source& source, const std::string& output, const Options& options,
+                const Verify& verify) {
+    return Run(source, options, verify).run(output);
 }
 
-tl::expected<Report, PackFailure> pack_directory(const std::string& path, const std::string& output,
-                                                 const Options& options, const Verify& verify,
-                                                 const std::string& overlay) {
+Result<std::unique_ptr<Source>> open_directory(const std::string& path, const std::string& output,
+                                               const Options& options, const std::string& overlay,
+                                               TreeObserver* observer) {
     std::optional<SkippedFile> skipped;
     struct stat info {};
     if (::stat(output.c_str(), &info) == 0) skipped = SkippedFile{info.st_dev, info.st_ino};
-    auto source = open_directory_source(path, overlay, options, skipped);
-    if (!source) return failed(source.error());
-    return pack(**source, output, options, verify);
+    return open_directory_source(path, overlay, options, skipped, observer);
 }
 
 }  // namespace squenv::pack

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "base/seen_directory.h"
 #include "pack/content.h"
 #include "pack/duplicates.h"
 #include "pack/source.h"
@@ -15,11 +19,15 @@
 
 namespace squenv::pack {
 
-/// A tree that could not be packed as it is: the error, and every file it is about.
+/// Why there is no image: the error, and every file that could not be packed until then.
 struct PackFailure {
+    /// Not explicit: a pass that fails returns its error alone.
+    PackFailure(Error reason, std::vector<Finding> files = {})
+        : error(std::move(reason)), findings(std::move(files)) {}
     Error error;
     std::vector<Finding> findings;
 };
+using PackResult = tl::expected<Report, PackFailure>;
 
 /// What a finished image has to say about the files in it.
 struct Expectation {
@@ -35,17 +43,17 @@ using Verify = std::function<Status(const std::string& path, const Expectation& 
 /// Packs `source` into an image at `output`. On failure no file of that name is made or changed.
 /// Errors: invalid_argument (options), exists, denied, limit, io, cancelled; busy or denied with
 /// findings when files of the source could not be read or changed meanwhile; those of `verify`.
-[[nodiscard]] tl::expected<Report, PackFailure> pack(Source& source, const std::string& output,
-                                                     const Options& options,
-                                                     const Verify& verify = {});
+[[nodiscard]] PackResult pack(Source& source, const std::string& output, const Options& options,
+                              const Verify& verify = {});
 
-/// Packs the directory at `path`, with the files in `overlay` as open_directory_source() has it.
-/// Errors: as pack().
-[[nodiscard]] tl::expected<Report, PackFailure> pack_directory(const std::string& path,
-                                                               const std::string& output,
-                                                               const Options& options,
-                                                               const Verify& verify = {},
-                                                               const std::string& overlay = {});
+/// The directory at `path` as the source of an image at `output`, which is no part of it. `overlay`
+/// and `observer` as open_directory_source() has them; the options must outlive the source.
+/// Errors: as open_directory_source().
+[[nodiscard]] Result<std::unique_ptr<Source>> open_directory(const std::string& path,
+                                                             const std::string& output,
+                                                             const Options& options,
+                                                             const std::string& overlay = {},
+                                                             TreeObserver* observer = nullptr);
 
 /// Checks what can be checked before anything is read. Errors: invalid_argument, unsupported.
 [[nodiscard]] Status check(const Options& options);

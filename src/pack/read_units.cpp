@@ -93,7 +93,7 @@ void UnitReader::read(Unit& unit, FileReader& reader) {
             std::lock_guard lock(mutex_);
             only_check = only_checks_;
         }
-        const NodeId node = contents_.files[segment.content].node;
+        const EntryId node = contents_.files[segment.content].node;
         const MutableBytes bytes(unit.buffer.get() + segment.buffer_position,
                                  only_check ? 0 : segment.size_bytes);
         const auto status = reader.read(node, segment.offset, bytes);
@@ -160,9 +160,10 @@ std::vector<Finding> UnitReader::take_problems() {
     threads_.clear();
     std::sort(problems_.begin(), problems_.end(),
               [](const Finding& a, const Finding& b) { return a.path < b.path; });
-    problems_.erase(std::unique(problems_.begin(), problems_.end(),
-                                [](const Finding& a, const Finding& b) { return a.path == b.path; }),
-                    problems_.end());
+    const auto end =
+        std::unique(problems_.begin(), problems_.end(),
+                    [](const Finding& a, const Finding& b) { return a.path == b.path; });
+    problems_.erase(end, problems_.end());
     return std::move(problems_);
 }
 

@@ -53,7 +53,7 @@ class UnitReader {
     UnitReader(const UnitReader&) = delete;
     UnitReader& operator=(const UnitReader&) = delete;
 
-    /// The next unit in order; nothing behind the last one. Errors: cancelled.
+    /// The next unit in order; nothing after the last one. Errors: cancelled.
     [[nodiscard]] Result<std::optional<Unit>> next();
     /// What could not be read. Call after the last unit.
     [[nodiscard]] std::vector<Finding> take_problems();

@@ -2,9 +2,6 @@
 // Filling in the report, pass by pass.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "pack/content.h"
 #include "pack/store.h"
 #include "pack/tree.h"
@@ -18,10 +15,5 @@ void count_files(const Contents& contents, Report& report);
 void count_directories(const Tree& tree, Report& report);
 /// What the content pass stored.
 void count_blocks(const Stored& stored, const Contents& contents, Report& report);
-
-/// Bytes of the files in every entry of the directory at `path`, largest first; nothing when there
-/// is none, or `path` is empty.
-[[nodiscard]] std::vector<Size> sizes_in(const Tree& tree, const Contents& contents,
-                                         const std::string& path);
 
 }  // namespace squenv::pack

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +15,10 @@
 #include <mutex>
 #include <system_error>
 
+#include "base/file_io.h"
 #include "base/threads.h"
+#include "base/unique_fd.h"
+#include "format/posix.h"
 #include "pack/exclude.h"
 #include "pack/threads.h"
 
@@ -36,29 +38,57 @@ Finding failure(std::string path, int sys_errno) {
     return {std::move(path), std::generic_category().message(sys_errno), errc_of(sys_errno)};
 }
 
+/// Where `name` lies when it is in the directory at `path`, "" for the root.
+std::string join(const std::string& path, std::string_view name) {
+    return path.empty() ? std::string(name) : path + '/' + std::string(name);
+}
+
+/// The target of a symlink, of which one byte too many shows that it is too long; nothing, and
+/// errno set, when it cannot be read.
+std::optional<std::string_view> read_target(int directory, const char* name, TextArena& text) {
+    std::array<char, format::kMaxSymlinkTarget + 1> target;
+    const ssize_t size = ::readlinkat(directory, name, target.data(), target.size());
+    if (size < 0) return std::nullopt;
+    const std::string_view view(target.data(), static_cast<std::size_t>(size));
+    return std::string_view(text.store(view), view.size());
+}
+
+/// The first bytes of an open file; fewer when it is shorter or cannot be read.
+std::string_view read_head(int file, TextArena& text) {
+    std::array<char, kSeenHeadBytes> head;
+    const ssize_t size = ::pread(file, head.data(), head.size(), 0);
+    const std::string_view view(head.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    return {text.store(view), view.size()};
+}
+
 /// One directory to list.
 struct Task {
-    NodeId node;
+    EntryId node;  ///< kNoEntry: it is only shown to the observer
     std::string path;
-    Node directory;  ///< a copy: other threads add to the tree meanwhile
+    Node directory{};  ///< a copy: other threads add to the tree meanwhile
+
+    [[nodiscard]] bool is_packed() const { return node != kNoEntry; }
 };
 
 /// What one thread found in one directory before it is added to the tree.
 struct Listing {
     std::vector<Node> children;
     std::vector<Finding> problems;
-    bool is_unreadable = false;  ///< the directory itself
+    std::vector<SeenEntry> seen;         ///< for the observer
+    std::vector<std::string> only_seen;  ///< paths of directories that are left out
+    bool is_unreadable = false;          ///< the directory itself
 };
 
 /// The state the scanning threads share.
 class Scan {
   public:
     Scan(int root, const std::string& overlay, const Options& options,
-         const std::optional<SkippedFile>& output)
+         const std::optional<SkippedFile>& output, TreeObserver* observer)
         : root_(root),
           overlay_(overlay),
           options_(options),
           output_(output),
+          observer_(observer),
           exclude_(options.exclude) {}
 
     Result<Scanned> run(unsigned threads);
@@ -70,9 +100,16 @@ class Scan {
     Status list_overlay(const Task& task, TextArena& text, Listing& listing) const;
     void add_overlay_entry(const Task& task, const std::string& name, const struct stat& info,
                            TextArena& text, Listing& listing) const;
-    Status add_entry(int directory, const Task& task, const char* name, TextArena& text,
+    Status add_entry(int directory, const Task& task, const dirent& entry, TextArena& text,
                      Listing& listing);
-    void fill(Node& node, const struct statx& info);
+    void add_node(int directory, const Task& task, const SeenEntry& seen, const struct stat& info,
+                  Listing& listing);
+    [[nodiscard]] bool is_left_out(const std::string& path, const struct stat& info) const;
+    void add_problem(const Task& task, Listing& listing, std::string path, int sys_errno) const;
+    /// The file, if the observer is interested in its beginning and it can be opened.
+    [[nodiscard]] UniqueFd open_for_head(int directory, const Task& task,
+                                         const dirent& entry) const;
+    void fill(Node& node, const struct stat& info);
     void publish(const Task& task, Listing listing);
     Status add_root();
 
@@ -80,6 +117,7 @@ class Scan {
     const std::string& overlay_;  ///< a path, or ""
     const Options& options_;
     const std::optional<SkippedFile>& output_;
+    TreeObserver* const observer_;  ///< may be null
     const ExcludeList exclude_;
     std::uint64_t root_device_ = 0;
 
@@ -91,68 +129,103 @@ class Scan {
     Scanned result_;
 };
 
-void Scan::fill(Node& node, const struct statx& info) {
-    node.type = *type_of(info.stx_mode);
-    node.mode = info.stx_mode & 07777;
-    node.uid = info.stx_uid;
-    node.gid = info.stx_gid;
-    node.source_inode = info.stx_ino;
-    node.mtime_seconds = info.stx_mtime.tv_sec;
-    node.mtime_nanoseconds = info.stx_mtime.tv_nsec;
-    node.ctime_ns = time_in_ns(info.stx_ctime);
+void Scan::fill(Node& node, const struct stat& info) {
+    node.type = *type_of(info.st_mode);
+    node.mode = info.st_mode & 07777;
+    node.uid = info.st_uid;
+    node.gid = info.st_gid;
+    node.source_inode = info.st_ino;
+    node.mtime_seconds = info.st_mtim.tv_sec;
+    node.mtime_nanoseconds = static_cast<std::uint32_t>(info.st_mtim.tv_nsec);
+    node.ctime_ns = time_in_ns(info.st_ctim);
     if (node.type == InodeType::file) {
-        node.size_bytes = info.stx_size;
-        node.has_holes = info.stx_blocks * 512 < info.stx_size;
+        node.size_bytes = static_cast<std::uint64_t>(info.st_size);
+        node.has_holes = static_cast<std::uint64_t>(info.st_blocks) * 512 < node.size_bytes;
     }
     if (node.type == InodeType::block_device || node.type == InodeType::char_device)
-        node.device = encode_device(info.stx_rdev_major, info.stx_rdev_minor);
-    node.is_hard_linked = info.stx_nlink > 1 && node.type != InodeType::directory;
-    const std::uint64_t device = makedev(info.stx_dev_major, info.stx_dev_minor);
+        node.device = format::encode_device(info.st_rdev);
+    node.is_hard_linked = info.st_nlink > 1 && node.type != InodeType::directory;
     std::lock_guard lock(mutex_);
     auto& devices = result_.tree.devices;
-    const auto known = std::find(devices.begin(), devices.end(), device);
+    const auto known = std::find(devices.begin(), devices.end(), info.st_dev);
     node.source_device = static_cast<std::uint32_t>(known - devices.begin());
-    if (known == devices.end()) devices.push_back(device);
+    if (known == devices.end()) devices.push_back(info.st_dev);
 }
 
-Status Scan::add_entry(int directory, const Task& task, const char* name, TextArena& text,
+bool Scan::is_left_out(const std::string& path, const struct stat& info) const {
+    if (!type_of(info.st_mode)) return true;
+    if (output_ && output_->device == info.st_dev && output_->inode == info.st_ino) return true;
+    return exclude_.matches(path, S_ISDIR(info.st_mode));
+}
+
+void Scan::add_problem(const Task& task, Listing& listing, std::string path, int sys_errno) const {
+    if (task.is_packed()) listing.problems.push_back(failure(std::move(path), sys_errno));
+}
+
+UniqueFd Scan::open_for_head(int directory, const Task& task, const dirent& entry) const {
+    if (observer_ == nullptr || entry.d_type != DT_REG ||
+        !observer_->wants_head(task.path, entry.d_name))
+        return {};
+    // O_NONBLOCK: a fifo may have taken the place of the file.
+    return UniqueFd(::openat(directory, entry.d_name,
+                             O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+Status Scan::add_entry(int directory, const Task& task, const dirent& entry, TextArena& text,
                        Listing& listing) {
-    const std::string path = task.path.empty() ? name : task.path + '/' + name;
-    struct statx info {};
-    if (::statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &info) !=
-        0) {
-        listing.problems.push_back(failure(path, errno));
+    const char* const name = entry.d_name;
+    const std::string path = join(task.path, name);
+    const UniqueFd file = open_for_head(directory, task, entry);
+    struct stat info {};
+    const bool has_attributes =
+        file ? stat_open_file(file.get(), info)
+             : ::fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0;
+    if (!has_attributes) add_problem(task, listing, path, errno);
+    const bool is_packed = has_attributes && task.is_packed() && !is_left_out(path, info);
+    if (!is_packed && observer_ == nullptr) return {};
+
+    SeenEntry seen;
+    seen.name = {text.store(name), std::string_view(name).size()};
+    seen.has_attributes = has_attributes;
+    seen.mode = has_attributes ? info.st_mode : DTTOIF(entry.d_type);
+    seen.size_bytes = static_cast<std::uint64_t>(info.st_size);
+    seen.mtime_seconds = info.st_mtim.tv_sec;
+    if (file) seen.head = read_head(file.get(), text);
+    std::optional<std::string_view> target;
+    if (seen.is_symlink()) target = read_target(directory, name, text);
+    const int target_errno = errno;
+    seen.target = target.value_or(std::string_view());
+    if (observer_ != nullptr) listing.seen.push_back(seen);
+    if (!is_packed) {
+        if (S_ISDIR(seen.mode)) listing.only_seen.push_back(path);
         return {};
     }
-    if (!type_of(info.stx_mode)) return {};
-    const std::uint64_t device = makedev(info.stx_dev_major, info.stx_dev_minor);
-    if (output_ && output_->device == device && output_->inode == info.stx_ino) return {};
-    if (exclude_.matches(path, S_ISDIR(info.stx_mode))) return {};
+    if (seen.is_symlink() && !target) {
+        add_problem(task, listing, path, target_errno);
+        return {};
+    }
+    if (seen.target.size() > format::kMaxSymlinkTarget)
+        return fail(Errc::limit, path + ": symlink target longer than 4095 bytes",
+                    "no Linux system can follow it; exclude it");
+    add_node(directory, task, seen, info, listing);
+    return {};
+}
 
+void Scan::add_node(int directory, const Task& task, const SeenEntry& seen, const struct stat& info,
+                    Listing& listing) {
     Node node;
     fill(node, info);
     node.parent = task.node;
-    if (node.type == InodeType::symlink) {
-        std::array<char, format::kMaxSymlinkTarget + 1> target;
-        const ssize_t size = ::readlinkat(directory, name, target.data(), target.size());
-        if (size < 0) {
-            listing.problems.push_back(failure(path, errno));
-            return {};
-        }
-        if (static_cast<std::size_t>(size) > format::kMaxSymlinkTarget)
-            return fail(Errc::limit, path + ": symlink target longer than 4095 bytes",
-                        "no Linux system can follow it; exclude it");
-        node.size_bytes = static_cast<std::uint64_t>(size);
-        node.target = text.store({target.data(), static_cast<std::size_t>(size)});
+    node.name = seen.name.data();
+    node.name_size = static_cast<std::uint8_t>(seen.name.size());
+    if (seen.is_symlink()) {
+        node.target = seen.target.data();
+        node.size_bytes = seen.target.size();
     }
-    const std::string handle = fmt::format("/proc/self/fd/{}/{}", directory, name);
+    const std::string handle = fmt::format("/proc/self/fd/{}/{}", directory, seen.name);
     XattrSet xattrs = read_xattrs(handle, result_.xattrs);
     if (!xattrs.empty()) node.xattrs = result_.xattrs.intern(std::move(xattrs));
-    const std::string_view name_view(name);
-    node.name = text.store(name_view);
-    node.name_size = static_cast<std::uint8_t>(name_view.size());
     listing.children.push_back(node);
-    return {};
 }
 
 /// An entry of the overlay takes the place of a file; what else is there stays.
@@ -160,8 +233,7 @@ void Scan::add_overlay_entry(const Task& task, const std::string& name, const st
                              TextArena& text, Listing& listing) const {
     const bool is_directory = S_ISDIR(info.st_mode);
     if (!is_directory && !S_ISREG(info.st_mode)) return;
-    const std::string path = task.path.empty() ? name : task.path + '/' + name;
-    if (exclude_.matches(path, is_directory)) return;
+    if (exclude_.matches(join(task.path, name), is_directory)) return;
     auto& children = listing.children;
     const auto place = std::lower_bound(
         children.begin(), children.end(), name,
@@ -170,8 +242,8 @@ void Scan::add_overlay_entry(const Task& task, const std::string& name, const st
     if (is_there && (is_directory || place->type != InodeType::file)) return;
     Node node;
     node.type = is_directory ? InodeType::directory : InodeType::file;
-    node.mode = is_directory ? task.directory.mode
-                             : static_cast<std::uint16_t>(task.directory.mode & 0666);
+    node.mode =
+        is_directory ? task.directory.mode : static_cast<std::uint16_t>(task.directory.mode & 0666);
     node.uid = task.directory.uid;
     node.gid = task.directory.gid;
     node.mtime_seconds = task.directory.mtime_seconds;
@@ -216,7 +288,8 @@ Status Scan::list(const Task& task, TextArena& text, Listing& listing) {
 Status Scan::list_tree(const Task& task, TextArena& text, Listing& listing) {
     const auto failed = [&](int sys_errno) {
         listing.is_unreadable = true;
-        listing.problems.push_back(failure(task.path.empty() ? "." : task.path, sys_errno));
+        add_problem(task, listing, task.path.empty() ? "." : task.path, sys_errno);
+        if (observer_ != nullptr) observer_->visit({task.path});
     };
     auto fd = open_below(root_, task.path.empty() ? "." : task.path, O_RDONLY | O_DIRECTORY);
     if (!fd) {
@@ -235,38 +308,44 @@ Status Scan::list_tree(const Task& task, TextArena& text, Listing& listing) {
         if (entry == nullptr) break;
         const std::string_view name(entry->d_name);
         if (name == "." || name == "..") continue;
-        SQUENV_TRY(add_entry(directory, task, entry->d_name, text, listing));
+        SQUENV_TRY(add_entry(directory, task, *entry, text, listing));
     }
-    if (errno != 0) failed(errno);
+    if (errno != 0)
+        failed(errno);
+    else if (observer_ != nullptr)
+        observer_->visit({task.path, directory, &listing.seen});
     std::sort(listing.children.begin(), listing.children.end(),
               [](const Node& a, const Node& b) { return a.name_view() < b.name_view(); });
     return {};
 }
 
 void Scan::publish(const Task& task, Listing listing) {
+    for (std::string& path : listing.only_seen) tasks_.push_back({kNoEntry, std::move(path)});
+    if (!task.is_packed()) return;
     Tree& tree = result_.tree;
-    if (tree.nodes.size() + listing.children.size() >= kNoNode) {
+    if (tree.nodes.size() + listing.children.size() >= kNoEntry) {
         error_ = Error{Errc::limit, 0, "more than 4294967294 files", {}};
         return;
     }
     if (listing.is_unreadable) {
         tree.at(task.node).is_left_out = true;
         listing.children.clear();
-        if (task.node == kRootNode)
+        if (task.node == kRootEntry)
             error_ = Error{Errc::denied, 0, listing.problems.front().reason, {}};
     }
-    const auto first = static_cast<NodeId>(tree.nodes.size());
+    const auto first = static_cast<EntryId>(tree.nodes.size());
     tree.at(task.node).first_child = first;
     tree.at(task.node).child_count = static_cast<std::uint32_t>(listing.children.size());
     for (const Node& child : listing.children) {
-        const auto id = static_cast<NodeId>(tree.nodes.size());
+        const auto id = static_cast<EntryId>(tree.nodes.size());
         tree.nodes.push_back(child);
-        const bool is_crossed = options_.stays_on_file_system &&
-                                tree.devices[child.source_device] != root_device_;
-        if (child.type == InodeType::directory && !is_crossed) {
-            std::string path(child.name_view());
-            tasks_.push_back({id, task.path.empty() ? path : task.path + '/' + path, child});
-        }
+        if (child.type != InodeType::directory) continue;
+        const bool is_crossed =
+            options_.stays_on_file_system && tree.devices[child.source_device] != root_device_;
+        if (!is_crossed)
+            tasks_.push_back({id, join(task.path, child.name_view()), child});
+        else if (observer_ != nullptr)
+            tasks_.push_back({kNoEntry, join(task.path, child.name_view())});
     }
     for (Finding& problem : listing.problems) result_.problems.push_back(std::move(problem));
 }
@@ -296,16 +375,15 @@ void Scan::work() {
 }
 
 Status Scan::add_root() {
-    struct statx info {};
-    if (::statx(root_, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &info) != 0)
-        return fail_errno(errno, "");
+    struct stat info {};
+    if (!stat_open_file(root_, info)) return fail_errno(errno, "");
     Node node;
     fill(node, info);
-    root_device_ = makedev(info.stx_dev_major, info.stx_dev_minor);
+    root_device_ = info.st_dev;
     XattrSet xattrs = read_xattrs(fmt::format("/proc/self/fd/{}/.", root_), result_.xattrs);
     if (!xattrs.empty()) node.xattrs = result_.xattrs.intern(std::move(xattrs));
     result_.tree.nodes.push_back(node);
-    tasks_.push_back({kRootNode, "", node});
+    tasks_.push_back({kRootEntry, "", node});
     return {};
 }
 
@@ -322,8 +400,8 @@ Result<Scanned> Scan::run(unsigned threads) {
 }  // namespace
 
 Result<Scanned> scan_directory(int root, const std::string& overlay, const Options& options,
-                               const std::optional<SkippedFile>& output) {
-    return Scan(root, overlay, options, output).run(reader_threads(options));
+                               const std::optional<SkippedFile>& output, TreeObserver* observer) {
+    return Scan(root, overlay, options, output, observer).run(reader_threads(options));
 }
 
 }  // namespace squenv::pack

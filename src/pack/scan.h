@@ -9,10 +9,11 @@ namespace squenv::pack {
 
 /// The tree under the open directory `root`, with the files under the path `overlay` (see
 /// open_directory_source) unless that is empty. What cannot be looked at is named in `problems` and
-/// marked as left out. Errors: io (the root, the overlay), limit (too many files, symlink too
-/// long), cancelled.
+/// marked as left out. `observer`, which may be null, is called as open_directory_source() says.
+/// Errors: io (the root, the overlay), limit (too many files, symlink too long), cancelled.
 [[nodiscard]] Result<Scanned> scan_directory(int root, const std::string& overlay,
                                              const Options& options,
-                                             const std::optional<SkippedFile>& output);
+                                             const std::optional<SkippedFile>& output,
+                                             TreeObserver* observer);
 
 }  // namespace squenv::pack

@@ -32,9 +32,9 @@ class FileReader {
     /// Fills `out` with the bytes at `offset`, and makes sure that the file is still the one the
     /// scan saw, before and after. The scan's size bounds offset + out.size().
     /// Errors: not_found, denied, io; busy when the file changed since the scan.
-    [[nodiscard]] virtual Status read(NodeId node, std::uint64_t offset, MutableBytes out) = 0;
-    /// Where data begins at or behind `offset`; the size of the file when only a hole follows.
-    [[nodiscard]] virtual Result<std::uint64_t> next_data(NodeId node, std::uint64_t offset) = 0;
+    [[nodiscard]] virtual Status read(EntryId node, std::uint64_t offset, MutableBytes out) = 0;
+    /// Where data begins at or after `offset`; the size of the file when only a hole follows.
+    [[nodiscard]] virtual Result<std::uint64_t> next_data(EntryId node, std::uint64_t offset) = 0;
 };
 
 /// A tree and its files. scan() runs first; the readers live shorter than the source and `tree`.

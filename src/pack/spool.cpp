@@ -27,7 +27,7 @@ class Spool::Reader final : public FileReader {
   public:
     Reader(const Spool& spool, const Tree& tree) : spool_(spool), tree_(tree) {}
 
-    Status read(NodeId id, std::uint64_t offset, MutableBytes out) override {
+    Status read(EntryId id, std::uint64_t offset, MutableBytes out) override {
         for (auto ranges = ranges_from(id, offset); !out.empty();) {
             const std::uint64_t data =
                 ranges.empty() ? std::numeric_limits<std::uint64_t>::max() : ranges.front().offset;
@@ -48,14 +48,14 @@ class Spool::Reader final : public FileReader {
         return {};
     }
 
-    Result<std::uint64_t> next_data(NodeId id, std::uint64_t offset) override {
+    Result<std::uint64_t> next_data(EntryId id, std::uint64_t offset) override {
         const auto ranges = ranges_from(id, offset);
         return ranges.empty() ? tree_.at(id).size_bytes : std::max(offset, ranges.front().offset);
     }
 
   private:
-    /// Those that end behind `offset`.
-    [[nodiscard]] std::span<const Range> ranges_from(NodeId id, std::uint64_t offset) const {
+    /// Those that end after `offset`.
+    [[nodiscard]] std::span<const Range> ranges_from(EntryId id, std::uint64_t offset) const {
         const File& file = spool_.files_[tree_.at(id).source_inode];
         const auto all = std::span(spool_.ranges_).subspan(file.first_range, file.range_count);
         const auto first =

@@ -21,7 +21,7 @@ class Spool {
 
     /// Begins the file with this number, which is Node::source_inode.
     void begin(std::uint64_t number);
-    /// Bytes of the file that was begun last, at `offset` in it, which lies behind those before.
+    /// Bytes of the file that was begun last, at `offset` in it, which lies after those before.
     /// What is left out reads as zeros. Errors: limit (disk full), io.
     [[nodiscard]] Status write(std::uint64_t offset, ByteView bytes);
 
@@ -36,7 +36,7 @@ class Spool {
         std::uint64_t size_bytes = 0;
         std::uint64_t position = 0;  ///< in the spool
     };
-    /// Those of one file lie behind each other in ranges_, by offset.
+    /// Those of one file follow each other in ranges_, by offset.
     struct File {
         std::uint64_t first_range = 0;
         std::uint64_t range_count = 0;

@@ -35,7 +35,8 @@ codec::BlockKind block_kind(const Content& content) {
     return codec::BlockKind::other;
 }
 
-/// Decides in storage order, on one thread, so that the image does not depend on who was faster.
+/// Decides in storage order, on one thread, so that the image does not depend on which of the others
+/// is faster.
 class Store {
   public:
     Store(const Source& source, const Tree& tree, Contents& contents, const Options& options,

@@ -14,7 +14,7 @@
 
 namespace squenv::pack {
 
-/// What the pass leaves behind besides the places noted in the contents.
+/// What the pass yields besides the places noted in the contents.
 struct Stored {
     std::vector<Finding> problems;  ///< files that could not be read, sorted by path
     std::vector<appendix::BlockDigest> digests;

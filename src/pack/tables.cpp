@@ -29,7 +29,7 @@ class TableAppender {
             rest = rest.subspan(piece.size());
             digests_->push_back({start + bytes.size() - rest.size() - piece.size(),
                                  static_cast<std::uint32_t>(piece.size()),
-                                 appendix::digest_of(piece)});
+                                 sha256_of(piece)});
         }
         SQUENV_TRY(writer_.append(bytes));
         return start;

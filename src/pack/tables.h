@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tables pass: everything behind the data, and the superblock that names it.
+// The tables pass: everything after the data, and the superblock that names it.
 #pragma once
 
 #include <vector>

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "format/bounds.h"
+#include "format/posix.h"
 #include "pack/exclude.h"
 #include "pack/spool.h"
 #include "pack/tar_stream.h"
@@ -98,7 +99,8 @@ std::string shown(std::string_view path) {
 tl::unexpected<Error> TarSource::damaged() const {
     if (failure_) return tl::unexpected(*failure_);
     const char* reason = ::archive_error_string(archive_.get());
-    return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
+    return fail(Errc::corrupt,
+                fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
 }
 
 bool TarSource::is_excluded(std::string_view path, bool is_directory) const {
@@ -230,9 +232,9 @@ Status TarSource::fill(const std::string& path, struct archive_entry* entry, Nod
     node.source_inode = next_inode_++;
     if (node.type == InodeType::symlink) SQUENV_TRY(set_target(path, entry, node));
     if (node.type == InodeType::block_device || node.type == InodeType::char_device)
-        node.device =
-            encode_device(static_cast<std::uint32_t>(::archive_entry_rdevmajor(entry)),
-                          static_cast<std::uint32_t>(::archive_entry_rdevminor(entry)));
+        node.device = format::encode_device(
+            makedev(static_cast<unsigned>(::archive_entry_rdevmajor(entry)),
+                    static_cast<unsigned>(::archive_entry_rdevminor(entry))));
     set_xattrs(entry, node);
     return {};
 }

@@ -6,7 +6,8 @@ namespace squenv::pack {
 
 Result<std::unique_ptr<Source>> open_tar_source(const std::string& path, const std::string&,
                                                 const Options&) {
-    return fail(Errc::unsupported, path + ": squenv was built without libarchive, which reads archives",
+    return fail(Errc::unsupported,
+                path + ": squenv was built without libarchive, which reads archives",
                 "unpack it and pack the directory, or build squenv with -Dtar=enabled");
 }
 

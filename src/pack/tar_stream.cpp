@@ -31,7 +31,8 @@ bool is_header(ByteView block) {
     if (is_all_zero(block)) return false;
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < kTarBlock; ++i)
-        sum += i >= kSumAt && i < kSumAt + kSumSize ? ' ' : std::to_integer<std::uint32_t>(block[i]);
+        sum += i >= kSumAt && i < kSumAt + kSumSize ? ' '
+                                                    : std::to_integer<std::uint32_t>(block[i]);
     std::uint32_t written = 0;
     std::size_t at = kSumAt;
     while (at < kSumAt + kSumSize && block[at] == std::byte{' '}) ++at;
@@ -109,7 +110,8 @@ tl::unexpected<Error> TarStream::damaged() const {
     if (input_->is_cancelled()) return fail(Errc::cancelled, name_ + ": stopped");
     if (input_->sys_errno != 0) return fail_errno(input_->sys_errno, name_);
     const char* reason = ::archive_error_string(archive_.get());
-    return fail(Errc::corrupt, fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
+    return fail(Errc::corrupt,
+                fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
 }
 
 Result<TarStream> TarStream::open(const std::string& path, const std::atomic<bool>* cancel) {
@@ -195,7 +197,8 @@ Status TarStream::check_end(std::uint64_t header, std::uint64_t position) {
     // Compressed twice, what comes out of gzip is not what comes out at the end.
     constexpr int kGzipAlone = 2;
     if (::archive_filter_count(archive_.get()) == kGzipAlone && !input_->check.is_right())
-        return fail(Errc::corrupt, name_ + ": the checksum of the gzip file is not that of its content",
+        return fail(Errc::corrupt,
+                    name_ + ": the checksum of the gzip file is not that of its content",
                     "get it again, or make it anew");
     if (rest.has_file())
         return fail(Errc::unsupported, name_ + ": more files follow behind the end of the archive",

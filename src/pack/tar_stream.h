@@ -37,12 +37,12 @@ class TarStream {
     [[nodiscard]] Result<ByteView> next();
 
     /// To be called when a reader of the archive met its end, having looked for a header at
-    /// `header` and consumed all in front of `position`: makes sure that it found a block of zeros
-    /// there, and reads what follows. A lone block is enough: whoever wrote it had written all
-    /// files. What lies behind is padding, whatever it says, as long as no block of it is the
+    /// `header` and consumed all before `position`: makes sure that it found a block of zeros
+    /// there, and reads what follows. A lone block is enough: it is written
+    /// after all files. What follows is padding, whatever it says, as long as no block of it is the
     /// header of a file.
     /// Errors: corrupt (cut off between two files, or the compressed form is damaged),
-    /// unsupported (more files behind the end), cancelled.
+    /// unsupported (more files after the end), cancelled.
     [[nodiscard]] Status check_end(std::uint64_t header, std::uint64_t position);
 
     /// What messages call it.

@@ -49,30 +49,26 @@ std::optional<format::InodeType> type_of(std::uint32_t mode) {
     }
 }
 
-std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
-    return (minor & 0xFF) | (major << 8) | ((minor & ~0xFFU) << 12);
-}
-
-NodeId Tree::child_of(NodeId id, std::string_view name) const {
+EntryId Tree::child_of(EntryId id, std::string_view name) const {
     const Node& directory = nodes[id];
-    NodeId low = directory.first_child;
-    NodeId high = directory.first_child + directory.child_count;
-    if (directory.type != format::InodeType::directory || low == kNoNode) return kNoNode;
+    EntryId low = directory.first_child;
+    EntryId high = directory.first_child + directory.child_count;
+    if (directory.type != format::InodeType::directory || low == kNoEntry) return kNoEntry;
     while (low < high) {
-        const NodeId middle = low + (high - low) / 2;
+        const EntryId middle = low + (high - low) / 2;
         if (nodes[middle].name_view() < name)
             low = middle + 1;
         else
             high = middle;
     }
     if (low == directory.first_child + directory.child_count || nodes[low].name_view() != name)
-        return kNoNode;
+        return kNoEntry;
     return low;
 }
 
-NodeId Tree::find(std::string_view path) const {
-    NodeId at = kRootNode;
-    while (!path.empty() && at != kNoNode) {
+EntryId Tree::find(std::string_view path) const {
+    EntryId at = kRootEntry;
+    while (!path.empty() && at != kNoEntry) {
         const std::string_view name = path.substr(0, path.find('/'));
         path.remove_prefix(std::min(path.size(), name.size() + 1));
         if (name.empty() || name == ".") continue;
@@ -81,10 +77,10 @@ NodeId Tree::find(std::string_view path) const {
     return at;
 }
 
-std::string Tree::path_of(NodeId id) const {
-    if (id == kRootNode) return ".";
-    std::vector<NodeId> steps;
-    for (NodeId at = id; at != kRootNode; at = nodes[at].parent) steps.push_back(at);
+std::string Tree::path_of(EntryId id) const {
+    if (id == kRootEntry) return ".";
+    std::vector<EntryId> steps;
+    for (EntryId at = id; at != kRootEntry; at = nodes[at].parent) steps.push_back(at);
     std::string path;
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
         if (!path.empty()) path += '/';

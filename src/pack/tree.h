@@ -16,9 +16,10 @@
 
 namespace squenv::pack {
 
-using NodeId = std::uint32_t;
-inline constexpr NodeId kNoNode = 0xFFFFFFFF;
-inline constexpr NodeId kRootNode = 0;
+/// Index of an entry in Tree::nodes.
+using EntryId = std::uint32_t;
+inline constexpr EntryId kNoEntry = 0xFFFFFFFF;
+inline constexpr EntryId kRootEntry = 0;
 inline constexpr std::uint32_t kNoXattrs = 0xFFFFFFFF;
 inline constexpr std::uint32_t kNoContent = 0xFFFFFFFF;
 
@@ -35,7 +36,7 @@ class TextArena {
     std::size_t capacity_ = 0;  ///< of the last chunk
 };
 
-/// One directory entry. Children of a directory lie behind each other, sorted by name.
+/// One directory entry. The children of a directory follow each other, sorted by name.
 struct Node {
     const char* name = nullptr;    ///< in the tree's arena, not terminated
     const char* target = nullptr;  ///< symlinks, `size_bytes` long
@@ -48,11 +49,11 @@ struct Node {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
     std::uint32_t source_device = 0;  ///< index into Tree::devices
-    std::uint32_t device = 0;         ///< device files: as new_encode_dev() of Linux writes it
-    NodeId parent = kNoNode;
-    NodeId first_child = kNoNode;
+    std::uint32_t device = 0;         ///< device files: as format::encode_device() has it
+    EntryId parent = kNoEntry;
+    EntryId first_child = kNoEntry;
     std::uint32_t child_count = 0;
-    NodeId same_inode_as = kNoNode;  ///< hard links: the entry that stands for the inode
+    EntryId same_inode_as = kNoEntry;  ///< hard links: the entry that stands for the inode
     std::uint32_t xattrs = kNoXattrs;    ///< index into the xattr sets
     std::uint32_t content = kNoContent;  ///< regular files: index into the contents
     std::uint32_t inode_number = 0;      ///< given by the tables pass
@@ -75,49 +76,46 @@ struct Tree {
     std::vector<std::uint64_t> devices;
     TextArena text;
 
-    [[nodiscard]] Node& at(NodeId id) { return nodes[id]; }
-    [[nodiscard]] const Node& at(NodeId id) const { return nodes[id]; }
+    [[nodiscard]] Node& at(EntryId id) { return nodes[id]; }
+    [[nodiscard]] const Node& at(EntryId id) const { return nodes[id]; }
     /// "lib/python3.11/os.py"; "." for the root.
-    [[nodiscard]] std::string path_of(NodeId id) const;
-    /// The entry called `name` of a directory, or kNoNode.
-    [[nodiscard]] NodeId child_of(NodeId directory, std::string_view name) const;
-    /// The entry at `path` ("lib/os.py", "." is the root), or kNoNode.
-    [[nodiscard]] NodeId find(std::string_view path) const;
+    [[nodiscard]] std::string path_of(EntryId id) const;
+    /// The entry called `name` of a directory, or kNoEntry.
+    [[nodiscard]] EntryId child_of(EntryId directory, std::string_view name) const;
+    /// The entry at `path` ("lib/os.py", "." is the root), or kNoEntry.
+    [[nodiscard]] EntryId find(std::string_view path) const;
     /// The entry that carries the inode: `id`, or the one it is a hard link to.
-    [[nodiscard]] NodeId inode_of(NodeId id) const {
-        return nodes[id].same_inode_as == kNoNode ? id : nodes[id].same_inode_as;
+    [[nodiscard]] EntryId inode_of(EntryId id) const {
+        return nodes[id].same_inode_as == kNoEntry ? id : nodes[id].same_inode_as;
     }
     /// False for what could not be read, by whatever name it was met.
-    [[nodiscard]] bool is_packed(NodeId id) const {
+    [[nodiscard]] bool is_packed(EntryId id) const {
         return !nodes[id].is_left_out && !nodes[inode_of(id)].is_left_out;
     }
 };
 
-/// The type behind the S_IFMT bits of a mode; nothing for what squashfs does not know.
+/// The type that the S_IFMT bits of a mode mean; nothing for what squashfs does not know.
 [[nodiscard]] std::optional<format::InodeType> type_of(std::uint32_t mode);
-
-/// A device number as Linux stores it in 32 bits: 12 of major, 20 of minor.
-[[nodiscard]] std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor);
 
 /// Visits the directories below and including the root, every directory after all directories
 /// inside it; those left out are skipped. No recursion: depth costs heap, not stack.
 template <class Visit>
 void for_each_directory_children_first(const Tree& tree, Visit&& visit) {
     struct Level {
-        NodeId directory;
+        EntryId directory;
         std::uint32_t next_child;
     };
-    std::vector<Level> levels{{kRootNode, 0}};
+    std::vector<Level> levels{{kRootEntry, 0}};
     while (!levels.empty()) {
         Level& top = levels.back();
         const Node& directory = tree.at(top.directory);
         if (top.next_child == directory.child_count) {
-            const NodeId done = top.directory;
+            const EntryId done = top.directory;
             levels.pop_back();
             visit(done);
             continue;
         }
-        const NodeId child = directory.first_child + top.next_child++;
+        const EntryId child = directory.first_child + top.next_child++;
         const Node& node = tree.at(child);
         if (node.type == format::InodeType::directory && !node.is_left_out)
             levels.push_back({child, 0});
@@ -129,8 +127,8 @@ void for_each_directory_children_first(const Tree& tree, Visit&& visit) {
 template <class Visit>
 void for_each_directory_in_table_order(const Tree& tree, Visit&& visit) {
     for (const bool is_hot : {false, true}) {
-        if (is_hot && !tree.at(kRootNode).is_hot) break;
-        for_each_directory_children_first(tree, [&](NodeId id) {
+        if (is_hot && !tree.at(kRootEntry).is_hot) break;
+        for_each_directory_children_first(tree, [&](EntryId id) {
             if (tree.at(id).is_hot == is_hot) visit(id);
         });
     }

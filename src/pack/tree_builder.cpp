@@ -15,7 +15,7 @@ namespace {
 
 using format::InodeType;
 
-constexpr std::uint32_t kRootEntry = 0;
+constexpr std::uint32_t kRootName = 0;
 /// Enough for a small archive; a power of two.
 constexpr std::size_t kFirstSlots = 256;
 
@@ -39,20 +39,20 @@ std::string_view next_name(std::string_view& path) {
 
 }  // namespace
 
-TreeBuilder::TreeBuilder() : slots_(kFirstSlots, kNoEntry) {
+TreeBuilder::TreeBuilder() : slots_(kFirstSlots, kNoName) {
     entries_.push_back({});
 }
 
-bool TreeBuilder::is_directory(EntryId entry) const {
+bool TreeBuilder::is_directory(NameId entry) const {
     const std::uint32_t node = entries_[entry].node;
     return node == kImplied || nodes_[node].type == InodeType::directory;
 }
 
-std::size_t TreeBuilder::slot_of(EntryId directory, std::string_view name) const {
+std::size_t TreeBuilder::slot_of(NameId directory, std::string_view name) const {
     constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15ULL;  // 2^64 by the golden ratio
     const std::size_t mask = slots_.size() - 1;
     std::size_t slot = (hasher_.of(as_bytes(name)).low + directory * kOdd) & mask;
-    while (slots_[slot] != kNoEntry) {
+    while (slots_[slot] != kNoName) {
         const Entry& entry = entries_[slots_[slot]];
         if (entry.parent == directory && entry.name_view() == name) break;
         slot = (slot + 1) & mask;
@@ -61,16 +61,16 @@ std::size_t TreeBuilder::slot_of(EntryId directory, std::string_view name) const
 }
 
 void TreeBuilder::grow() {
-    slots_.assign(slots_.size() * 2, kNoEntry);
-    for (EntryId id = kRootEntry + 1; id < entries_.size(); ++id)
+    slots_.assign(slots_.size() * 2, kNoName);
+    for (NameId id = kRootName + 1; id < entries_.size(); ++id)
         slots_[slot_of(entries_[id].parent, entries_[id].name_view())] = id;
 }
 
-Result<TreeBuilder::EntryId> TreeBuilder::enter(EntryId directory, std::string_view name) {
+Result<TreeBuilder::NameId> TreeBuilder::enter(NameId directory, std::string_view name) {
     const std::size_t slot = slot_of(directory, name);
-    if (slots_[slot] != kNoEntry) return slots_[slot];
-    if (entries_.size() >= kNoEntry) return fail(Errc::limit, "more than 4294967294 files");
-    const auto id = static_cast<EntryId>(entries_.size());
+    if (slots_[slot] != kNoName) return slots_[slot];
+    if (entries_.size() >= kNoName) return fail(Errc::limit, "more than 4294967294 files");
+    const auto id = static_cast<NameId>(entries_.size());
     entries_.push_back(
         {text_.store(name), directory, kImplied, static_cast<std::uint8_t>(name.size())});
     slots_[slot] = id;
@@ -79,7 +79,7 @@ Result<TreeBuilder::EntryId> TreeBuilder::enter(EntryId directory, std::string_v
 }
 
 Result<Node*> TreeBuilder::at(std::string_view path) {
-    EntryId id = kRootEntry;
+    NameId id = kRootName;
     std::string_view rest = path;
     for (auto name = next_name(rest); !name.empty(); name = next_name(rest)) {
         if (!format::check_name(name) || name.size() > format::kMaxName)
@@ -99,16 +99,16 @@ Result<Node*> TreeBuilder::at(std::string_view path) {
 
 const Node* TreeBuilder::find(std::string_view path) const {
     static const Node implied = implied_directory();
-    EntryId id = kRootEntry;
+    NameId id = kRootName;
     for (auto name = next_name(path); !name.empty(); name = next_name(path)) {
         id = slots_[slot_of(id, name)];
-        if (id == kNoEntry) return nullptr;
+        if (id == kNoName) return nullptr;
     }
     const std::uint32_t node = entries_[id].node;
     return node == kImplied ? &implied : &nodes_[node];
 }
 
-Node TreeBuilder::node_of(EntryId entry) const {
+Node TreeBuilder::node_of(NameId entry) const {
     const Entry& made = entries_[entry];
     Node node = made.node == kImplied ? implied_directory() : nodes_[made.node];
     node.name = made.name;
@@ -117,30 +117,30 @@ Node TreeBuilder::node_of(EntryId entry) const {
 }
 
 Tree TreeBuilder::build() {
-    slots_.assign(kFirstSlots, kNoEntry);
+    slots_.assign(kFirstSlots, kNoName);
     slots_.shrink_to_fit();
     // The children of an entry are [begin[entry], begin[entry + 1]) of `children`.
     std::vector<std::uint32_t> begin(entries_.size() + 1, 0);
-    for (EntryId id = kRootEntry + 1; id < entries_.size(); ++id) ++begin[entries_[id].parent];
+    for (NameId id = kRootName + 1; id < entries_.size(); ++id) ++begin[entries_[id].parent];
     std::partial_sum(begin.begin(), begin.end(), begin.begin());
-    std::vector<EntryId> children(entries_.size() - 1);
-    for (EntryId id = kRootEntry + 1; id < entries_.size(); ++id)
+    std::vector<NameId> children(entries_.size() - 1);
+    for (NameId id = kRootName + 1; id < entries_.size(); ++id)
         children[--begin[entries_[id].parent]] = id;
 
     Tree tree;
     tree.devices.push_back(0);
-    tree.nodes.push_back(node_of(kRootEntry));
-    // Breadth first: the children of one directory come out behind each other.
-    std::vector<EntryId> origin{kRootEntry};
-    for (NodeId id = 0; id < tree.nodes.size(); ++id) {
+    tree.nodes.push_back(node_of(kRootName));
+    // Breadth first: the children of one directory follow each other.
+    std::vector<NameId> origin{kRootName};
+    for (EntryId id = 0; id < tree.nodes.size(); ++id) {
         // A file may have taken the place of a directory; what was inside went with it.
         if (tree.at(id).type != InodeType::directory) continue;
         const auto first = children.begin() + begin[origin[id]];
         const auto last = children.begin() + begin[origin[id] + 1];
-        std::sort(first, last, [this](EntryId a, EntryId b) {
+        std::sort(first, last, [this](NameId a, NameId b) {
             return entries_[a].name_view() < entries_[b].name_view();
         });
-        tree.at(id).first_child = static_cast<NodeId>(tree.nodes.size());
+        tree.at(id).first_child = static_cast<EntryId>(tree.nodes.size());
         tree.at(id).child_count = static_cast<std::uint32_t>(last - first);
         for (auto child = first; child != last; ++child) {
             tree.nodes.push_back(node_of(*child));

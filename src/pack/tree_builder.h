@@ -19,7 +19,7 @@ class TreeBuilder {
   public:
     TreeBuilder();
 
-    /// The entry at `path`, made when it is new. "", "." and "/" are the root; "./" in front and
+    /// The entry at `path`, made when it is new. "", "." and "/" are the root; "./" before it and
     /// slashes at the end do not count. What becomes of an entry made twice is the caller's choice.
     /// Its name need not be set.
     /// Errors: invalid_argument (".." or a name that cannot exist, or a file used as directory),
@@ -34,25 +34,25 @@ class TreeBuilder {
     [[nodiscard]] Tree build();
 
   private:
-    using EntryId = std::uint32_t;
-    static constexpr EntryId kNoEntry = 0xFFFFFFFF;
+    using NameId = std::uint32_t;
+    static constexpr NameId kNoName = 0xFFFFFFFF;
     static constexpr std::uint32_t kImplied = 0xFFFFFFFF;
 
     /// A name in the tree.
     struct Entry {
         const char* name = nullptr;  ///< in the arena, not terminated
-        EntryId parent = kNoEntry;
+        NameId parent = kNoName;
         std::uint32_t node = kImplied;  ///< index into nodes_; directories may have none
         std::uint8_t name_size = 0;
 
         [[nodiscard]] std::string_view name_view() const { return {name, name_size}; }
     };
 
-    [[nodiscard]] bool is_directory(EntryId entry) const;
-    [[nodiscard]] Node node_of(EntryId entry) const;
+    [[nodiscard]] bool is_directory(NameId entry) const;
+    [[nodiscard]] Node node_of(NameId entry) const;
     /// Where the entry is in slots_, or where it would be.
-    [[nodiscard]] std::size_t slot_of(EntryId directory, std::string_view name) const;
-    [[nodiscard]] Result<EntryId> enter(EntryId directory, std::string_view name);
+    [[nodiscard]] std::size_t slot_of(NameId directory, std::string_view name) const;
+    [[nodiscard]] Result<NameId> enter(NameId directory, std::string_view name);
     void grow();
 
     /// Of an archive that was made for it all names could fall on one slot; not with a seed.
@@ -60,7 +60,7 @@ class TreeBuilder {
     TextArena text_;
     std::deque<Entry> entries_;   ///< [0] is the root
     std::deque<Node> nodes_;
-    std::vector<EntryId> slots_;  ///< a power of two, at most half full; open addressing
+    std::vector<NameId> slots_;  ///< a power of two, at most half full; open addressing
 };
 
 }  // namespace squenv::pack

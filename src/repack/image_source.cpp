@@ -22,7 +22,7 @@ class ImageReader final : public pack::FileReader {
   public:
     ImageReader(const image::Image& image, const pack::Tree& tree) : image_(image), tree_(tree) {}
 
-    Status read(pack::NodeId id, std::uint64_t offset, MutableBytes out) override {
+    Status read(pack::EntryId id, std::uint64_t offset, MutableBytes out) override {
         SQUENV_TRY(select(id));
         SQUENV_TRY_ASSIGN(const auto slices, image_.data().read(inode_, offset, out.size()));
         for (const image::DataSlice& slice : slices) {
@@ -35,7 +35,7 @@ class ImageReader final : public pack::FileReader {
         return {};
     }
 
-    Result<std::uint64_t> next_data(pack::NodeId id, std::uint64_t offset) override {
+    Result<std::uint64_t> next_data(pack::EntryId id, std::uint64_t offset) override {
         SQUENV_TRY(select(id));
         SQUENV_TRY_ASSIGN(const auto data, image_.data().seek(inode_, offset,
                                                               image::FileData::Seek::data));
@@ -44,7 +44,7 @@ class ImageReader final : public pack::FileReader {
 
   private:
     /// Files of an image are told apart by their reference.
-    Status select(pack::NodeId id) {
+    Status select(pack::EntryId id) {
         if (id == node_) return {};
         const auto reference = format::Reference::from_raw(tree_.at(id).source_inode);
         SQUENV_TRY_ASSIGN(inode_, image_.inode(reference));
@@ -54,7 +54,7 @@ class ImageReader final : public pack::FileReader {
 
     const image::Image& image_;
     const pack::Tree& tree_;
-    pack::NodeId node_ = pack::kNoNode;
+    pack::EntryId node_ = pack::kNoEntry;
     image::Inode inode_;
 };
 

@@ -15,7 +15,7 @@
 
 #include "base/environment.h"
 #include "base/paths.h"
-#include "base/printable.h"
+#include "base/text.h"
 #include "cache/cache_directory.h"
 #include "system/mount_table.h"
 #include "venv/kind.h"

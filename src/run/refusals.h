@@ -16,9 +16,6 @@ struct Refusal {
     Error error{};
 };
 
-/// Begins every line but the first of an error that has several. Names in it have no newline.
-inline constexpr std::string_view kNextLine = "\n  ";
-
 /// `subject`, then a line for each reason with the ways that have it, then one for each thing that
 /// would mend one of them, then `last`. Nothing is said twice.
 [[nodiscard]] std::string refusal_text(const std::string& subject,

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "base/escape.h"
+#include "base/text.h"
 #include "daemon/daemon.h"
 #include "mount/connection.h"
 #include "mount/live_statistics.h"

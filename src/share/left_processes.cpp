@@ -19,7 +19,7 @@
 #include <memory>
 #include <sstream>
 
-#include "base/escape.h"
+#include "base/text.h"
 
 namespace squenv::share {
 

@@ -33,7 +33,7 @@ std::optional<Use> use_of(std::string_view word) {
     return std::nullopt;
 }
 
-/// The next word of `line`, which loses it and the blank behind it.
+/// The next word of `line`, which loses it and the blank after it.
 std::string_view take_word(std::string_view& line) {
     const auto blank = line.find(' ');
     const std::string_view word = line.substr(0, blank);
@@ -48,7 +48,7 @@ bool take_number(std::string_view& line, std::uint64_t& value) {
     return error == std::errc{} && rest == end && !word.empty();
 }
 
-/// A place in a file never ends behind what a file can have.
+/// A place in a file never ends beyond what a file can have.
 bool is_range(std::uint64_t offset, std::uint64_t size) {
     constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
     return offset <= kMax && size <= kMax - offset;

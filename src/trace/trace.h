@@ -10,26 +10,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "squenv/touch.h"
 
 namespace squenv::trace {
 
-/// How an object was used.
-enum class Use {
-    look,  ///< its attributes were asked for
-    list,  ///< a directory was listed
-    link,  ///< the target of a symlink was read
-    read,  ///< a range of a file's content was read
-    miss,  ///< a name that does not exist was looked for
-};
-
-/// One first touch. Paths are relative to the root of the tree, "." is the root itself.
-struct Item {
-    Use use = Use::look;
-    std::string path;
-    std::uint64_t offset = 0;      ///< `read` only, in bytes
-    std::uint64_t size_bytes = 0;  ///< `read` only
-    bool operator==(const Item&) const = default;
-};
+using Use = Touch::Use;
+/// In a trace each is the first one of its kind.
+using Item = Touch;
 
 /// A request that took long.
 struct SlowRequest {

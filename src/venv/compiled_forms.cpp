@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "venv/compiled_forms.h"
 
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -16,8 +12,8 @@
 #include <utility>
 
 #include "base/environment.h"
-#include "base/unique_fd.h"
-#include "venv/walk.h"
+#include "base/process.h"
+#include "venv/files.h"
 
 namespace squenv::venv {
 
@@ -27,79 +23,38 @@ namespace fs = std::filesystem;
 
 using Words = std::vector<std::string>;
 
-/// A signal that comes just before poll(2) is seen so much later.
-constexpr int kLookEveryMs = 100;
 /// A process that was told to end may just have made another file.
 constexpr int kRemovals = 5;
-
-std::vector<char*> pointers(const Words& words) {
-    std::vector<char*> list;
-    // posix_spawn(3) takes them without const and changes nothing.
-    for (const std::string& word : words) list.push_back(const_cast<char*>(word.c_str()));
-    list.push_back(nullptr);
-    return list;
-}
 
 /// Our variables but for those that would send the forms elsewhere or make others. The order in
 /// sets, and so the forms, must not depend on a random seed.
 Words variables(const std::string& directory) {
     constexpr std::array<std::string_view, 3> kOthers{"PYTHONPYCACHEPREFIX=", "PYTHONOPTIMIZE=",
                                                       "PYTHONHASHSEED="};
-    Words all{"PYTHONPYCACHEPREFIX=" + directory, "PYTHONHASHSEED=0"};
-    for (char** variable = environ; *variable != nullptr; ++variable) {
-        const std::string_view text(*variable);
-        bool is_other = true;
-        for (const std::string_view name : kOthers)
-            if (text.starts_with(name)) is_other = false;
-        if (is_other) all.emplace_back(text);
-    }
+    Words all = own_variables();
+    std::erase_if(all, [&](const std::string& variable) {
+        return std::any_of(kOthers.begin(), kOthers.end(), [&](std::string_view name) {
+            return variable.starts_with(name);
+        });
+    });
+    all.push_back("PYTHONPYCACHEPREFIX=" + directory);
+    all.push_back("PYTHONHASHSEED=0");
     return all;
-}
-
-/// Starts the program as a process group of its own, so that all its workers can be told to end.
-Result<pid_t> start(const Words& command, const Words& settings) {
-    const auto arguments = pointers(command);
-    const auto environment = pointers(settings);
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_t actions;
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    // What it says is no result of ours, and our standard output may be a JSON object.
-    int error = ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    pid_t child = 0;
-    if (error == 0)
-        error = ::posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(),
-                              environment.data());
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-    if (error != 0) return fail_errno(error, command[0]);
-    return child;
 }
 
 /// The exit status. Errors: cancelled, internal (killed).
 Result<int> run(const Words& command, const Words& settings, const std::atomic<bool>& cancel) {
-    SQUENV_TRY_ASSIGN(const pid_t child, start(command, settings));
-    // Linux 5.3. poll(2) passes over what is not there, and then only waits.
-    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-    bool is_told = false;
-    int status = 0;
-    for (;;) {
-        const pid_t ended = ::waitpid(child, &status, WNOHANG);
-        if (ended == child) break;
-        if (ended < 0 && errno != EINTR) return fail_errno(errno, command[0]);
-        if (cancel && !is_told) {
-            ::kill(-child, SIGTERM);
-            is_told = true;
-        }
-        pollfd end{process.get(), POLLIN, 0};
-        ::poll(&end, 1, kLookEveryMs);
-    }
-    if (is_told) return fail(Errc::cancelled, "stopped on request; no image was written");
-    if (!WIFEXITED(status))
+    ProgramStart program{command, settings};
+    // What it says is no result of ours, and our standard output may be a JSON object.
+    program.output = STDERR_FILENO;
+    // Its workers can be told to end with it.
+    program.has_own_group = true;
+    SQUENV_TRY_ASSIGN(const pid_t child, start_program(program));
+    SQUENV_TRY_ASSIGN(const ProcessEnd end, wait_for(child, cancel));
+    if (cancel) return fail(Errc::cancelled, "stopped on request; no image was written");
+    if (end.was_killed)
         return fail(Errc::internal, command[0] + ": killed while it compiled the modules");
-    return WEXITSTATUS(status);
+    return end.status;
 }
 
 /// Python 3.8 is the first that can put compiled forms elsewhere.

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <sstream>
 
-#include "venv/walk.h"
+#include "venv/files.h"
 
 namespace squenv::venv {
 
@@ -31,7 +31,7 @@ std::string find_library(const std::string& root, const std::string& version) {
     const auto entries = list_directory(root + "/lib");
     if (!entries) return {};
     std::string found;
-    for (const WalkEntry& entry : *entries) {
+    for (const FileEntry& entry : *entries) {
         if (entry.kind != Kind::directory) continue;
         if (!entry.name.starts_with("python") && !entry.name.starts_with("pypy")) continue;
         const bool fits = entry.name.starts_with("python") &&

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What we know of Python environments: recognising one, what would go wrong when it is packed, what
-// is in it. Knows nothing of images. All functions are thread-safe, and only read.
+// Python environments: recognising one, and what is in it. Knows nothing of images. All functions
+// are thread-safe, and only read.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ struct Environment {
 /// Errors: denied, io.
 [[nodiscard]] Result<std::optional<Environment>> recognise(const std::string& root);
 
-/// No pyvenv.cfg is longer; what is behind does not count.
+/// No pyvenv.cfg is longer; what follows does not count.
 inline constexpr std::size_t kMaxConfig = 64U << 10;
 
 /// What pyvenv.cfg says, by lower-case key.
@@ -41,12 +41,5 @@ struct Finding {
     std::string reason;  ///< what is wrong with it
     std::string advice;  ///< what to do
 };
-
-/// Editable installs and .pth files that point outside, symlinks that leave the tree, scripts that
-/// name another path, an interpreter that is not here, packages of the system, modules without a
-/// valid compiled form, unreadable files. Sorted by path.
-/// Compiled forms in the directory `compiled`, "" for none, stand for those of the environment.
-[[nodiscard]] std::vector<Finding> check(const Environment& environment,
-                                         const std::string& compiled = {});
 
 }  // namespace squenv::venv

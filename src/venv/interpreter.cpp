@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/paths.h"
+#include "venv/files.h"
 #include "venv/kind.h"
-#include "venv/walk.h"
 
 namespace squenv::venv {
 
@@ -58,7 +58,7 @@ std::vector<std::string> library_versions(const std::string& prefix) {
     std::vector<std::string> versions;
     const auto entries = list_directory(prefix + "/lib");
     if (!entries) return versions;
-    for (const WalkEntry& entry : *entries)
+    for (const FileEntry& entry : *entries)
         if (auto version = version_in(entry.name); !version.empty())
             versions.push_back(std::move(version));
     return versions;

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <set>
 
-#include "appendix/appendix.h"
+#include "base/sha256.h"
 #include "base/threads.h"
 #include "image/walk.h"
 
@@ -30,7 +30,7 @@ Status compare(const image::Image& image, const BlockDigest& expected, ByteVecto
         return fail(Errc::corrupt, "appendix: a digest of an impossible range");
     buffer.resize(expected.size_bytes);
     SQUENV_TRY(image.source().read_exact(expected.position, buffer));
-    if (appendix::digest_of(buffer) != expected.digest)
+    if (sha256_of(buffer) != expected.digest)
         return fail(Errc::corrupt, "differs from its recorded digest");
     return {};
 }
@@ -103,11 +103,7 @@ Error damaged_file() {
 }
 
 Result<DigestDamage> find_digest_damage(const image::Image& image, unsigned threads) {
-    const auto read = [&image](std::uint64_t position, MutableBytes out) {
-        return image.source().read_exact(position, out);
-    };
-    SQUENV_TRY_ASSIGN(const auto appendix, appendix::load(image.superblock().bytes_used,
-                                                          image.source().size_bytes(), read));
+    SQUENV_TRY_ASSIGN(const auto appendix, image.appendix());
     if (!appendix) return DigestDamage();
     const auto damaged = find_damage(image, appendix->digests, threads);
     return damaged.empty() ? DigestDamage() : name_files(image, damaged);

@@ -130,8 +130,8 @@ std::optional<ByteVector> sealed(ByteView bytes) {
         return std::nullopt;
     const ByteView all = bytes.first(appendix::kHeaderSize + (*header)->body_size());
     ByteVector whole(all.begin(), all.end());
-    std::fill_n(whole.begin() + kDigestAt, sizeof(appendix::Digest), std::byte{0});
-    const appendix::Digest digest = appendix::digest_of(whole);
+    std::fill_n(whole.begin() + kDigestAt, sizeof(Sha256), std::byte{0});
+    const Sha256 digest = sha256_of(whole);
     std::copy(digest.begin(), digest.end(), whole.begin() + kDigestAt);
     return whole;
 }
@@ -159,9 +159,9 @@ Appendix example() {
     all.hot = {{Kind::directory, ".", 0, 0, 0},
                {Kind::range, {}, 0x12345678, 1U << 20, 131072},
                {Kind::missing, "lib/python3.11/none.so", 0, 0, 0}};
-    all.digests = {{0, 96, appendix::digest_of(as_bytes("a"))},
-                   {96, 70000, appendix::digest_of(as_bytes("b"))},
-                   {std::uint64_t{1} << 40, 1, appendix::digest_of(as_bytes("c"))}};
+    all.digests = {{0, 96, sha256_of(as_bytes("a"))},
+                   {96, 70000, sha256_of(as_bytes("b"))},
+                   {std::uint64_t{1} << 40, 1, sha256_of(as_bytes("c"))}};
     return all;
 }
 

@@ -71,7 +71,7 @@ void check_attributes(const pack::Node& node, const pack::XattrSets& xattrs) {
                 "a symlink leads somewhere");
 }
 
-void check_children(const pack::Tree& tree, pack::NodeId id) {
+void check_children(const pack::Tree& tree, pack::EntryId id) {
     const pack::Node& directory = tree.at(id);
     if (directory.child_count == 0) return;
     require(directory.type == InodeType::directory, "only a directory has something in it");
@@ -89,11 +89,11 @@ void check_children(const pack::Tree& tree, pack::NodeId id) {
 
 void check_tree(const pack::Scanned& scanned) {
     const pack::Tree& tree = scanned.tree;
-    require(!tree.nodes.empty() && tree.at(pack::kRootNode).type == InodeType::directory,
+    require(!tree.nodes.empty() && tree.at(pack::kRootEntry).type == InodeType::directory,
             "the root is a directory");
-    for (pack::NodeId id = 0; id < tree.nodes.size(); ++id) {
+    for (pack::EntryId id = 0; id < tree.nodes.size(); ++id) {
         const pack::Node& node = tree.at(id);
-        require(id == pack::kRootNode || format::check_name(node.name_view()).has_value(),
+        require(id == pack::kRootEntry || format::check_name(node.name_view()).has_value(),
                 "a name is one that a directory can hold");
         check_attributes(node, scanned.xattrs);
         check_children(tree, id);
@@ -104,7 +104,7 @@ void check_contents(const pack::Source& source, const pack::Tree& tree) {
     const auto reader = source.open_reader(tree);
     std::uint64_t left = kMaxRead;
     ByteVector piece(kPiece);
-    for (pack::NodeId id = 0; id < tree.nodes.size(); ++id) {
+    for (pack::EntryId id = 0; id < tree.nodes.size(); ++id) {
         const pack::Node& node = tree.at(id);
         if (node.type != InodeType::file || node.is_left_out) continue;
         const auto data = reader->next_data(id, 0);

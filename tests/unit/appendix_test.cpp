@@ -26,13 +26,13 @@ Appendix example() {
     appendix.hot = {{Kind::directory, ".", 0, 0, 0},
                     {Kind::range, {}, 0x12345678, 1 << 20, 131072},
                     {Kind::missing, "lib/none", 0, 0, 0}};
-    appendix.digests = {{0, 100, digest_of(as_bytes("a"))},
-                        {100, 70000, digest_of(as_bytes("b"))},
-                        {std::uint64_t{1} << 40, 1, digest_of(as_bytes("c"))}};
+    appendix.digests = {{0, 100, sha256_of(as_bytes("a"))},
+                        {100, 70000, sha256_of(as_bytes("b"))},
+                        {std::uint64_t{1} << 40, 1, sha256_of(as_bytes("c"))}};
     return appendix;
 }
 
-/// An image of `used` zero bytes with `appendix` behind it.
+/// An image of `used` zero bytes, followed by `appendix`.
 ByteVector image_with(const ByteVector& appendix, std::uint64_t used) {
     ByteVector image(position_of(used));
     append(image, appendix);
@@ -156,7 +156,8 @@ TEST(HotList, PathsStayBeneathTheRoot) {
     }
     for (const std::string& path :
          {std::string(), std::string("/"), std::string("/etc"), std::string(".."),
-          std::string("../x"), std::string("a/.."), std::string("a/../../etc"), std::string("a/./b"),
+          std::string("../x"), std::string("a/.."), std::string("a/../../etc"),
+          std::string("a/./b"),
           std::string("./a"), std::string("a/."), std::string("a//b"), std::string("a/"),
           std::string("//etc"), name + "n", "a/" + name + "n", deep + "/d", deep + "/dd"}) {
         const auto parsed = parse_hot_list(list_with(path));

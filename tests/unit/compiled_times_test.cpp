@@ -33,13 +33,13 @@ class FakeSource final : public Source {
       public:
         Reader(const std::map<std::string, std::string>& files, const Tree& tree)
             : files_(files), tree_(tree) {}
-        Status read(NodeId node, std::uint64_t offset, MutableBytes out) override {
+        Status read(EntryId node, std::uint64_t offset, MutableBytes out) override {
             const std::string piece = files_.at(tree_.path_of(node)).substr(offset, out.size());
             const auto bytes = as_bytes(piece);
             std::copy(bytes.begin(), bytes.end(), out.begin());
             return {};
         }
-        Result<std::uint64_t> next_data(NodeId, std::uint64_t offset) override { return offset; }
+        Result<std::uint64_t> next_data(EntryId, std::uint64_t offset) override { return offset; }
 
       private:
         const std::map<std::string, std::string>& files_;

@@ -6,11 +6,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <mutex>
 #include <string>
 #include <thread>
+
+#include "pack/scanned_source.h"
 
 namespace squenv::pack {
 namespace {
@@ -37,10 +42,10 @@ class DirectorySourceTest : public ::testing::Test {
         ASSERT_EQ(::utimensat(AT_FDCWD, (root_ / path).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
     }
     /// Scans the tree, with or without the other one.
-    void scan(bool has_overlay = true) {
+    void scan(bool has_overlay = true, TreeObserver* observer = nullptr) {
         auto source = open_directory_source((root_ / "tree").string(),
                                             has_overlay ? (root_ / "over").string() : "", options_,
-                                            std::nullopt);
+                                            std::nullopt, observer);
         ASSERT_TRUE(source);
         source_ = std::move(*source);
         auto scanned = source_->scan();
@@ -48,13 +53,13 @@ class DirectorySourceTest : public ::testing::Test {
         scanned_ = std::move(*scanned);
     }
     const Node& node(const std::string& path) const {
-        const NodeId id = scanned_.tree.find(path);
-        EXPECT_NE(id, kNoNode) << path;
-        return scanned_.tree.at(id == kNoNode ? kRootNode : id);
+        const EntryId id = scanned_.tree.find(path);
+        EXPECT_NE(id, kNoEntry) << path;
+        return scanned_.tree.at(id == kNoEntry ? kRootEntry : id);
     }
     Result<std::string> content(const std::string& path) const {
         const auto reader = source_->open_reader(scanned_.tree);
-        const NodeId id = scanned_.tree.find(path);
+        const EntryId id = scanned_.tree.find(path);
         std::string text(scanned_.tree.at(id).size_bytes, '\0');
         SQUENV_TRY(reader->read(
             id, 0, MutableBytes(reinterpret_cast<std::byte*>(text.data()), text.size())));
@@ -141,7 +146,7 @@ TEST_F(DirectorySourceTest, WhatIsExcludedStaysOut) {
     write("over/tests/__pycache__/t.pyc", "form");
     options_.exclude = {"tests/", "n.pyc"};
     scan();
-    EXPECT_EQ(scanned_.tree.find("tests"), kNoNode);
+    EXPECT_EQ(scanned_.tree.find("tests"), kNoEntry);
     EXPECT_EQ(node("pkg/__pycache__").child_count, 0U);
 }
 
@@ -154,7 +159,81 @@ TEST_F(DirectorySourceTest, OtherKindsOfEntriesAreNotReplaced) {
     scan();
     EXPECT_EQ(node("directory").type, format::InodeType::directory);
     EXPECT_EQ(node("link").type, format::InodeType::symlink);
-    EXPECT_EQ(scanned_.tree.find("other"), kNoNode);
+    EXPECT_EQ(scanned_.tree.find("other"), kNoEntry);
+}
+
+/// Notes every directory with its entries: "file target/head", directories with a slash.
+class Notes final : public TreeObserver {
+  public:
+    bool wants_head(std::string_view path, std::string_view name) const override {
+        return path == "pkg" && name.ends_with(".pyc");
+    }
+    void visit(const SeenDirectory& directory) override {
+        ASSERT_NE(directory.entries, nullptr);
+        struct stat info {};
+        EXPECT_EQ(::fstat(directory.descriptor, &info), 0);
+        std::vector<SeenEntry> entries = *directory.entries;
+        std::sort(entries.begin(), entries.end(),
+                  [](const SeenEntry& a, const SeenEntry& b) { return a.name < b.name; });
+        std::string text;
+        for (const SeenEntry& entry : entries) {
+            EXPECT_TRUE(entry.has_attributes);
+            text += std::string(entry.name) + (S_ISDIR(entry.mode) ? "/" : "");
+            if (entry.is_symlink()) text += "->" + std::string(entry.target);
+            if (!entry.head.empty()) text += ':' + std::string(entry.head);
+            if (entry.is_file())
+                text += ' ' + std::to_string(entry.size_bytes) + '@' +
+                        std::to_string(entry.mtime_seconds);
+            text += '\n';
+        }
+        const std::lock_guard lock(mutex_);
+        EXPECT_TRUE(seen.emplace(directory.path, text).second) << directory.path;
+    }
+
+    std::map<std::string, std::string> seen;
+
+  private:
+    std::mutex mutex_;  ///< protects seen
+};
+
+TEST_F(DirectorySourceTest, AnObserverSeesEveryEntryOnce) {
+    write("tree/pkg/n.py", "source");
+    write("tree/pkg/n.pyc", "a form that is longer");
+    write("tree/pkg/short.pyc", "form");
+    write("tree/tests/deep/t.pyc", "a test");
+    write("tree/other.py", "");
+    for (const char* file : {"pkg/n.py", "pkg/n.pyc", "pkg/short.pyc", "tests/deep/t.pyc",
+                             "other.py"})
+        set_time(std::string("tree/") + file, 1234);
+    fs::create_symlink("pkg/n.py", root_ / "tree/link");
+    write("over/pkg/__pycache__/n.pyc", "form");
+    options_.exclude = {"tests/", "other.py"};
+    Notes notes;
+    scan(true, &notes);
+    const std::map<std::string, std::string> expected{
+        {"", "link->pkg/n.py\nother.py 0@1234\npkg/\ntests/\n"},
+        {"pkg", "n.py 6@1234\nn.pyc:a form that is l 21@1234\nshort.pyc:form 4@1234\n"},
+        {"tests", "deep/\n"},
+        {"tests/deep", "t.pyc 6@1234\n"}};
+    EXPECT_EQ(notes.seen, expected);
+    EXPECT_EQ(scanned_.tree.find("tests"), kNoEntry);
+    EXPECT_EQ(scanned_.tree.find("other.py"), kNoEntry);
+    EXPECT_NE(scanned_.tree.find("pkg/__pycache__/n.pyc"), kNoEntry);
+    EXPECT_EQ(content("pkg/n.pyc").value(), "a form that is longer");
+}
+
+TEST_F(DirectorySourceTest, AScannedSourceScansOnce) {
+    write("tree/file", "text");
+    Notes notes;
+    auto source = open_directory_source((root_ / "tree").string(), "", options_, std::nullopt,
+                                        &notes);
+    ASSERT_TRUE(source);
+    ScannedSource scanned(std::move(*source));
+    EXPECT_EQ(notes.seen.size(), 1U);
+    ASSERT_NE(scanned.tree(), nullptr);
+    EXPECT_NE(scanned.tree()->find("file"), kNoEntry);
+    EXPECT_TRUE(scanned.scan());
+    EXPECT_EQ(notes.seen.size(), 1U);
 }
 
 TEST_F(DirectorySourceTest, AnOverlayMustBeADirectory) {

@@ -64,7 +64,7 @@ Tree tree_of(const std::vector<std::string>& files) {
 
 std::vector<std::string> ordered(const Tree& tree) {
     std::vector<std::string> paths;
-    for (const NodeId id : order_files(tree, {})) paths.push_back(tree.path_of(id));
+    for (const EntryId id : order_files(tree, {})) paths.push_back(tree.path_of(id));
     return paths;
 }
 
@@ -144,7 +144,7 @@ TEST(TreeBuilder, NamesAndSortsWhatItBuilds) {
     (*builder.at("a/x"))->mode = 0711;
     const Tree tree = builder.build();
     std::vector<std::string> paths;
-    for (NodeId id = 0; id < tree.nodes.size(); ++id) paths.push_back(tree.path_of(id));
+    for (EntryId id = 0; id < tree.nodes.size(); ++id) paths.push_back(tree.path_of(id));
     const std::vector<std::string> expected{".",   "a",   "b",   "gone",
                                             "a/x", "b/a", "b/z", "a/x/y"};
     EXPECT_EQ(paths, expected);
@@ -220,14 +220,14 @@ TEST_F(SpoolOfTwo, KnowsWhereDataIs) {
 class CountingReader final : public FileReader {
   public:
     CountingReader(std::uint64_t at, bool tells_holes) : at_(at), tells_holes_(tells_holes) {}
-    Status read(NodeId, std::uint64_t offset, MutableBytes out) override {
+    Status read(EntryId, std::uint64_t offset, MutableBytes out) override {
         std::fill(out.begin(), out.end(), std::byte{0});
         if (offset <= at_ && at_ < offset + out.size())
             out[static_cast<std::size_t>(at_ - offset)] = std::byte{1};
         ++reads_;
         return {};
     }
-    Result<std::uint64_t> next_data(NodeId, std::uint64_t offset) override {
+    Result<std::uint64_t> next_data(EntryId, std::uint64_t offset) override {
         if (!tells_holes_) return offset;
         return offset <= at_ ? at_ : ~std::uint64_t{0} >> 1U;
     }
@@ -542,7 +542,7 @@ TEST(HardLinks, ShareTheNumberAndTheTimeOfChange) {
     }
     Tree tree = builder.build();
     resolve_hard_links(tree);
-    EXPECT_EQ(tree.at(tree.find("b")).same_inode_as, kNoNode);
+    EXPECT_EQ(tree.at(tree.find("b")).same_inode_as, kNoEntry);
     EXPECT_EQ(tree.at(tree.find("c")).same_inode_as, tree.find("a"));
 }
 

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "base/cpus.h"
-#include "support/no_threads.h"
 #include "support/kernel_pages.h"
+#include "support/no_threads.h"
 #include "support/reading.h"
 
 namespace squenv::test {

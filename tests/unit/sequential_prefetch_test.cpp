@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "base/cpus.h"
-#include "support/no_threads.h"
 #include "support/kernel_pages.h"
+#include "support/no_threads.h"
 #include "support/reading.h"
 
 namespace squenv::test {

@@ -51,7 +51,8 @@ TEST(Trace, CommentsAndEmptyLinesDoNotCount) {
 TEST(Trace, DamagedLinesAreNamed) {
     for (const char* line :
          {"peek a", "look", "read 1 a", "read x 1 a", "read 1 2", "read 9223372036854775807 1 a",
-          "look a\\9", "look a\\00", "look a\\000", "requests read", "requests read x", "slow 1 read",
+          "look a\\9", "look a\\00", "look a\\000", "requests read", "requests read x",
+          "slow 1 read",
           "full of it", "end of it"}) {
         const auto parsed = parse(std::string("squenv-trace 1\nlook a\n") + line + "\nend\n");
         ASSERT_FALSE(parsed) << line;

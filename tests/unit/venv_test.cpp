@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "venv/environment.h"
+#include "venv/check.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+
+#include "pack/directory_source.h"
 
 namespace squenv::venv {
 namespace {
@@ -33,10 +35,16 @@ class VenvTest : public ::testing::Test {
         fs::create_directories((root_ / path).parent_path());
         std::ofstream(root_ / path, std::ios::binary) << text;
     }
-    std::vector<Finding> findings() {
+    /// Those of a walk as the packer does it.
+    std::vector<Finding> findings(const std::string& compiled = {}) {
         const auto environment = recognise(root_.string());
         EXPECT_TRUE(environment && *environment);
-        return check(**environment);
+        Check check(**environment, compiled);
+        const pack::Options options;
+        const auto source = pack::open_directory_source(
+            root_.string(), "", options, std::nullopt, &check);
+        EXPECT_TRUE(source && (*source)->scan());
+        return check.finish();
     }
     static bool names(const std::vector<Finding>& findings, const std::string& path,
                       const std::string& reason) {
@@ -160,11 +168,30 @@ TEST_F(VenvTest, FormsThatWereMadeElsewhereCount) {
     write(site() + "/n.py", "x = 1\n");
     write("over/" + site() + "/__pycache__/m.cpython-311.pyc",
           std::string("\xa7\x0d\x0d\x0a\x01\0\0\0", 8) + std::string(8, '\0') + "code");
-    const auto environment = recognise(root_.string());
-    ASSERT_TRUE(environment && *environment);
-    const auto found = check(**environment, (root_ / "over").string());
+    const auto found = findings((root_ / "over").string());
     EXPECT_TRUE(names(found, site() + "/n.py", "no compiled form"));
     EXPECT_EQ(found.size(), 1U);
+}
+
+TEST_F(VenvTest, ACacheThatIsALinkCounts) {
+    write(site() + "/m.py", "x = 1\n");
+    write(site() + "/forms/m.cpython-311.pyc",
+          std::string("\xa7\x0d\x0d\x0a\x01\0\0\0", 8) + std::string(8, '\0') + "code");
+    EXPECT_EQ(findings().size(), 1U);
+    fs::create_symlink("forms", root_ / site() / "__pycache__");
+    EXPECT_TRUE(findings().empty());
+}
+
+TEST_F(VenvTest, ADirectoryThatCannotBeListedIsNamed) {
+    const auto environment = recognise(root_.string());
+    ASSERT_TRUE(environment && *environment);
+    Check check(**environment);
+    check.visit({std::string("lib")});
+    check.visit({std::string()});
+    const auto found = check.finish();
+    EXPECT_TRUE(names(found, "lib", "cannot be listed"));
+    EXPECT_TRUE(names(found, ".", "cannot be listed"));
+    EXPECT_EQ(found.size(), 2U);
 }
 
 }  // namespace

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include "venv/walk.h"
+#include "venv/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 
-#include "base/cpus.h"
-#include "base/threads.h"
 #include "base/unique_fd.h"
 
 namespace squenv::venv {
 
 namespace {
-
-constexpr unsigned kMostThreads = 16;
 
 struct CloseDirectory {
     void operator()(DIR* stream) const { ::closedir(stream); }
@@ -45,45 +40,17 @@ std::string join(const std::string& directory, const std::string& name) {
     return directory.empty() ? name : directory + '/' + name;
 }
 
-std::optional<std::vector<WalkEntry>> list_directory(const std::string& path) {
+std::optional<std::vector<FileEntry>> list_directory(const std::string& path) {
     const std::unique_ptr<DIR, CloseDirectory> stream(::opendir(path.c_str()));
     if (!stream) return std::nullopt;
-    std::vector<WalkEntry> entries;
+    std::vector<FileEntry> entries;
     while (const dirent* entry = ::readdir(stream.get())) {
         const std::string name = entry->d_name;
         if (name != "." && name != "..") entries.push_back({name, kind_of(path, *entry)});
     }
     std::sort(entries.begin(), entries.end(),
-              [](const WalkEntry& a, const WalkEntry& b) { return a.name < b.name; });
+              [](const FileEntry& a, const FileEntry& b) { return a.name < b.name; });
     return entries;
-}
-
-void walk(const std::string& root,
-          const std::function<void(const std::string&,
-                                   const std::optional<std::vector<WalkEntry>>&)>& visit) {
-    std::mutex mutex;  // protects pending and busy
-    std::condition_variable changed;
-    std::vector<std::string> pending{""};
-    unsigned busy = 0;
-    const auto work = [&] {
-        std::unique_lock lock(mutex);
-        while (true) {
-            changed.wait(lock, [&] { return !pending.empty() || busy == 0; });
-            if (pending.empty()) break;
-            const std::string path = std::move(pending.back());
-            pending.pop_back();
-            ++busy;
-            lock.unlock();
-            const auto entries = list_directory(path.empty() ? root : join(root, path));
-            visit(path, entries);
-            lock.lock();
-            --busy;
-            for (const WalkEntry& entry : entries.value_or(std::vector<WalkEntry>()))
-                if (entry.kind == Kind::directory) pending.push_back(join(path, entry.name));
-            changed.notify_all();
-        }
-    };
-    run_on_threads(std::clamp(available_cpus(), 2U, kMostThreads), work);
 }
 
 std::optional<std::string> read_head(const std::string& path, std::size_t limit) {

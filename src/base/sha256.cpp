@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "appendix/digest.h"
+#include "base/sha256.h"
 
-#define OPENSSL_API_COMPAT 0x10100000L  // SHA256_Update: SHA256() and EVP would link all of libcrypto
+// SHA256_Update: SHA256() and EVP would link all of libcrypto.
+#define OPENSSL_API_COMPAT 0x10100000L
 #include <openssl/sha.h>
 
 #include <utility>
 
-namespace squenv::appendix {
+namespace squenv {
 
-Digest digest_of(const std::function<ByteView()>& next) {
-    Digest digest;
+Sha256 sha256_of(const std::function<ByteView()>& next) {
+    Sha256 digest;
     // These cannot fail: they allocate nothing.
     SHA256_CTX context;
     SHA256_Init(&context);
@@ -19,8 +20,8 @@ Digest digest_of(const std::function<ByteView()>& next) {
     return digest;
 }
 
-Digest digest_of(ByteView bytes) {
-    return digest_of([&bytes] { return std::exchange(bytes, {}); });
+Sha256 sha256_of(ByteView bytes) {
+    return sha256_of([&bytes] { return std::exchange(bytes, {}); });
 }
 
-}  // namespace squenv::appendix
+}  // namespace squenv

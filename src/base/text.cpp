@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: MIT
-#include "base/printable.h"
+#include "base/text.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace squenv {
+
+std::string escaped(std::string_view text, std::string_view special) {
+    std::string result;
+    for (const char c : text) {
+        if (c == '\\' || special.find(c) != std::string_view::npos) result += '\\';
+        result += c;
+    }
+    return result;
+}
 
 std::string printable(std::string_view text) {
     std::string result;
@@ -21,6 +32,17 @@ std::string printable(std::string_view text) {
         }
     }
     return result;
+}
+
+std::string printable_lines(std::string_view text) {
+    std::string lines;
+    for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(kNextLine, begin), text.size());
+        if (begin != 0) lines += kNextLine;
+        lines += printable(text.substr(begin, end - begin));
+        begin = end + kNextLine.size();
+    }
+    return lines;
 }
 
 }  // namespace squenv

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "cli/program_frame.h"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <exception>
+#include <ostream>
+#include <system_error>
+
+#include "base/text.h"
+
+namespace squenv::cli {
+
+namespace {
+
+void refuse_empty_values(CLI::App& app) {
+    const CLI::Validator not_empty(
+        [](std::string& value) { return value.empty() ? std::string("is empty") : std::string(); },
+        "");
+    for (CLI::Option* option : app.get_options())
+        if (!option->get_lnames().empty() && option->get_items_expected_max() > 0)
+            option->check(not_empty);
+}
+
+/// With what mends a limit of the process, which any part of a message may be about.
+std::string message_of(const Error& error) {
+    std::string text = error.message();
+    if (text.find(std::generic_category().message(EMFILE)) != std::string::npos)
+        text += "; 'ulimit -n' raises that limit";
+    return text;
+}
+
+}  // namespace
+
+void declare_options(CLI::App& app, Command& command, Io& io) {
+    app.get_formatter()->column_width(kHelpColumn);
+    app.add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
+    app.add_flag("-q,--quiet", io.is_quiet, "Say errors only");
+    command.declare(app);
+    refuse_empty_values(app);
+}
+
+int report(Io& io, const std::string& who, const Status& status, const Command* command) {
+    if (status) {
+        io.out.flush();
+        if (io.out) return 0;
+        io.err << who << ": cannot write the output\n";
+        return 1;
+    }
+    if (const std::string message = message_of(status.error()); !message.empty())
+        io.err << who << ": " << printable_lines(message) << '\n';
+    return command != nullptr ? command->failure_status(status.error().code)
+                              : exit_code(status.error().code);
+}
+
+int run_command(Io& io, const std::string& who, Command& command) {
+    try {
+        return report(io, who, command.run(io), &command);
+    } catch (const std::exception& exception) {
+        return report(io, who, fail(Errc::internal, exception.what()), &command);
+    }
+}
+
+int guarded(Io& io, const std::string& who, const std::function<int()>& body) {
+    try {
+        return body();
+    } catch (const std::exception& exception) {
+        io.err << who << ": " << exception.what() << '\n';
+        return 1;
+    }
+}
+
+}  // namespace squenv::cli

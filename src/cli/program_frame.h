@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What both programs do around their commands: common options, errors, exit statuses.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "cli/command.h"
+
+namespace squenv::cli {
+
+/// The exit status for a command line that is wrong.
+inline constexpr int kUsage = 2;
+
+/// Column of the explanations in a help text.
+inline constexpr std::size_t kHelpColumn = 28;
+
+/// --verbose and --quiet, then the options of `command`. An empty value of any option with a long
+/// name becomes an error: an unset variable of a script must not mean that the option is not there.
+/// `-o ""` of mount, which has no long name, stays an empty list.
+void declare_options(CLI::App& app, Command& command, Io& io);
+
+/// Prints the error, or that the results could not be written, and returns the exit status: that of
+/// `command`, or the common one without it.
+[[nodiscard]] int report(Io& io, const std::string& who, const Status& status,
+                         const Command* command = nullptr);
+
+/// Runs the command; an exception is an error like others. Returns the exit status.
+[[nodiscard]] int run_command(Io& io, const std::string& who, Command& command);
+
+/// `body` returns an exit status; an exception is printed and makes it 1.
+[[nodiscard]] int guarded(Io& io, const std::string& who, const std::function<int()>& body);
+
+}  // namespace squenv::cli
