@@ -19,13 +19,13 @@ constexpr int kNiceness = 5;
 unsigned start_background_threads(std::vector<std::jthread>& threads, unsigned count,
                                   const cpu_set_t& processors,
                                   const std::function<void()>& body) {
-    // No latch: how many threads there are to wait for is known only when they are made.
+    // No latch: the number of threads to wait for is known only after they are made.
     std::mutex mutex;  // protects running
     std::condition_variable changed;
     unsigned running = 0;
     const unsigned made = start_threads(threads, count, [&, processors, body] {
         ::sched_setaffinity(0, sizeof processors, &processors);
-        // Of this thread alone, though setpriority(2) speaks of processes.
+        // Affects this thread alone, though setpriority(2) speaks of processes.
         ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
         {
             const std::lock_guard lock(mutex);

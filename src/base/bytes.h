@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Views of bytes, and copying plain structs out of and into them.
+// Views of bytes, and copies of plain structs out of and into them.
 #pragma once
 
 #include <cstddef>

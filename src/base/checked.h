@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Arithmetic on numbers that came from an image: nothing wraps unnoticed.
+// Arithmetic on numbers from an image: nothing wraps unnoticed.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,7 @@ namespace squenv {
 /// All errors are counted, the first ones kept. Thread-safe.
 class ErrorList {
   public:
-    /// More than anybody reads.
+    /// More than a report can usefully show.
     static constexpr std::size_t kMaxKept = 1000;
     /// Two PATH_MAX: paths of an image can be megabytes long.
     static constexpr std::size_t kMaxContext = 8 << 10;
@@ -23,7 +23,7 @@ class ErrorList {
     /// Puts "path: " in front; "" is shown as "/".
     void add(const std::string& path, const Error& error);
     [[nodiscard]] std::uint64_t count() const;
-    /// What was kept, in the order of adding. The list is empty afterwards but still counts.
+    /// The kept errors, in the order of adding. The list is empty afterwards but still counts.
     [[nodiscard]] std::vector<Error> take();
 
   private:

@@ -10,7 +10,7 @@ namespace squenv {
 
 namespace {
 
-/// Gives `step` what is left of `bytes`, and how much is done, until nothing is left.
+/// Calls `step` with the rest of `bytes` and the number of bytes done, until nothing is left.
 template <class Bytes, class Step>
 Status repeat(Bytes bytes, const Step& step) {
     std::uint64_t done = 0;

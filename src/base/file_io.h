@@ -11,7 +11,7 @@
 
 namespace squenv {
 
-/// Writes all of `bytes` where the file is. Errors: those of write(2), without a context.
+/// Writes all of `bytes` at the file's offset. Errors: those of write(2), without a context.
 [[nodiscard]] Status write_all(int file, ByteView bytes);
 /// Writes all of `bytes` at `position`. Errors: those of pwrite(2), without a context.
 [[nodiscard]] Status write_at(int file, ByteView bytes, std::uint64_t position);
@@ -19,8 +19,8 @@ namespace squenv {
 /// before).
 [[nodiscard]] Status read_at(int file, MutableBytes bytes, std::uint64_t position);
 
-/// fstat(2) by the system call of that name. The C library's function asks by an empty path, which
-/// a sandbox that refuses paths cannot tell from others. False when it fails; errno says why.
+/// fstat(2) by the system call of that name. The C library's function passes an empty path, which a
+/// sandbox that refuses paths cannot tell from others. False when it fails; errno has the reason.
 [[nodiscard]] bool stat_open_file(int file, struct stat& info);
 
 }  // namespace squenv

@@ -5,8 +5,8 @@
 
 namespace squenv {
 
-/// The descriptors above 2 that are open now. Called first in a program, these are what its caller
-/// gave it: a process that stays in the background must not keep them open.
+/// The descriptors above 2 that are open now. Called first in a program, it returns those that the
+/// caller passed on: a process that stays in the background must not keep them open.
 [[nodiscard]] std::vector<int> inherited_descriptors();
 
 }  // namespace squenv

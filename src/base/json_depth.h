@@ -5,9 +5,9 @@
 
 namespace squenv {
 
-/// Whether objects and arrays in the JSON `text` lie in each other `most` deep at most. To be asked
-/// before text of somebody else is parsed: what handles a parsed value calls itself for each level,
-/// and depth is the only thing that a limit on the size of the text does not bound.
+/// Whether objects and arrays in the JSON `text` are nested `most` deep at most. Called before text
+/// from outside is parsed. Code that handles a parsed value recurses for each level, and a limit on
+/// the size of the text does not bound the depth.
 [[nodiscard]] bool is_shallow(std::string_view text, int most);
 
 }  // namespace squenv

@@ -33,15 +33,15 @@ spdlog::level::level_enum to_spdlog(Level level) {
     return spdlog::level::err;
 }
 
-/// What is to be told before somebody said where goes nowhere: spdlog's own first logger would
-/// write on stdout, among the results.
+/// Messages before the choice of a destination are dropped. spdlog's own first logger would write
+/// to stdout, among the results.
 spdlog::logger* chosen_logger() {
     auto* logger = spdlog::default_logger_raw();
     return logger != nullptr && logger->name() == kName ? logger : nullptr;
 }
 
-/// Appends to a file that is open, and that programs started later do not inherit: spdlog's own
-/// sink opens the file itself, inheritably.
+/// Appends to an open file that programs started later do not inherit. spdlog's own sink opens the
+/// file itself, inheritably.
 class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
   public:
     explicit FileSink(UniqueFd file) : file_(std::move(file)) {}

@@ -35,13 +35,13 @@ class Destination {
     std::shared_ptr<spdlog::logger> logger_{};
 };
 
-/// Opens "stderr", "syslog", or the path of a file that is appended to. Its directory must be
-/// there. No file is opened later, neither by use() nor by a message. Errors: of open(2).
+/// Opens "stderr", "syslog", or the path of a file that is appended to. Its directory must exist.
+/// No file is opened later, neither by use() nor by a message. Errors: of open(2).
 [[nodiscard]] Result<Destination> open(const std::string& destination, Level threshold);
 
-/// Opens and uses it. May be called again, to go on elsewhere. Errors: of open().
+/// Opens and uses it. A second call continues elsewhere. Errors: of open().
 [[nodiscard]] Status start(const std::string& destination, Level threshold);
-/// Writes out what is buffered and lets go of the sink.
+/// Writes out what is buffered and closes the sink.
 void stop();
 [[nodiscard]] bool enabled(Level level);
 /// One line, whatever is in `text`: names come from images and from other users, and a newline or
@@ -69,7 +69,8 @@ void error(fmt::format_string<Args...> format, Args&&... args) {
 class RateLimit {
   public:
     RateLimit(unsigned burst, std::chrono::seconds window) : burst_(burst), window_(window) {}
-    /// True when this message may be written; `suppressed` is then how many were not since.
+    /// True when this message may be written. `suppressed` is then the number dropped since the
+    /// last one.
     [[nodiscard]] bool allow(std::uint64_t& suppressed);
 
   private:

@@ -54,7 +54,7 @@ class ResourcePool {
         try {
             idle_.push_back(std::move(object));
         } catch (const std::bad_alloc&) {
-            // Called by destructors, which must not throw: the object is freed instead.
+            // Destructors call this and must not throw: the object is freed instead.
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Results as values. Every function that can fail for outside reasons returns Result<T>;
-// the alias keeps a later move to std::expected mechanical.
+// Results as values. Every function that can fail for outside reasons returns Result<T>; the alias
+// keeps a later move to std::expected mechanical.
 #pragma once
 
 #include <squenv/error.h>
@@ -16,17 +16,17 @@ template <class T>
 using Result = tl::expected<T, Error>;
 using Status = Result<void>;
 
-/// A failure without a system call behind it.
+/// A failure that no system call reported.
 [[nodiscard]] tl::unexpected<Error> fail(Errc code, std::string context, std::string hint = {});
 /// A failure of a system call; the code is derived from `sys_errno`.
 [[nodiscard]] tl::unexpected<Error> fail_errno(int sys_errno, std::string context,
                                                std::string hint = {});
-/// Puts "context: " in front of what the error already says. One call per layer.
+/// Puts "context: " in front of the error's text. One call per layer.
 [[nodiscard]] tl::unexpected<Error> with_context(Error error, std::string_view context);
 
 /// The kind of failure an errno value stands for.
 [[nodiscard]] Errc errc_of(int sys_errno);
-/// The errno a file system operation answers with. Corruption is always EIO.
+/// The errno that a file system operation returns. Corruption is always EIO.
 [[nodiscard]] int to_errno(const Error& error);
 /// The exit status of the commands: 1 failure, 2 usage, 3 image corrupt, 4 no way to mount.
 [[nodiscard]] int exit_code(Errc code);

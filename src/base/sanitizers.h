@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whether this build runs under a sanitizer of the compiler. A sanitizer makes system calls, takes
-// memory and takes time that the program alone does not; code that forbids or limits those asks
-// here.
+// memory and takes time that the program alone does not. Code that forbids or limits those checks
+// this header.
 #pragma once
 
 // gcc defines macros, but none for UBSan: a build with that alone looks like one without. clang

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A cache of immutable values, bounded in bytes, in which every value is made once however many
-// threads ask for it at the same time (single flight).
+// A cache of immutable values, bounded in bytes. Each value is made once, however many threads
+// request it at the same time (single flight).
 #pragma once
 
 #include <atomic>
@@ -30,9 +30,9 @@ struct CacheCounters {
     std::uint64_t budget_bytes = 0;
 };
 
-/// Thread-safe. The loader runs without any lock held; a failed load is handed to everybody who
-/// waited for it and is not remembered. A value dropped from the cache lives on in the pointers
-/// already handed out. Least recently used values go first, per shard.
+/// Thread-safe. The loader runs without any lock held. A failed load is returned to every thread
+/// that waited for it, and is not remembered. A value dropped from the cache lives on in the
+/// pointers already returned. Least recently used values go first, per shard.
 template <class Key, class Value, class Hash = std::hash<Key>>
 class ShardedCache {
   public:
@@ -150,7 +150,7 @@ class ShardedCache {
         }
     };
 
-    /// What waiters get when the loader threw. Allocates nothing.
+    /// What waiting threads get when the loader threw. Allocates nothing.
     static Error out_of_memory() { return Error{Errc::limit, ENOMEM, {}, {}}; }
 
     void insert(Shard& shard, const Key& key, const Loaded& loaded) noexcept {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A thread that takes requests tells here that it is about to be away for a while.
+// A thread that takes requests announces here that it is about to be busy for a while.
 #pragma once
 
 namespace squenv {
 
-/// Called by whatever is about to take 50 us or more (decoding a block, reading from storage).
+/// Called by code that is about to take 50 us or more (decoding a block, reading from storage).
 /// Runs the observer of the calling thread, if it has one. Thread-safe: everything is per thread.
 void announce_slow_work();
 
-/// Who wants to know, for the thread that it is made on and as long as it lives.
+/// The observer of the thread that creates it, for as long as the object lives.
 class SlowWorkObserver {
   public:
     SlowWorkObserver();

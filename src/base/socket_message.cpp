@@ -71,7 +71,7 @@ Result<SocketMessage> receive_message(int socket) {
     do {
         got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
-    // A peer that closed with unread data in its queue is gone like any other.
+    // A peer that closed with unread data in its queue counts as closed like any other.
     if (got < 0 && errno == ECONNRESET) got = 0;
     if (got < 0) return fail_errno(errno, "recvmsg");
     message.bytes.resize(static_cast<std::size_t>(got));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Short messages between processes of this machine, with descriptors travelling along.
+// Short messages between processes of this machine, which may carry descriptors.
 #pragma once
 
 #include <span>
@@ -12,7 +12,7 @@
 
 namespace squenv {
 
-/// What arrived. Empty bytes mean that the other side closed the connection.
+/// A received message. Empty bytes mean that the other side closed the connection.
 struct SocketMessage {
     std::string bytes{};
     std::vector<UniqueFd> descriptors{};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The question that a mount's daemon answers with its statistics.
+// The ioctl that a mount's daemon answers with its statistics.
 #pragma once
 
 #include <sys/ioctl.h>

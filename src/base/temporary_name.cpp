@@ -27,7 +27,7 @@ struct Slot {
 /// A command has three at most: an image, the first image of --warm, and its trace.
 constexpr std::size_t kSlots = 8;
 
-/// A signal handler can reach nothing but what has static storage.
+/// A signal handler can reach only what has static storage.
 constinit std::array<Slot, kSlots> slots{};
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names of temporary files: new ones, and those that must be gone when a signal ends the process.
+// Names of temporary files: new ones, and those to remove when a signal ends the process.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace squenv {
 
-/// `prefix` and 16 hexadecimal digits by chance. A number of the process would come again, and what
-/// an earlier process of that number left would be in the way.
+/// `prefix` and 16 random hexadecimal digits. A process id would recur, and files left by an
+/// earlier process of that id would be in the way.
 [[nodiscard]] std::string unique_name(const std::string& prefix);
 
-/// While one lives, remove_temporary_names() removes the file of that name; its own end does not.
-/// A few at a time are remembered; more than those, and names of PATH_MAX bytes, are not.
-/// Several may be made and destroyed by several threads.
+/// While one lives, remove_temporary_names() removes the file of that name; its own end does not. A
+/// few at a time are remembered; more than those, and names of PATH_MAX bytes, are not. Several
+/// threads may create and destroy several.
 class TemporaryName {
   public:
     TemporaryName() noexcept = default;

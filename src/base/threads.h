@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Making threads where the system may refuse them: by a limit of the user, of a container or of a
-// job, or for want of memory. What there is to do is then done by fewer threads.
+// Makes threads where the system may refuse them, by a limit of the user, container or job, or for
+// want of memory. The work is then done by fewer threads.
 #pragma once
 
 #include <exception>
@@ -10,8 +10,8 @@
 namespace squenv {
 
 /// Appends up to `count` threads that run copies of `body`, fewer when the system refuses one, and
-/// returns how many it made. Each of them must be able to do all the work: what one alone must do
-/// gets a count of 1. Callers do the work themselves, or without it, when there is none.
+/// returns how many it made. Each of them must be able to do all the work; work for a single thread
+/// gets a count of 1. Callers do the work themselves, or do without it, when there is none.
 template <class Body>
 unsigned start_threads(std::vector<std::jthread>& threads, unsigned count,
                        const Body& body) noexcept {
@@ -26,7 +26,7 @@ unsigned start_threads(std::vector<std::jthread>& threads, unsigned count,
 }
 
 /// Calls `work` on up to `count` threads at the same time, one of them the caller's, and returns
-/// when all calls have returned. The calls share out among themselves what there is to do.
+/// when all calls have returned. The calls share the work among themselves.
 template <class Work>
 void run_on_threads(unsigned count, const Work& work) {
     std::vector<std::jthread> others;

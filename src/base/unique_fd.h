@@ -35,8 +35,8 @@ class UniqueFd {
 /// open(2) with O_CLOEXEC added and EINTR retried; the result is never 0, 1 or 2.
 [[nodiscard]] Result<UniqueFd> open_file(const std::string& path, int flags, unsigned mode = 0);
 
-/// Makes sure descriptors 0, 1 and 2 are open (on /dev/null when they were not), so that no
-/// later descriptor can be taken for the terminal.
+/// Opens those of the descriptors 0, 1 and 2 that are closed on /dev/null. No later descriptor can
+/// then be taken for the terminal.
 void guard_standard_fds();
 
 }  // namespace squenv

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sizes as people write and read them.
+// Sizes in their human-readable form, parsed and formatted.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Jobs done by a fixed set of threads.
+// A fixed set of threads that does jobs.
 #pragma once
 
 #include <condition_variable>
@@ -17,7 +17,7 @@ namespace squenv {
 class WorkQueue {
   public:
     WorkQueue(unsigned threads, std::size_t capacity);
-    /// Finishes what was submitted.
+    /// Finishes the submitted jobs.
     ~WorkQueue() { finish(); }
     WorkQueue(const WorkQueue&) = delete;
     WorkQueue& operator=(const WorkQueue&) = delete;

@@ -21,10 +21,10 @@ namespace {
 constexpr std::uint64_t kDefaultLimit = 20ULL << 30;
 constexpr const char* kNextStep = "name another directory in SQUENV_CACHE";
 constexpr const char* kCacheVariable = "SQUENV_CACHE";
-/// Who may write in a directory beside its owner.
+/// Write permission in a directory for users other than its owner.
 constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
 
-/// The number of `uid` outside of our user namespace; nothing when the namespace has no such user
+/// The number of `uid` outside of this user namespace. Nothing when the namespace has no such user
 /// and shows all of them under one number.
 std::optional<uid_t> outer_uid(uid_t uid) {
     std::ifstream map("/proc/self/uid_map");
@@ -72,12 +72,13 @@ Status check_mode(const std::string& path, mode_t mode, const char* danger) {
                 fmt::format("run 'chmod go-w {}', or {}", path, kNextStep));
 }
 
-/// A directory above the cache. A user who may rename what is in it can put another cache there.
+/// Checks a directory above the cache. A user who may rename its entries can put another cache
+/// there.
 Status check_parent(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path, kNextStep);
     if (!S_ISDIR(info.st_mode)) return fail_errno(ENOTDIR, path, kNextStep);
-    // Of users that our namespace does not have, root cannot be told from others.
+    // Among users that this namespace does not have, root cannot be told from others.
     const bool is_trusted =
         info.st_uid == ::geteuid() || info.st_uid == 0 || !outer_uid(info.st_uid);
     if (!is_trusted)
@@ -89,7 +90,7 @@ Status check_parent(const std::string& path) {
     return check_mode(path, info.st_mode, "and could exchange the cache directory");
 }
 
-/// Makes what is missing above `path`. Not as the umask has it: that may let a group write.
+/// Creates what is missing above `path`. Does not follow the umask, which may let a group write.
 Status make_parents(const std::string& path) {
     constexpr mode_t kMode = 0755;
     std::filesystem::path at;
@@ -107,7 +108,7 @@ Status make_parents(const std::string& path) {
 Status check_directory(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path, kNextStep);
-    // Below /tmp another user may have made it: what lies there would be run as us.
+    // Below /tmp another user may have made it: what lies there would run as this user.
     if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid())
         return fail(Errc::denied, path + ": the cache directory is not yours", kNextStep);
     SQUENV_TRY(check_mode(path, info.st_mode, "and what is in the cache directory is run"));
@@ -123,7 +124,7 @@ Status check_directory(const std::string& path) {
 std::string cache_path() {
     std::string chosen = std::filesystem::path(chosen_path()).lexically_normal().string();
     while (chosen.ends_with('/') && chosen.size() > 1) chosen.pop_back();
-    // Not the last part: a symlink there may be somebody else's, and is refused later.
+    // Not the last part: a symlink there may be another user's, and is refused later.
     std::error_code error;
     const std::filesystem::path path(chosen);
     const auto parent = std::filesystem::weakly_canonical(path.parent_path(), error);

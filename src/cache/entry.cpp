@@ -27,19 +27,19 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPartialMark = ".partial-";
 constexpr const char* kRecord = "record";
-/// Stands for the fingerprint of a tree that is not whole.
+/// The fingerprint of a tree that is not complete.
 constexpr const char* kUnfinished = "-";
-/// As long as this after it was last said to be in use, an entry stays where nothing is locked:
-/// many times the hour after which its users say so again.
+/// Without locks, an entry stays for this long after its last renewal: many times the hour after
+/// which its users renew it.
 constexpr std::time_t kGrace = 24 * 60 * 60;
-/// Each means that another process replaced the entry between two system calls.
+/// Each attempt means that another process replaced the entry between two system calls.
 constexpr int kAttempts = 100;
 
 Result<UniqueFd> open_entry(const std::string& path) {
     return open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
-/// An empty directory of a name that nothing else has.
+/// An empty directory with a unique name.
 Result<std::string> make_unique_directory(const std::string& directory, std::string_view name) {
     std::string path = fmt::format("{}/{}{}XXXXXX", directory, name, kPartialMark);
     if (::mkdtemp(path.data()) != nullptr) return path;
@@ -91,7 +91,7 @@ std::optional<HeldEntry> hold_entry(const std::string& path) {
 Result<HeldEntry> make_partial_entry(const std::string& directory, const std::string& name) {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         SQUENV_TRY_ASSIGN(const auto path, make_unique_directory(directory, name));
-        // Before it was locked, another process may have taken it for the rest of a crash.
+        // Before it was locked, another process may have removed it as the remains of a crash.
         if (auto entry = hold_entry(path)) return std::move(*entry);
     }
     return fail(Errc::busy, directory + '/' + name + ": another process keeps removing it",
@@ -101,7 +101,7 @@ Result<HeldEntry> make_partial_entry(const std::string& directory, const std::st
 Result<std::string> exchange_entries(const std::string& fresh, const std::string& path) {
     if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
         return fresh;
-    // A file system without that, such as NFS: for a moment there is nothing at `path`.
+    // A file system without an exchange, such as NFS: for a moment there is nothing at `path`.
     const fs::path parted(path);
     SQUENV_TRY_ASSIGN(const auto aside, make_unique_directory(parted.parent_path().string(),
                                                               parted.filename().string()));

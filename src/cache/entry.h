@@ -2,10 +2,10 @@
 // An entry of the cache: a directory NAME with a tree, NAME/tree, and a record of it, NAME/record.
 // Both appear, and go, with one rename.
 //
-// Each user of a tree holds a shared lock on NAME, which the kernel takes away with the last
-// process that has it open. systemd-tmpfiles passes over what is locked like that.
-// NAME.partial-XXXXXX is an entry that is being filled, under such a lock too, or that is being
-// removed, or that was damaged while processes used it.
+// Each user of a tree holds a shared lock on NAME. The kernel drops it with the last process that
+// has it open. systemd-tmpfiles passes over an entry locked like that.
+// NAME.partial-XXXXXX is an entry that is being filled, under such a lock too, that is being
+// removed, or that was damaged in use.
 // Where nothing can be locked, an entry counts as used until its record is a day old; each user
 // renews that every hour.
 #pragma once
@@ -41,32 +41,32 @@ struct HeldEntry {
     UniqueFd directory{};
 };
 
-/// Nothing when there is no entry at `path`. Waits for a process that is removing it.
+/// Nothing when there is no entry at `path`. Waits for a process that removes it.
 [[nodiscard]] std::optional<HeldEntry> hold_entry(const std::string& path);
 
 /// A new partial entry for a tree called `name`. Errors: limit, denied, io.
 [[nodiscard]] Result<HeldEntry> make_partial_entry(const std::string& directory,
                                                    const std::string& name);
 
-/// Puts the partial entry `fresh` in the place of the entry at `path`. Returns where that is now.
+/// Puts the partial entry `fresh` in place of the entry at `path`. Returns the new path of that.
 [[nodiscard]] Result<std::string> exchange_entries(const std::string& fresh,
                                                    const std::string& path);
 
-/// Says that the entry that is open as `directory` is in use. A process that uses one for long
-/// does so every hour: cleaners judge by times, and without locks this cache does.
+/// Marks the entry that is open as `directory` as used. A process that uses one for long does so
+/// every hour: cleaners judge by times, and this cache does so without locks.
 void renew_use(int directory);
 inline constexpr int kRenewalMs = 60 * 60 * 1000;
 
-/// Whether no process uses the entry that is open as `directory`, which is then locked for it.
+/// True when no process uses the entry that is open as `directory`. That is then locked.
 [[nodiscard]] bool is_unused(int directory);
 
 /// False when it is used. An entry loses its name before anything in it goes, so that a removal
 /// that stops half way leaves no damaged tree.
 bool remove_entry(const std::string& directory, const std::string& name);
-/// The same of a partial entry.
+/// The same for a partial entry.
 bool remove_partial_entry(const std::string& path);
 
-/// Removes a tree with all its protected directories, as far as that can be done.
+/// Removes a tree with all its protected directories, as far as that is possible.
 void remove_tree(const std::string& path);
 
 [[nodiscard]] bool is_partial_name(std::string_view name);

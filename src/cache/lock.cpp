@@ -14,7 +14,7 @@ Locking lock_file(int fd, int operation) {
         result = ::flock(fd, operation);
     } while (result != 0 && errno == EINTR);
     if (result == 0) return Locking::held;
-    // ENOSYS, ENOLCK and EOPNOTSUPP are usual; filters of system calls choose any number.
+    // ENOSYS, ENOLCK and EOPNOTSUPP are usual; system call filters choose any number.
     return errno == EWOULDBLOCK ? Locking::busy : Locking::impossible;
 }
 

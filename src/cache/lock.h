@@ -6,7 +6,7 @@
 
 namespace squenv::cache {
 
-/// What became of asking for a lock.
+/// The result of a request for a lock.
 enum class Locking {
     held,
     busy,        ///< another process has it, and LOCK_NB was given
@@ -16,7 +16,7 @@ enum class Locking {
 /// flock(2), repeated after signals.
 Locking lock_file(int fd, int operation);
 
-/// Whether `path` still names what is open as `fd`. To be asked once the lock is held: between
+/// Whether `path` still names what is open as `fd`. To be checked once the lock is held: between
 /// opening and locking, the file may have been removed or replaced.
 [[nodiscard]] bool is_named(int fd, const std::string& path);
 

@@ -27,13 +27,13 @@ namespace squenv::cache {
 
 namespace {
 
-/// More threads wait for each other's locks in the kernel instead of looking faster.
+/// More threads wait for each other's locks in the kernel and do not survey faster.
 constexpr unsigned kMaxThreads = 8;
-/// What stat(2) counts st_blocks in.
+/// The unit of st_blocks of stat(2).
 constexpr std::uint64_t kStatBlock = 512;
 
-/// Open for as long as directories in it have to be looked at: paths can be longer than the
-/// system takes.
+/// A directory that stays open while directories in it are pending: paths can be longer than the
+/// system permits.
 struct OpenDirectory {
     std::unique_ptr<DIR, int (*)(DIR*)> stream;
     std::string path;  ///< relative to the tree, which is "" itself
@@ -43,20 +43,20 @@ struct OpenDirectory {
     }
 };
 
-/// A directory that was seen in its parent; the tree itself has none.
+/// A directory found in its parent; the tree itself has none.
 struct Unlisted {
     std::shared_ptr<const OpenDirectory> parent;
     std::string name;
 };
 
-/// What looking into one directory found.
+/// The result of reading one directory.
 struct Findings {
     Survey sum{};
     std::vector<Unlisted> below{};
     Status status{};
 };
 
-/// Null for a directory that may not be read: an image can ask for such modes.
+/// Null for an unreadable directory: an image can have such modes.
 Result<std::shared_ptr<const OpenDirectory>> open_directory(const Unlisted& directory) {
     const int at = directory.parent ? directory.parent->fd() : AT_FDCWD;
     const int fd = ::openat(at, directory.name.c_str(),
@@ -101,14 +101,14 @@ Findings look_into(const Unlisted& directory) {
     }
 }
 
-/// Threads that look into directories until none is left. Thread-safe.
+/// Threads that read directories until none is left. Thread-safe.
 class Surveyor {
   public:
     explicit Surveyor(const std::string& root) { unlisted_.push_back({nullptr, root}); }
 
-    /// What each thread does.
+    /// The work of each thread.
     void work();
-    /// When all have returned.
+    /// Valid when all have returned.
     [[nodiscard]] const Status& status() const { return status_; }
     [[nodiscard]] const Survey& sum() const { return sum_; }
 
@@ -154,7 +154,7 @@ void Surveyor::take_over(Findings found) {
 
 void Survey::add(const std::string& path, const struct stat& info) {
     const auto number = [](auto value) { return static_cast<std::uint64_t>(value); };
-    // The size of a directory is the business of its file system.
+    // The size of a directory depends on its file system.
     const std::array<std::uint64_t, 6> looks{
         number(info.st_mode),         number(S_ISDIR(info.st_mode) ? 0 : info.st_size),
         number(info.st_mtim.tv_sec),  number(info.st_mtim.tv_nsec),
@@ -192,7 +192,7 @@ Result<Survey> survey_tree(const std::string& path) {
             while (threads.size() + 1 < count)
                 threads.emplace_back([&surveyor] { surveyor.work(); });
         } catch (const std::system_error&) {
-            // A limit of the user's: those that there are do it, or this one alone.
+            // A limit of the user: the threads that run do it, or this one alone.
         }
         surveyor.work();
     }

@@ -21,14 +21,14 @@ struct Survey {
 
     void add(const std::string& path, const struct stat& info);
     void add(const Survey& other);
-    /// Equal for two looks at a tree that nothing has changed between them: it covers path, type,
-    /// mode, size, mtime and ctime. A ctime cannot be set back, so no change of content escapes.
+    /// Equal for two surveys of a tree without a change between them. It covers path, type, mode,
+    /// size, mtime and ctime. A ctime cannot be set back, so no change of content escapes.
     [[nodiscard]] std::string fingerprint() const;
 };
 
-/// Looks at `path`, a directory, and everything below it, on all processors. No symlink is
-/// followed, no file is opened. No thread is left when it returns.
-/// Errors: not_found (also of objects that vanish meanwhile), io, limit.
+/// Surveys `path`, a directory, and everything below it, on all processors. No symlink is followed,
+/// no file is opened. No thread is left when it returns. Errors: not_found (also of objects that
+/// vanish meanwhile), io, limit.
 [[nodiscard]] Result<Survey> survey_tree(const std::string& path);
 
 }  // namespace squenv::cache

@@ -33,12 +33,12 @@ constexpr const char* kLockSuffix = ".lock";
 /// What a small file takes on disk beyond its content.
 constexpr std::uint64_t kInodeBytes = 4096;
 
-/// How often the cache directory is made again that other processes remove.
+/// The number of attempts at a cache directory that other processes remove.
 constexpr int kAttempts = 100;
 
-/// The right to unpack a tree: its lock file, open, to be removed by the process that gets it.
-/// Without locks several processes get it, and each unpacks for itself; the first that is ready
-/// wins. Empty when another process had it before, and has unpacked the tree by now, or failed.
+/// The right to unpack a tree: its lock file, open, which the owner removes. Without locks several
+/// processes get it, and each unpacks for itself; the first to finish wins. Empty when another
+/// process had it before, and has unpacked the tree by now, or failed.
 /// Errors: denied, limit, io.
 Result<UniqueFd> take_turn(const std::string& lock_path) {
     for (;;) {
@@ -51,7 +51,7 @@ Result<UniqueFd> take_turn(const std::string& lock_path) {
     }
 }
 
-/// The tree at `path` if it is whole, with our lock on it.
+/// The tree at `path` if it is complete, locked for this process.
 std::optional<CachedTree> use_entry(const std::string& path) {
     auto entry = hold_entry(path);
     if (!entry) return std::nullopt;
@@ -63,7 +63,7 @@ std::optional<CachedTree> use_entry(const std::string& path) {
     return CachedTree{tree_in(path), path, std::move(entry->directory), false};
 }
 
-/// An entry without a record has its size on disk.
+/// The size of an entry without a record is that on disk.
 CacheEntry describe(const std::string& directory, const std::string& name) {
     CacheEntry entry{name, {}, 0, 0, false};
     const std::string path = directory + '/' + name;
@@ -79,8 +79,8 @@ CacheEntry describe(const std::string& directory, const std::string& name) {
     return entry;
 }
 
-/// Entries and partial entries, most recently used first. What else lies in the directory is not
-/// ours: a user may have named one that has content.
+/// Entries and partial entries, most recently used first. Other files in the directory are left
+/// out: the user may have named one that has content.
 std::vector<CacheEntry> entries_in(const std::string& directory) {
     std::vector<CacheEntry> entries;
     std::error_code error;
@@ -102,7 +102,7 @@ bool remove_any(const std::string& directory, const std::string& name) {
                                  : remove_entry(directory, name);
 }
 
-/// Bytes that the unpacked tree takes on disk.
+/// The bytes that the unpacked tree takes on disk.
 std::uint64_t unpacked_bytes(const image::Image& image) {
     std::uint64_t bytes = 0;
     image::WalkVisitor visitor;
@@ -115,15 +115,15 @@ std::uint64_t unpacked_bytes(const image::Image& image) {
     return bytes;
 }
 
-/// What the disk has for us; nothing when it does not say.
+/// The space on the disk for this user; nothing when it is not known.
 std::optional<std::uint64_t> available_bytes(const std::string& directory) {
     struct statvfs disk {};
     if (::statvfs(directory.c_str(), &disk) != 0) return std::nullopt;
     return static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
-/// Removes what a crash left, then what was not used for longest, until `needed` bytes fit, into
-/// the cache and on the disk.
+/// Removes what a crash left, then the least recently used trees, until `needed` bytes fit into the
+/// cache and on the disk.
 Status make_room(const std::string& directory, std::uint64_t needed) {
     SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
     if (needed > limit)
@@ -156,7 +156,7 @@ Status make_room(const std::string& directory, std::uint64_t needed) {
 /// Unpacks into a partial entry.
 Status fill_entry(const std::string& entry, const TreeName& name, Record record,
                   const image::Image& image) {
-    // Its size counts for others from now on.
+    // Other processes count its size from now on.
     SQUENV_TRY(write_record(entry, record));
     extract::ExtractOptions options;
     options.is_read_only = true;
@@ -171,8 +171,8 @@ Status fill_entry(const std::string& entry, const TreeName& name, Record record,
     return write_record(entry, record);
 }
 
-/// Gives a filled entry its name. Something can be there: the tree of a process that was faster,
-/// where nothing can be locked, or one that is damaged and in use, whose users keep it.
+/// Gives a filled entry its name. An entry can be there already: the tree of a faster process,
+/// where nothing can be locked, or one that is damaged and in use. Users of that one keep it.
 Result<CachedTree> publish(HeldEntry fresh, const std::string& path) {
     if (::rename(fresh.path.c_str(), path.c_str()) != 0) {
         const int code = errno;
@@ -198,8 +198,8 @@ Result<CachedTree> publish(HeldEntry fresh, const std::string& path) {
 Result<CachedTree> make_tree(const std::string& directory, const TreeName& name,
                              const std::string& image_path, const image::Image& image,
                              bool is_alone) {
-    // It is not whole; while it is in use it stays. Without locks, another process may have made it
-    // whole just now: then publish() exchanges it only when it is not.
+    // The entry is not complete; while it is in use it stays. Without locks, another process may
+    // have completed it just now: then publish() exchanges it only when it is not.
     if (is_alone) remove_entry(directory, name.text);
     const std::uint64_t needed = unpacked_bytes(image);
     SQUENV_TRY(make_room(directory, needed));
@@ -212,7 +212,7 @@ Result<CachedTree> make_tree(const std::string& directory, const TreeName& name,
     return publish(std::move(fresh), directory + '/' + name.text);
 }
 
-/// Those whose process was killed while it unpacked.
+/// Removes the lock files of processes that were killed while they unpacked.
 void remove_locks(const std::string& directory) {
     std::error_code error;
     for (const auto& file : fs::directory_iterator(directory, error)) {
@@ -234,7 +234,7 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
     for (int attempts = kAttempts;;) {
         if (auto tree = use_entry(path)) return std::move(*tree);
         auto asked = take_turn(path + kLockSuffix);
-        // A process that only asked whether there could be a cache has removed the empty directory.
+        // A process that only checked for a cache has removed the empty directory.
         if (!asked && asked.error().sys_errno == ENOENT && --attempts > 0) {
             SQUENV_TRY(cache_directory());
             continue;
@@ -242,13 +242,13 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
         if (!asked) return tl::unexpected(asked.error());
         const UniqueFd turn = std::move(*asked);
         if (!turn) continue;
-        // Taken again, the lock tells whether there are any.
+        // A second lock call shows whether there are locks.
         const bool is_alone = lock_file(turn.get(), LOCK_EX | LOCK_NB) == Locking::held;
-        // It may have been unpacked between the first look and our turn.
+        // It may have been unpacked between the first look and the lock.
         auto unpacked = use_entry(path);
         auto tree = unpacked ? Result<CachedTree>(std::move(*unpacked))
                              : make_tree(directory, name, image_path, image, is_alone);
-        // Those who wait for the file find that it has no name any more.
+        // Processes that wait for the file find that it has no name any more.
         ::unlink((path + kLockSuffix).c_str());
         return tree;
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Unpacked images on node-local disk, for machines on which nothing can be mounted. A tree is named
-// by the SHA-256 of its image, written once, shared by all runs, and evicted when room is needed
-// and no process uses it. Before each use, a survey finds out whether anything in it was changed
-// or deleted, by a cleaner or by a job of root, whom no mode stops; then it is unpacked anew.
+// by the SHA-256 of its image, written once, and shared by all runs. It is evicted when room is
+// needed and no process uses it. Before each use, a survey detects whether anything in it was
+// changed or deleted. A cleaner may do so, or a job of root, which no mode stops. A damaged tree is
+// unpacked anew.
 //
-// The lock file NAME.lock exists while a process unpacks the tree NAME, for the others to wait. It
-// saves work and nothing else depends on it. entry.h tells how trees and their users are kept.
+// The lock file NAME.lock exists while a process unpacks the tree NAME; the others wait for it. It
+// saves work and nothing else depends on it. entry.h describes how trees and their users are kept.
 #pragma once
 
 #include <cstdint>
@@ -23,14 +24,14 @@ namespace squenv::cache {
 struct CachedTree {
     std::string path{};
     std::string entry{};  ///< the entry that holds it, see entry.h
-    UniqueFd lock{};      ///< that, open
-    bool is_new = false;  ///< unpacked just now
+    UniqueFd lock{};      ///< the open entry
+    bool is_new = false;  ///< unpacked by this call
 };
 
-/// The tree of the image `image_path`, which is open as `image`: found or unpacked by all
+/// The tree of the image `image_path`, which is open as `image`: found, or unpacked on all
 /// processors. May wait for another process that unpacks it. No thread is left when it returns.
-/// Errors: those of cache_directory() and cache_size_limit(); limit (too large for the cache or
-/// the disk); busy (the image changes meanwhile); those of extract_tree().
+/// Errors: those of cache_directory() and cache_size_limit(); limit (too large for the cache or the
+/// disk); busy (the image changes meanwhile); those of extract_tree().
 [[nodiscard]] Result<CachedTree> obtain_tree(const std::string& image_path,
                                              const image::Image& image);
 
@@ -45,7 +46,7 @@ struct CacheEntry {
 /// Most recently used first. Errors: those of cache_directory().
 [[nodiscard]] Result<std::vector<CacheEntry>> list_trees();
 
-/// Removes the trees that no process uses, and what was left by a crash.
+/// Removes the trees that no process uses, and what a crash left.
 [[nodiscard]] Result<std::vector<CacheEntry>> remove_unused_trees();
 
 }  // namespace squenv::cache

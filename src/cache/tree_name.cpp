@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kNoteSuffix = ".digest";
 constexpr std::string_view kDigits = "0123456789abcdef";
-/// Of a SHA-256.
+/// The digits of a SHA-256.
 constexpr std::size_t kDigestDigits = 64;
 /// 64 bits tell the files of one digest apart.
 constexpr std::size_t kBindingDigits = 16;
@@ -42,7 +42,7 @@ bool is_hex(std::string_view text) {
     return text.find_first_not_of(kDigits) == std::string_view::npos;
 }
 
-/// The file that `image` is read from, by its descriptor.
+/// The state of the file that `image` is read from, by its descriptor.
 std::optional<struct stat> look_at(const image::Image& image) {
     const auto* file = dynamic_cast<const image::FileSource*>(&image.source());
     struct stat info {};
@@ -50,15 +50,15 @@ std::optional<struct stat> look_at(const image::Image& image) {
     return info;
 }
 
-/// What no two files, and no two states of one, have in common.
+/// A text that differs between any two files, and between two states of one.
 std::string stamp_of(const struct stat& info, const image::Image& image) {
     return fmt::format("{:x}-{:x}-{:x}-{:x}.{:x}-{:x}.{:x}-{:x}-{:x}", info.st_dev, info.st_ino,
                        info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
                        info.st_ctim.tv_sec, info.st_ctim.tv_nsec, info.st_uid, image.offset());
 }
 
-/// Whether only we and root can change it. A page that is mapped for writing can be changed again
-/// and again without a new ctime, so times are no proof against another owner.
+/// Whether only this user and root can change it. A page that is mapped for writing can be changed
+/// repeatedly without a new ctime, so times are no proof against another owner.
 bool is_ours_alone(const struct stat& info) {
     return S_ISREG(info.st_mode) && (info.st_uid == ::geteuid() || info.st_uid == 0) &&
            (info.st_mode & 022) == 0;
@@ -88,7 +88,7 @@ void remember(const std::string& note, const std::string& digest) {
     if (std::rename(fresh.c_str(), note.c_str()) != 0) ::unlink(fresh.c_str());
 }
 
-/// The digest of the file that `name` has the stamp of.
+/// The remembered digest of the file that has the stamp of `name`.
 Result<std::string> remembered_digest(const std::string& note, const TreeName& name,
                                       const struct stat& info, const std::string& image_path,
                                       const image::Image& image) {

@@ -32,7 +32,7 @@ class CacheCommand final : public Command {
         app.require_subcommand(1);
         for (const auto& [name, summary] :
              {std::pair{"list", "Show the unpacked images of this user on this node"},
-              {"clean", "Remove those that nobody uses"}})
+              {"clean", "Remove those that no process uses"}})
             app.add_subcommand(name, summary)->fallthrough()->add_flag("--json", is_json_, "Print a JSON array");
         list_ = app.get_subcommand("list");
     }

@@ -19,7 +19,7 @@ namespace squenv::cli {
 
 namespace {
 
-/// What the loader reads, and where it is kept over the exec.
+/// A variable that the loader reads, and the name that keeps its value over the exec.
 struct Variable {
     const char* name;
     const char* saved;
@@ -55,7 +55,7 @@ bool uses_search_path(std::string search_path) {
     return !search_path.empty() && ::dl_iterate_phdr(look, &search_path) != 0;
 }
 
-/// Whether this program starts without LD_LIBRARY_PATH: where it is installed with its libraries in
+/// Whether this program starts without LD_LIBRARY_PATH. Where it is installed with its libraries in
 /// a place of its own, it needs the variable.
 bool starts_alone(const std::string& program) {
     ProgramStart start{{"squenv", "--version"}, own_variables(), program, -1, -1, -1};
@@ -85,7 +85,7 @@ bool asks_for_mount(const std::vector<std::string_view>& words) {
 
 bool is_found_by(const std::string& library, const std::string& search_path) {
     if (library.find('/') == std::string::npos) return false;  // the program, or of the kernel
-    // Only an entry of the variable that is relative makes a name that is.
+    // A relative name of a library comes only from a relative entry of the variable.
     if (library[0] != '/') return true;
     for (std::size_t begin = 0; begin <= search_path.size();) {
         const std::size_t end =
@@ -100,7 +100,7 @@ bool is_found_by(const std::string& library, const std::string& search_path) {
 
 void start_cleanly(int argc, char** argv) {
     if (restore_variables()) {
-        // exec has named the process after the file, which may be called by another name.
+        // exec has named the process after the file, which may have another name.
         const std::string_view path = argc > 0 ? argv[0] : "";
         const std::string name(path.substr(path.rfind('/') + 1));
         if (!name.empty()) ::prctl(PR_SET_NAME, name.c_str());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A command of the program: what it takes, and what it does. The only module that prints.
+// A command of the program: its arguments, and its action. The only module that prints.
 #pragma once
 
 #include <iosfwd>
@@ -15,7 +15,7 @@ class App;
 
 namespace squenv::cli {
 
-/// Where a command reads and writes. Injected, so that commands are tested in-process.
+/// The streams of a command. Injected, so that commands are tested in-process.
 struct Io {
     std::ostream& out;  ///< results
     std::ostream& err;  ///< everything else
@@ -32,14 +32,14 @@ class Command {
     /// Adds options and arguments, bound to members.
     virtual void declare(CLI::App& app) = 0;
     [[nodiscard]] virtual Status run(Io& io) = 0;
-    /// Where to put the words of the command to run, which are not ours to understand: those
-    /// behind "--", or from the second word on that is no option. nullptr takes none.
+    /// The destination of the words of the command to run, which this program does not parse. They
+    /// are those after "--", or from the second word on that is no option. nullptr takes none.
     [[nodiscard]] virtual std::vector<std::string>* remainder() { return nullptr; }
-    /// What the usage line says behind the operands, or "".
+    /// The end of the usage line, after the operands, or "".
     [[nodiscard]] virtual const char* usage_tail() const { return ""; }
-    /// What to do about a word that is not understood, or "".
+    /// The advice for a word that is not understood, or "".
     [[nodiscard]] virtual const char* stray_word_hint() const { return ""; }
-    /// The exit status that says that we failed, and not what we were to run.
+    /// The exit status for a failure of this program, not of the command that it was to run.
     [[nodiscard]] virtual int failure_status(Errc code) const { return exit_code(code); }
 };
 
@@ -61,12 +61,12 @@ std::unique_ptr<Command> make_trace_command();
 std::unique_ptr<Command> make_umount_command();
 std::unique_ptr<Command> make_verify_command();
 
-/// The other names this program answers to.
+/// The other names of this program.
 [[nodiscard]] Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io);
 /// Returns the exit status, one of mount(8)'s.
 [[nodiscard]] int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
 
-/// The whole program: `arguments` with the name it was called by first. Returns the exit status.
+/// The whole program. `arguments` begins with the name of the program. Returns the exit status.
 [[nodiscard]] int run_program(const std::vector<std::string>& arguments, Io& io);
 
 }  // namespace squenv::cli

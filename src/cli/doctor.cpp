@@ -37,7 +37,7 @@ class DoctorCommand final : public Command {
     }
 
   private:
-    /// What `run` would make of the arguments, and why it would go no further.
+    /// The request that `run` makes of the arguments, or the reason why it stops there.
     void consult_image() {
         if (subject_.image.empty()) return;
         const std::vector<ListedImage> list{{subject_.image, path_}};
@@ -80,7 +80,7 @@ class DoctorCommand final : public Command {
     }
 
     run::DiagnosisSubject subject_;
-    std::string path_;  ///< "" is the recorded one
+    std::string path_;  ///< "" is the recorded path
     bool is_json_ = false;
 };
 

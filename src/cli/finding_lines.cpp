@@ -12,7 +12,7 @@ namespace squenv::cli {
 
 namespace {
 
-/// Enough to see what kind of files it is about.
+/// Enough to show what kind of files is affected.
 constexpr std::size_t kMostNames = 3;
 
 struct Group {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Much found in few lines: thousands of files can have the same fault, and hide the others.
+// Many findings in few lines: thousands of files can have the same fault, and hide the others.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace squenv::cli {
 
-/// What is wrong with one path, in words that are the same for all with that fault.
+/// The fault of one path, in words that are equal for all paths with that fault.
 struct Fault {
     std::string path;
     std::string reason;
 };
 
-/// A line for each reason, in the order in which they come first: "a, b, c and 359 more: REASON".
+/// A line for each reason, in the order of first occurrence: "a, b, c and 359 more: REASON".
 /// `is_complete` asks for a line for each path.
 [[nodiscard]] std::vector<std::string> finding_lines(const std::vector<Fault>& faults,
                                                      bool is_complete);

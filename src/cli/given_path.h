@@ -7,9 +7,9 @@
 
 namespace squenv::cli {
 
-/// A path as the user wrote it, with the home directory for a "~" in front: no shell puts that in
-/// behind a colon or an equals sign, and a directory that is called "~" invites to be removed with
-/// all of a home directory. Errors: invalid_argument ("~user", or no HOME).
+/// A path as the user wrote it, with the home directory for a "~" in front. No shell expands that
+/// after a colon or an equals sign. Removing a directory called "~" can by mistake remove a whole
+/// home directory. Errors: invalid_argument ("~user", or no HOME).
 [[nodiscard]] Result<std::string> given_path(const std::string& text);
 
 }  // namespace squenv::cli

@@ -31,7 +31,7 @@ class ImageArgument {
 [[nodiscard]] std::string mode_text(const image::Inode& inode);
 /// "directory", "file", "symlink", "block device", "character device", "fifo" or "socket".
 [[nodiscard]] const char* type_text(format::InodeType type);
-/// "WHO: message" a line on io.err, and how many more there are than were kept.
+/// "WHO: message", one line each on io.err, and how many more there are than were kept.
 void print_errors(Io& io, const char* who, const std::vector<Error>& errors, std::uint64_t count);
 
 }  // namespace squenv::cli

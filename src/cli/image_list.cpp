@@ -48,7 +48,7 @@ Result<std::string> unescaped(const std::string& text) {
     return without_backslashes(text);
 }
 
-/// The last colon with a path behind it, or npos.
+/// The last colon before a path, or npos.
 std::size_t find_colon(const std::string& text) {
     for (std::size_t colon = text.rfind(':'); colon != std::string::npos && colon > 0;
          colon = text.rfind(':', colon - 1))
@@ -73,7 +73,7 @@ venv::HasPath paths_in(const image::Image& image, const std::string& subdirector
     };
 }
 
-/// The characters that split a list are the likely reason why no file of that name is there.
+/// The characters that split a list are the likely reason why no file of that name exists.
 Error explained(Error error, const ListedImage& listed, bool has_comma) {
     if (error.code != Errc::not_found || !error.hint.empty()) return error;
     if (has_comma)
@@ -83,14 +83,14 @@ Error explained(Error error, const ListedImage& listed, bool has_comma) {
     return error;
 }
 
-/// Finds out from `image` what it holds. Its manifest may be missing.
+/// Reads from `image` what it holds. Its manifest may be missing.
 void recognise(const image::Image& image, const std::optional<appendix::Manifest>& manifest,
                ListedRequest& resolved) {
     const std::string& subdirectory = resolved.wanted.request.view.subdirectory;
     resolved.kind = environment_in(image, manifest, subdirectory);
     if (resolved.kind == venv::EnvironmentKind::none)
         resolved.inner_environment = venv::inner_environment(paths_in(image, subdirectory));
-    // The programs of conda have its path in them, whatever else is recorded.
+    // The programs of conda contain their path, whatever else is recorded.
     resolved.wanted.is_relocatable = resolved.kind == venv::EnvironmentKind::venv && manifest &&
                                      manifest->is_relocatable;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// IMAGE[:PATH][,IMAGE[:PATH]...]: images and where they go, as one word.
+// IMAGE[:PATH][,IMAGE[:PATH]...]: images and their paths, as one word.
 #pragma once
 
 #include <optional>
@@ -16,22 +16,22 @@ namespace squenv::cli {
 
 struct ListedImage {
     std::string image;
-    std::string path{};  ///< "" is the recorded one
+    std::string path{};  ///< "" is the recorded path
 };
 
-/// Splits at commas, then at the last colon with a path behind it. A backslash takes the meaning
-/// of the next character, and the name of a file that exists is never split. For "~" in front of a
-/// name or path see given_path(). Errors: invalid_argument (an empty name or path, "~user").
+/// Splits at commas, then at the last colon before a path. A backslash removes the meaning of the
+/// next character, and the name of an existing file is never split. For "~" in front of a name or
+/// path see given_path(). Errors: invalid_argument (an empty name or path, "~user").
 [[nodiscard]] Result<std::vector<ListedImage>> parse_image_list(const std::string& text);
 
-/// What an image says about itself, and where it is to go.
+/// What an image records about itself, and the path for it.
 struct ListedRequest {
     run::Wanted wanted{};
     std::string image{};          ///< as the user wrote it
     std::string recorded{};       ///< the path recorded for what is mounted of it, or ""
-    std::string recorded_root{};  ///< and for the root of the image
+    std::string recorded_root{};  ///< the same for the root of the image
     venv::EnvironmentKind kind = venv::EnvironmentKind::none;
-    /// Where in it an environment lies, when it is none itself: ".venv", or "".
+    /// The place of an environment in it, when it is none itself: ".venv", or "".
     std::string inner_environment{};
     bool is_bound = false;        ///< one that works at the recorded path only
     bool is_given = false;        ///< the user named the path
@@ -42,19 +42,19 @@ struct ListedRequest {
     const image::Image& image, const std::optional<appendix::Manifest>& manifest,
     const std::string& subdirectory);
 
-/// Opens the image and finds out where it goes. `base` has the mount options. `has_comma`: the name
-/// is one of several, and might be a part of one with a comma.
+/// Opens the image and determines its path. `base` has the mount options. `has_comma`: the name is
+/// one of several, and might be a part of one with a comma.
 /// Errors: those of Image::open(); invalid_argument (no path).
 [[nodiscard]] Result<ListedRequest> consult_image(const ListedImage& listed,
                                                   const daemon::Request& base,
                                                   bool has_comma = false);
 
 /// Refuses a path other than the recorded one for an environment that is bound to that, unless
-/// `force`; and a recorded path that only the user may choose, see mount/recorded_place.h.
+/// `force`. Refuses a recorded path that only the user may choose, see run/destination.h.
 /// Errors: invalid_argument.
 [[nodiscard]] Status check_path(const ListedRequest& listed, bool force);
 
-/// Both for each image of a list, of which no two may go to one path. Errors: as these two.
+/// Both steps for each image of a list. No two images may have one path. Errors: as these two.
 [[nodiscard]] Result<std::vector<ListedRequest>> resolve_images(
     const std::vector<ListedImage>& list, const daemon::Request& base, bool force);
 

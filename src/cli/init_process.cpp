@@ -13,17 +13,17 @@ namespace squenv::cli {
 
 namespace {
 
-/// How long a daemon may take to unmount after the command. A process that the command left would
-/// hold the container: it is not waited for longer.
+/// The longest time for a daemon to unmount after the command. A process that the command left
+/// running would hold the container, so the wait has a limit.
 constexpr timespec kLastWait{0, 50'000'000};
 constexpr int kLastWaits = 100;
 
-/// What shells report for the end of a process.
+/// The value that shells report for the end of a process.
 int exit_status(int status) {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/// Reaps what has ended. True when `command` was among it, whose status is then set.
+/// Reaps the processes that have ended. True when `command` is one of them; `status` is then set.
 bool reap_all(pid_t command, int& status) {
     bool has_ended = false;
     for (;;) {
@@ -42,7 +42,7 @@ bool reap_all(pid_t command, int& status) {
         siginfo_t info{};
         const int signal = ::sigwaitinfo(&all, &info);
         if (signal < 0) continue;
-        // What the terminal sends reaches the command by itself.
+        // The terminal sends its signals to the command itself.
         if (signal != SIGCHLD && info.si_code != SI_KERNEL) ::kill(command, signal);
         has_ended = reap_all(command, status);
     }
@@ -60,7 +60,7 @@ bool reap_all(pid_t command, int& status) {
 
 void stay_as_init() {
     if (::getpid() != 1) return;
-    // Where it is ignored, and a caller may have left it so, no end of a child is told.
+    // With SIGCHLD ignored, as a caller may have left it, the end of a child is not reported.
     struct sigaction plain {};
     struct sigaction child_before {};
     plain.sa_handler = SIG_DFL;
@@ -70,7 +70,7 @@ void stay_as_init() {
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, &before);
     const pid_t command = ::fork();
-    // Without a process to spare, the command is process 1 as it would be without this.
+    // Without room for a process, the command is process 1, as it is without this function.
     if (command > 0) look_after(command, all);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     ::sigaction(SIGCHLD, &child_before, nullptr);

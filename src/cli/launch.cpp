@@ -27,7 +27,7 @@ namespace squenv::cli {
 
 namespace {
 
-/// What is mounted for this process, in the form that the command line takes.
+/// The mounts of this process, in the form that the command line takes.
 constexpr const char* kMountsVariable = "SQUENV_MOUNTS";
 
 Status check_variables(const std::vector<std::string>& assignments) {
@@ -45,12 +45,12 @@ void set_variables(const std::vector<std::string>& assignments) {
     }
 }
 
-/// IMAGE:PATH as the command line takes it.
+/// IMAGE:PATH in the form that the command line takes.
 std::string listed(const std::string& image, const std::string& path) {
     return escaped(image, ",:") + ':' + escaped(path, ",:");
 }
 
-/// What only makes sense for a mount that stays.
+/// Refuses options that only make sense for a mount that stays.
 Status check_mount_options(const daemon::Request& request) {
     const char* name = request.trace                             ? "debug"
                        : request.idle_timeout.count() != 0       ? "timeout"
@@ -80,13 +80,13 @@ void activate(const std::vector<ListedRequest>& images,
     ::setenv(kMountsVariable, mounts.c_str(), 1);
 }
 
-/// A directory of PATH that may not be searched makes execvp(3) say "denied" for a program that is
-/// nowhere.
+/// Whether PATH has the program. A directory of PATH that may not be searched makes execvp(3)
+/// report "denied" for a program that does not exist.
 bool is_in_path(const std::string& program) {
     return !find_program(program, search_path(), F_OK).empty();
 }
 
-/// What to do about an environment that lies deeper in an image, when no image is one itself; "".
+/// The advice for an environment that lies deeper in an image, when no image is one itself; or "".
 std::string inner_hint(const Launch& launch) {
     for (const auto& image : launch.images)
         if (image.kind != venv::EnvironmentKind::none) return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Becoming a program that has images mounted: what `run` and `shell` share.
+// Runs a program that has images mounted: the common part of `run` and `shell`.
 #pragma once
 
 #include <string>
@@ -12,19 +12,19 @@
 
 namespace squenv::cli {
 
-/// The options that both take.
+/// The options of both commands.
 struct LaunchOptions {
     std::string images{};
     std::string via = "auto";
     std::vector<std::string> variables{};      ///< NAME=VALUE
     std::vector<std::string> mount_options{};  ///< as of `squenv mount -o`
-    std::string record{};  ///< the file that gets the trace, or ""
+    std::string record{};  ///< the file that receives the trace, or ""
     bool force = false;
 
     void declare(CLI::App& app);
 };
 
-/// The options understood, and the images opened; nothing is mounted yet.
+/// The parsed options, and the opened images; nothing is mounted yet.
 struct Launch {
     std::vector<ListedRequest> images{};
     mount::Method via = mount::Method::automatic;
@@ -35,7 +35,7 @@ struct Launch {
 /// Errors: what is wrong with the options or an image.
 [[nodiscard]] Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io);
 
-/// True when everything that `launch` asks for was mounted for this process by another one.
+/// True when another process has mounted everything that `launch` asks for, for this one.
 [[nodiscard]] bool is_active_already(const Launch& launch);
 
 /// Mounts the images, activates the environments among them in this process's environment, and
@@ -43,19 +43,19 @@ struct Launch {
 /// Errors: whatever keeps an image from being where it belongs.
 [[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch, Io& io);
 
-/// Says on io.err what keeps the Python of the environments from working, and that an environment
-/// deeper in an image is not active. `program` is the command, "" an interactive shell.
+/// Reports on io.err what keeps the Python of the environments from working, and that an
+/// environment deeper in an image is not active. `program` is the command, "" an interactive shell.
 /// Errors: not_found, when `program` is the name of an interpreter and that of the first
 /// environment does not work: another one in PATH would be run without a word.
 [[nodiscard]] Status check_environments(const Launch& launch, const run::HeldMounts& held,
                                         const std::string& program, Io& io);
 
-/// The process becomes `command`. Returns only when that fails: not_found when there is no such
-/// program, denied when it cannot be executed.
+/// The process becomes `command`. Returns only on failure: not_found when the program does not
+/// exist, denied when it cannot be executed.
 [[nodiscard]] Status become(const Launch& launch, const std::vector<std::string>& command);
 
-/// The exit status of a failure, as env(1) has them: 127 no such program, 126 it cannot be
-/// executed, 125 everything that failed before.
+/// The exit status of a failure, as for env(1): 127 no such program, 126 it cannot be executed, 125
+/// any failure before.
 [[nodiscard]] int launch_status(bool has_provided, Errc code);
 
 }  // namespace squenv::cli

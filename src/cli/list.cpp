@@ -24,8 +24,8 @@ struct Row {
     std::string image;
     std::string state;
     std::uint64_t pid = 0;  ///< of the daemon, 0 when it does not answer
-    std::string error{};    ///< what is known beyond a state that is not "ok"
-    bool is_odd = false;    ///< its user should hear of that
+    std::string error{};    ///< details of a state that is not "ok"
+    bool is_odd = false;    ///< the user should learn of that
 };
 
 const char* state_of(const Error& error) {
@@ -38,8 +38,8 @@ const char* state_of(const Error& error) {
     }
 }
 
-/// What a daemon says: its process id, and the image when it names one. Another user's number 1 is
-/// a lie: a daemon is that only in a container, and seen from there it is our own.
+/// Reads the answer of a daemon: its process id, and the image when the answer names one. A process
+/// id 1 from another user is false: only a container has such a daemon, and its own user sees it.
 Status take_answer(const std::string& text, bool is_ours, Row& row) {
     SQUENV_TRY_ASSIGN(const auto answer, mount::parse_answer(text));
     const auto pid = mount::number_in(answer, "pid", is_ours ? 1U : 2U, mount::kMaxPid);
@@ -65,7 +65,7 @@ Row describe(const system::MountEntry& entry, const Result<std::string>& text) {
     return row;
 }
 
-/// One for each mount of this user, or of all for root.
+/// One row for each mount of this user, or of all users for root.
 Result<std::vector<Row>> rows_of_mounts() {
     SQUENV_TRY_ASSIGN(auto entries, system::read_mount_table());
     std::erase_if(entries, [](const system::MountEntry& entry) {

@@ -51,7 +51,7 @@ class LsCommand final : public Command {
     }
 
   private:
-    /// Of the directory that is listed; the root is its own.
+    /// The path of the parent of the listed directory; the root is its own parent.
     [[nodiscard]] std::string parent_path() const {
         auto path = std::filesystem::path('/' + path_).lexically_normal();
         if (!path.has_filename()) path = path.parent_path();

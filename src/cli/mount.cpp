@@ -65,13 +65,13 @@ class MountCommand final : public Command {
     bool is_empty_ = false;
 };
 
-/// Fills in the mount point that was left out, or says that the given one is not what the image
-/// was made for. An appendix that cannot be read matters only when something is needed from it.
+/// Sets a mount point that was left out to the recorded path, or reports that the given one
+/// differs. An unreadable appendix matters only when something is needed from it.
 Status MountCommand::consult_manifest(Io& io) {
     const bool is_given = !request_.mountpoint.empty();
     if (is_given && io.is_quiet) return {};
     if (const auto status = daemon::open_image(request_); !status)
-        return is_given ? Status() : status;  // serve() says it
+        return is_given ? Status() : status;  // serve() reports it
     auto image = image::Image::open(request_.file, request_.image);
     if (!image) return is_given ? Status() : tl::unexpected(image.error());  // serve() says it
     const auto manifest = (*image)->manifest();

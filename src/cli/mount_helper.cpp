@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Called as mount.squenv by mount(8): "mount.squenv IMAGE DIR [-sfnv] [-t TYPE] [-o OPTIONS]", and
-// as squenv with the same words by mount.fuse3. Exit statuses are those of mount(8).
+// Called by mount(8) as mount.squenv: "mount.squenv IMAGE DIR [-sfnv] [-t TYPE] [-o OPTIONS]", and
+// by mount.fuse3 as squenv with the same words. Exit statuses are those of mount(8).
 #include <ostream>
 #include <string_view>
 
@@ -15,7 +15,8 @@ namespace squenv::cli {
 
 namespace {
 
-/// mount(8), EXIT STATUS. 64, that some of several mounts succeeded, it makes itself.
+/// mount(8), EXIT STATUS. mount(8) itself sets 64, which means that some of several mounts
+/// succeeded.
 constexpr int kWrongUse = 1;
 constexpr int kSystemError = 2;
 constexpr int kInterrupted = 8;
@@ -34,7 +35,7 @@ constexpr const char* kUsage =
     "    -V, --version  print the version\n";
 constexpr const char* kSeeHelp = "see 'mount.squenv --help'";
 
-/// The command line, taken apart.
+/// The parsed command line.
 struct HelperCall {
     std::vector<std::string> operands{};
     std::vector<std::string> options{};
@@ -70,7 +71,7 @@ Result<HelperCall> parse_call(const std::vector<std::string>& arguments) {
         if (word == "-o" || word == "-t") {
             if (++i == arguments.size())
                 return fail(Errc::invalid_argument, word + " needs a value", kSeeHelp);
-            // The type is the name that we were found by.
+            // The type is the name by which mount(8) found this program.
             if (word == "-o") call.options.push_back(arguments[i]);
         } else if (word == "--help") {
             SQUENV_TRY(apply_letters("-h", call));
@@ -103,7 +104,7 @@ bool is_remount(const HelperCall& call) {
     return false;
 }
 
-/// An image stays what it is: nothing is to be done, if it is there.
+/// An image does not change: a remount does nothing, if the mount exists.
 Status remount(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto mountpoint, system::canonical_mountpoint(path));
     SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(mountpoint));

@@ -68,10 +68,10 @@ Result<std::uint32_t> parse_id(const Option& option) {
     return static_cast<std::uint32_t>(id);
 }
 
-/// What squashfuse and libfuse understand, and our own commands call otherwise or have not got.
+/// Options of squashfuse and libfuse that have another name in squenv, or no equivalent.
 Result<bool> apply_of_squashfuse(const Option& option, daemon::Request& request) {
     if (option.name == "max_threads") {
-        // No error where libfuse would have more: beyond this, threads only wait for each other.
+        // No error where libfuse permits more: beyond this, threads only wait for each other.
         SQUENV_TRY_ASSIGN(const auto threads,
                           parse_number(option.value, std::numeric_limits<std::uint32_t>::max()));
         request.threads = static_cast<unsigned>(std::min(threads, kMaxThreads));
@@ -166,7 +166,7 @@ Result<bool> apply(const Option& option, daemon::Request& request, const OptionR
     auto applied = apply_valued(option, request);
     if (applied && !*applied && is_of_squashfuse) applied = apply_of_squashfuse(option, request);
     if (!applied) return with_context(applied.error(), "option " + option.name);
-    // squashfuse takes any, and so the mount is not found again.
+    // squashfuse takes any type, and then the mount table does not identify the mount.
     if (option.name == "subtype" && !is_of_squashfuse) SQUENV_TRY(check_subtype(option.value));
     return applied;
 }

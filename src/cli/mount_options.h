@@ -13,24 +13,24 @@ namespace squenv::cli {
 /// How options are read.
 struct OptionRules {
     Dialect dialect = Dialect::squenv;
-    bool takes_unknown = false;                 ///< as the -s of mount(8) asks
-    std::vector<std::string>* notes = nullptr;  ///< gets what the user should know, a line each
+    bool takes_unknown = false;                 ///< as the -s of mount(8) requires
+    std::vector<std::string>* notes = nullptr;  ///< receives what the user should know, a line each
 };
 
-/// Applies "name", "name=value" or several, separated by commas. A comma or backslash inside a
-/// value is escaped by a backslash; mount(8) also has values in double quotes.
-/// Errors: invalid_argument, naming the option.
+/// Applies "name", "name=value" or several, separated by commas. A backslash escapes a comma or
+/// backslash inside a value; mount(8) also has values in double quotes. Errors: invalid_argument,
+/// naming the option.
 [[nodiscard]] Status apply_mount_options(const std::string& options,
                                          daemon::Request& request,
                                          const OptionRules& rules = {});
 
-/// Whether `name`, which has no value, is among the options that mount(8) hands over.
+/// Whether `name`, which has no value, is among the options that mount(8) passes on.
 [[nodiscard]] bool has_option(const std::string& options, const std::string& name);
 
 /// "auto" or a number of bytes. Errors: invalid_argument.
 [[nodiscard]] Status parse_offset(const std::string& text, image::OpenOptions& options);
 
-/// A file name made absolute: the daemon works in another directory than its caller.
+/// A file name made absolute: the daemon has another working directory than its caller.
 [[nodiscard]] std::string log_destination(const std::string& text);
 
 }  // namespace squenv::cli

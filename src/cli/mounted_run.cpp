@@ -23,7 +23,7 @@ constexpr const char* kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 using Variables = std::map<std::string, std::string>;
 
-/// Ours, with `environment` activated unless that is "".
+/// The variables of this process, with `environment` activated unless that is "".
 Variables variables_of(const std::string& environment) {
     Variables variables{{"PATH", kDefaultPath}};
     for (const std::string& text : own_variables()) {

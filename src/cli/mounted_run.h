@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Running programs over an image that is mounted for them.
+// Runs programs over an image that is mounted for them.
 #pragma once
 
 #include <string>
@@ -25,34 +25,35 @@ class TemporaryFile {
 };
 
 struct Program {
-    std::vector<std::string> words;  ///< the first one is looked for in PATH
+    std::vector<std::string> words;  ///< the first one is looked up in PATH
     /// The environment, of Python or conda, that is activated for it; "" is none.
     std::string environment{};
-    bool is_silent = false;  ///< its standard output is thrown away
+    bool is_silent = false;  ///< its standard output is discarded
 };
 
-/// Runs to the end. The exit status, 128+N for a signal. Errors: not_found and others of starting.
+/// Runs to the end. Returns the exit status, 128+N for a signal. Errors: not_found and others of
+/// starting.
 [[nodiscard]] Result<int> run_to_end(const Program& program);
 
-/// Runs and returns what it printed. Errors: as above; environment when it fails.
+/// Runs and returns the program's output. Errors: as above; environment when it fails.
 [[nodiscard]] Result<std::string> output_of(const Program& program);
 
 /// The program `squenv`, which lies beside this one. Errors: not_found, denied.
 [[nodiscard]] Result<std::string> squenv_program();
 
-/// A mount made by `squenv mount`, which ends with this, however.
+/// A mount made by `squenv mount`. It ends with this object, in every case.
 class Mounted {
   public:
-    /// `options` as behind -o, or "". Errors: environment; squenv has said why by then.
+    /// `options` as after -o, or "". Errors: environment; squenv has printed the reason by then.
     [[nodiscard]] static Result<Mounted> mount(const std::string& image,
                                                const std::string& mountpoint,
                                                const std::string& options);
     Mounted(Mounted&& other) noexcept;
     Mounted& operator=(Mounted&&) = delete;
     ~Mounted();
-    /// A process that is left in it keeps it until that ends. Errors: busy.
+    /// A process that still uses the mount keeps it until that process ends. Errors: busy.
     [[nodiscard]] Status unmount();
-    /// What `squenv stats --json` says.
+    /// The output of `squenv stats --json`.
     [[nodiscard]] Result<std::string> statistics() const;
 
   private:
@@ -63,7 +64,7 @@ class Mounted {
     bool is_mounted_ = true;
 };
 
-/// Makes or replaces the file. Errors: denied, limit (disk full), io.
+/// Creates or replaces the file. Errors: denied, limit (disk full), io.
 [[nodiscard]] Status write_text_file(const std::string& path, const std::string& text);
 
 }  // namespace squenv::cli

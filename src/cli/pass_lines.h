@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What --verbose says about packing: how it is done, then one line when a pass is over.
+// The messages of --verbose about packing: the settings, then one line after each pass.
 #pragma once
 
 #include <string>

@@ -9,10 +9,10 @@ namespace squenv::cli {
 namespace {
 
 constexpr PassedOver kEverywhere[] = {
-    // Always so.
+    // Always in effect.
     {"ro"}, {"nosuid"}, {"nodev"}, {"auto_unmount"}, {"nonempty"}, {"default_permissions"},
-    // For mount(8) itself, which mounts at boot or for users. It writes noexec out where a user
-    // may mount, so that nothing follows from these.
+    // For mount(8) itself, which mounts at boot or for users. It writes noexec out where a user may
+    // mount, so that nothing follows from these.
     {"defaults"}, {"auto"}, {"noauto"}, {"nofail"}, {"_netdev"}, {"user"}, {"user="}, {"nouser"},
     {"users"}, {"nousers"}, {"owner"}, {"noowner"}, {"group"}, {"nogroup"}, {"comment="},
     {"silent"}, {"loud"},
@@ -25,10 +25,10 @@ constexpr PassedOver kEverywhere[] = {
 };
 
 constexpr PassedOver kOfMount[] = {
-    // mount(8) says rw and mount.fuse3 says dev and suid when nothing else was said, so these do
-    // not tell what the user wants.
+    // mount(8) adds rw, and mount.fuse3 adds dev and suid, by default: these do not show what the
+    // user wants.
     {"rw"}, {"dev"}, {"suid"},
-    // The program that was called does what these ask for.
+    // The called program does what these ask for.
     {"loop"}, {"helper="}, {"uhelper="}, {"remount"},
     {"context=", "the kernel labels a FUSE mount by the policy's default for fuse"},
     {"fscontext=", "the kernel labels a FUSE mount by the policy's default for fuse"},
@@ -44,16 +44,16 @@ constexpr PassedOver kOfSquashfuse[] = {
     {"kernel_cache"}, {"auto_cache"}, {"noauto_cache"}, {"attr_timeout="}, {"ac_attr_timeout="},
     {"entry_timeout="}, {"negative_timeout="}, {"direct_io"},
     // Nodes are named by their place in the image: there is no table to forget from, and the inode
-    // numbers shown are those of the image.
+    // numbers are those of the image.
     {"noforget"}, {"remember="}, {"use_ino"}, {"readdir_ino"},
     // One thread takes requests, the others sleep; more descriptors of the device gain nothing.
     {"clone_fd"}, {"max_idle_threads="},
-    // Replies may have any size, and the sizes are agreed upon with the kernel.
+    // Replies may have any size, and the kernel negotiates the sizes.
     {"max_read="}, {"max_readahead="}, {"max_write="}, {"max_background="},
     {"congestion_threshold="}, {"large_read"}, {"big_writes"}, {"async_read"}, {"sync_read"},
     {"splice_read"}, {"no_splice_read"}, {"splice_move"}, {"no_splice_move"}, {"splice_write"},
     {"no_splice_write"},
-    // About writing, deleting and locking, which the kernel does without us or refuses.
+    // About writing, deleting and locking, which the kernel does alone or refuses.
     {"hard_remove"}, {"atomic_o_trunc"}, {"no_rofd_flush"}, {"nopath"}, {"nullpath_ok"},
     {"no_remote_lock"}, {"no_remote_flock"}, {"no_remote_posix_lock"}, {"intr"}, {"intr_signal="},
 };

@@ -151,7 +151,7 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     spell_out(words);
     const std::string first = words.empty() ? "" : words.front();
     auto commands = make_commands();
-    // Declaring options takes time, which a rank that starts with a thousand others feels.
+    // Declaring options takes time, which matters to a rank that starts with a thousand others.
     const auto is_called = [&](const auto& command) { return command->name() == first; };
     if (std::any_of(commands.begin(), commands.end(), is_called))
         std::erase_if(commands, std::not_fn(is_called));

@@ -8,7 +8,7 @@
 
 namespace squenv::cli {
 
-/// One line that is redrawn: share, bytes, rate, time left. Call from one thread at a time.
+/// One line that is redrawn: share, bytes, rate, time left. For one thread at a time.
 class ProgressBar {
   public:
     explicit ProgressBar(std::ostream& out) : out_(out) {}

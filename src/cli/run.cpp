@@ -14,7 +14,7 @@ class RunCommand final : public Command {
     const char* summary() const override { return "Run a command with images mounted"; }
     void declare(CLI::App& app) override {
         options_.declare(app);
-        app.footer("CMD begins behind --, or with the first word behind IMAGES that is no option.");
+        app.footer("CMD begins after --, or with the first word after IMAGES that is no option.");
     }
     std::vector<std::string>* remainder() override { return &command_; }
     const char* usage_tail() const override { return "-- CMD [ARG...]"; }

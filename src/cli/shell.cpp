@@ -29,8 +29,8 @@ std::string conda_prefix(const Launch& launch, const run::HeldMounts& held) {
     return {};
 }
 
-/// The names of what was set for the environments: start-up files, as that of "conda init", set
-/// them anew.
+/// The names of the variables set for the environments: start-up files, as that of "conda init",
+/// set them anew.
 std::vector<std::string> active_variables(const Launch& launch) {
     std::vector<std::string> names;
     for (const auto& image : launch.images) {
@@ -50,7 +50,7 @@ class ShellCommand final : public Command {
         options_.declare(app);
         app.footer("'exit' leaves the shell.");
     }
-    /// Only to be told that this is not the place for a command.
+    /// Accepts a command only to report that it does not belong here.
     std::vector<std::string>* remainder() override { return &command_; }
     const char* stray_word_hint() const override {
         return "'squenv run IMAGE -- CMD' runs a command";

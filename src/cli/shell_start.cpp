@@ -19,14 +19,14 @@ namespace squenv::cli {
 
 namespace {
 
-/// As one word of any shell.
+/// Quotes `text` as one word of any shell.
 std::string quoted(const std::string& text) {
     std::string word = "'";
     for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return word + "'";
 }
 
-/// A file without a name that holds `text`; its path works in the process that inherits it.
+/// A file without a name that holds `text`; its path works in a process that inherits it.
 Result<std::string> anonymous_file(const std::string& text) {
     const int fd = ::memfd_create("squenv-shell", 0);
     if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
@@ -35,7 +35,7 @@ Result<std::string> anonymous_file(const std::string& text) {
 }
 
 /// Lines that run the scripts which conda runs when it activates `start.conda_prefix`: those with
-/// `extension`, by name. `command` reads a file into the shell.
+/// `extension`, in the order of their names. `command` reads a file into the shell.
 std::string activation_lines(const ShellStart& start, const std::string& command,
                              const std::string& extension) {
     if (start.conda_prefix.empty()) return {};
@@ -50,7 +50,7 @@ std::string activation_lines(const ShellStart& start, const std::string& command
     return lines;
 }
 
-/// What every shell but fish reads behind its own files.
+/// The lines that every shell but fish reads after its own files.
 std::string posix_lines(const ShellStart& start, const std::string& prompt) {
     std::string lines = "export PATH=" + quoted(environment_variable("PATH")) + '\n';
     for (const auto& name : start.variables)
@@ -66,8 +66,8 @@ Result<std::vector<std::string>> start_bash(const std::string& shell, const Shel
     return std::vector<std::string>{shell, "--rcfile", file, "-i"};
 }
 
-/// zsh has no option for it: its start-up files are looked for in a directory of ours, which sends
-/// it back to the user's.
+/// zsh has no option for it. It looks for its start-up files in a temporary directory, whose files
+/// lead it back to the user's.
 Result<std::vector<std::string>> start_zsh(const std::string& shell, const ShellStart& start) {
     const std::string temporary = environment_variable("TMPDIR");
     std::string directory = (temporary.empty() ? "/tmp" : temporary) + "/squenv-zsh-XXXXXX";
@@ -112,7 +112,7 @@ Result<std::vector<std::string>> start_posix(const std::string& shell, const She
     return std::vector<std::string>{shell, "-i"};
 }
 
-/// Shells that are started alike.
+/// Groups of shells that are started alike.
 enum class Family { bash, zsh, fish, posix, other };
 
 Family family_of(const std::string& shell) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Starting an interactive shell so that its own start-up files neither undo the environment nor
-// hide that one is active.
+// Starts an interactive shell so that its own start-up files neither undo the environment nor hide
+// that one is active.
 #pragma once
 
 #include <string>
@@ -10,24 +10,24 @@
 
 namespace squenv::cli {
 
-/// The shell this user uses: $SHELL, else the one of the account, else /bin/sh.
+/// The shell of this user: $SHELL, else that of the account, else /bin/sh.
 [[nodiscard]] std::string user_shell();
 
-/// What the shell shall be like behind its own start-up files.
+/// The state of the shell after its own start-up files.
 struct ShellStart {
     std::string mark{};                    ///< in front of the prompt
     std::vector<std::string> variables{};  ///< names; they get their present values again
-    std::string conda_prefix{};            ///< whose activation scripts the shell sources, or ""
+    std::string conda_prefix{};            ///< of the activation scripts to source, or ""
 };
 
 /// True for the shells that shell_command() knows: bash, zsh, fish, and those that read $ENV (dash,
 /// ksh, busybox).
 [[nodiscard]] bool is_adapted(const std::string& shell);
 
-/// The words that start `shell` (a path) interactively, so that after its start-up files PATH is
-/// again what it is now, and what `start` asks for is done, because those may change both. A shell
-/// that is not known is started as it is. May set variables of this process, open a descriptor that
-/// the shell inherits, or make a temporary directory that the shell removes. Errors: io.
+/// The words that start `shell` (a path) interactively. After its start-up files, which may change
+/// both, PATH is again what it is now, and the requests of `start` are done. An unknown shell is
+/// started as it is. May set variables of this process, open a descriptor that the shell inherits,
+/// or make a temporary directory that the shell removes. Errors: io.
 [[nodiscard]] Result<std::vector<std::string>> shell_command(const std::string& shell,
                                                              const ShellStart& start);
 

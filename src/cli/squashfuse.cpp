@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Called as squashfuse or squashfuse_ll: the options of those programs, so that scripts and
-// container runtimes can use this one unchanged.
+// Called as squashfuse or squashfuse_ll. It has the options of those programs, so that scripts and
+// container runtimes can use it unchanged.
 #include <ostream>
 
 #include "base/text.h"

@@ -19,7 +19,7 @@ namespace {
 
 using mount::Answer;
 
-/// What is missing, or is no number, is 0: versions differ in what they count.
+/// A missing member, or one that is no number, is 0: versions differ in what they count.
 std::uint64_t count_in(const Answer& json, const char* key) {
     return mount::number_in(json, key).value_or(0);
 }
@@ -55,7 +55,7 @@ void print_table(std::ostream& out, const Answer& json) {
     print_caches(out, mount::object_in(json, "caches"));
 }
 
-/// Whoever serves a mount decides what it says; root may ask all the same.
+/// The daemon of a mount decides what it reports. Only root may query that of another user.
 Status check_owner(const system::MountEntry& entry) {
     if (!entry.user_id || ::geteuid() == 0 || entry.is_trusted_by(::geteuid())) return {};
     return fail(Errc::denied,

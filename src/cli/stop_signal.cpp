@@ -11,7 +11,7 @@ namespace squenv::cli {
 
 namespace {
 
-/// A signal handler can reach nothing but what has static storage.
+/// A signal handler can reach only what has static storage.
 std::atomic<bool>& stop_flag() {
     static std::atomic<bool> flag{false};
     static_assert(std::atomic<bool>::is_always_lock_free);

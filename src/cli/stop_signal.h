@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stopping on SIGINT, SIGTERM and SIGHUP.
+// Stops on SIGINT, SIGTERM and SIGHUP.
 #pragma once
 
 #include <signal.h>

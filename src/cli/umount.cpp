@@ -19,11 +19,11 @@ namespace squenv::cli {
 
 namespace {
 
-/// Between attempts to remove a mount that is busy: at first it may be for a moment only.
+/// Between attempts to remove a busy mount: it may be busy for a moment only.
 constexpr timespec kFirstPause{0, 5'000'000};
 constexpr timespec kLastPause{0, 640'000'000};
 
-/// Mounted as squashfuse it may be of any type: then only asking tells.
+/// A mount made as squashfuse may have any type: then only a query decides.
 bool is_ours(const system::MountEntry& entry) {
     return entry.is_squenv() ||
            (entry.type.starts_with("fuse.") &&
@@ -42,24 +42,24 @@ class UmountCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, system::canonical_mountpoint(mountpoint_));
         SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
-        // Others may serve what they like; root may unmount it.
+        // Another user's mount may report anything; root may unmount it.
         const auto owner = entry ? entry->user_id.value_or(::geteuid()) : ::geteuid();
         const bool is_foreign = owner != ::geteuid() && ::geteuid() != 0;
         if (is_foreign && entry->is_squenv())
             return fail_errno(EPERM, fmt::format("{}: a mount of user {}", path, owner),
-                              "only who mounted it can unmount it");
+                              "only the user that mounted it can unmount it");
         if (!entry && waits_) return {};
         if (!entry || is_foreign || !is_ours(*entry))
             return fail(Errc::not_found, path + ": no image is mounted here",
                         "'squenv list' shows your mounts");
-        // Started from inside, this process would keep it busy itself.
+        // Started inside the mount, this process would keep it busy itself.
         if (::chdir("/") != 0) return fail_errno(errno, "/");
         if (is_lazy_) return detach(io, *entry);
         if (waits_) return wait_until_gone(*entry);
         const auto status = mount::unmount(path, mount::UnmountMode::normal);
         if (!status && status.error().sys_errno == EPERM && status.error().hint.empty())
-            return fail_errno(EPERM, path, "only who mounted it can unmount it; in a namespace of "
-                                           "'squenv run' it goes with the command");
+            return fail_errno(EPERM, path, "only the user that mounted it can unmount it; in "
+                                           "a namespace of 'squenv run' it goes with the command");
         if (status || status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
             io.err << "squenv umount: process " << holder.pid << " (" << printable(holder.command)
@@ -68,7 +68,8 @@ class UmountCommand final : public Command {
     }
 
   private:
-    /// Processes that use what does not answer wait in the kernel, and cannot be killed.
+    /// Processes that use a mount without an answering daemon wait in the kernel, and cannot be
+    /// killed.
     static Status detach(Io& io, const system::MountEntry& entry) {
         const auto answer =
             mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
@@ -82,12 +83,13 @@ class UmountCommand final : public Command {
                << ": the daemon did not answer; its connection is ended, and its users get errors\n";
         return {};
     }
-    /// Until the mount that `entry` describes is gone, whoever takes it away.
+    /// Waits until the mount that `entry` describes is gone, by this process or another.
     static Status wait_until_gone(const system::MountEntry& entry) {
         timespec pause = kFirstPause;
         while (system::minor_at(entry.mountpoint) == entry.device_minor) {
             const auto status = mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
-            // Gone just now; but what stays in the table and is not found is out of reach.
+            // The mount is gone just now; one that stays in the table and is not found is out of
+            // reach.
             const bool is_gone = !status && status.error().code == Errc::not_found &&
                                  system::minor_at(entry.mountpoint) != entry.device_minor;
             if (status || is_gone) continue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Recording what a command touches of an image.
+// Records what a command touches of an image.
 #pragma once
 
 #include <string>
@@ -11,11 +11,11 @@ namespace squenv::cli {
 
 struct WarmCommand {
     std::string command;          ///< for /bin/sh
-    bool is_environment = false;  ///< its bin goes in front of PATH, as activating it would do
+    bool is_environment = false;  ///< its bin goes in front of PATH, as activation does it
 };
 
-/// Mounts `image` over `mountpoint`, runs the command, unmounts, and returns what it touched.
-/// A file is made beside `image` and removed.
+/// Mounts `image` over `mountpoint`, runs the command, unmounts, and returns what the command
+/// touched. A temporary file is made beside `image`.
 /// Errors: environment (no way to mount), invalid_argument (the command failed), cancelled, busy.
 [[nodiscard]] Result<trace::Trace> record_command(const std::string& image,
                                                   const std::string& mountpoint,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The compressors of squashfs behind one interface. Knows nothing of images or files.
+// The compressors of squashfs, under one interface. Knows nothing of images or files.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,11 @@ class Compressor {
         ByteView input, MutableBytes output, BlockKind kind = BlockKind::other) const = 0;
 };
 
-/// What a compressor can be asked for.
+/// The levels of a compressor.
 struct LevelRange {
     int lowest = 0;
     int highest = 0;
-    int preset = 0;  ///< what squenv uses when the user says nothing
+    int preset = 0;  ///< the level of squenv unless the user names one
 };
 
 /// False when this build lacks the library for `id`.

@@ -26,7 +26,7 @@ class GzipDecompressor final : public Decompressor {
         if (!context) return fail(Errc::limit, "gzip: no memory for a decoder");
         std::size_t consumed = 0;
         std::size_t produced = 0;
-        // The _ex form accepts bytes behind the stream, as every other reader does.
+        // The _ex form accepts bytes after the stream, as every other reader does.
         const auto result =
             libdeflate_zlib_decompress_ex(context.get(), input.data(), input.size(), output.data(),
                                           output.size(), &consumed, &produced);

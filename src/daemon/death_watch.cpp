@@ -43,9 +43,9 @@ Result<UniqueFd> DeathWatch::watch() {
     UniqueFd ended(::eventfd(0, EFD_CLOEXEC));
     if (!ended) return fail_errno(errno, "eventfd");
     try {
-        // It lives as long as the process, as the memory does.
+        // The thread lives as long as the process, as the memory does.
         std::thread([shared = shared_.get(), event = ended.get()] {
-            // EOWNERDEAD: the thread ended. 0: it let go, which be_watched() never does.
+            // EOWNERDEAD: the watched thread ended. 0: it unlocked, which be_watched() never does.
             (void)::pthread_mutex_lock(&shared->is_alive);
             (void)::eventfd_write(event, 1);
         }).detach();

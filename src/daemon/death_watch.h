@@ -8,14 +8,15 @@
 
 namespace squenv::daemon {
 
-/// Tells one process that the main thread of another one has ended, by whatever means.
+/// Reports to one process that the main thread of another one has ended, by any means.
 ///
-/// A process that is killed is not gone while one of its threads is stuck in the kernel: its pidfd
-/// is silent and its descriptors stay open. A daemon that stores pages can be stuck so, in wait for
-/// a page that only it could fill. The kernel marks a robust mutex when the thread that holds it
+/// A killed process is not gone while one of its threads is stuck in the kernel: its pidfd is
+/// silent and its descriptors stay open. A daemon that stores pages can be stuck so, in wait for a
+/// page that only it could fill. The kernel marks a robust mutex when the thread that holds it
 /// ends, and that thread never stores pages.
 ///
-/// Made before the processes part, in memory that they share. Each side uses its own methods only.
+/// Created before the processes part, in memory that they share. Each side uses its own methods
+/// only.
 class DeathWatch {
   public:
     /// Errors: limit (no memory).
@@ -24,7 +25,7 @@ class DeathWatch {
     DeathWatch& operator=(DeathWatch&&) noexcept = default;
     ~DeathWatch() = default;
 
-    /// The watched process: the calling thread is the one to watch. Once, before watch().
+    /// The watched process: marks the calling thread as the watched one. Once, before watch().
     void be_watched();
     /// The other process, after be_watched(): a descriptor that is readable when the thread has
     /// ended. Starts a thread that waits for it. Errors: limit (no thread or descriptor).

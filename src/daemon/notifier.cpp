@@ -12,11 +12,11 @@ namespace squenv::daemon {
 
 namespace {
 
-/// Seconds a script has to open the pipe it is told on.
+/// Seconds that a script has to open its pipe.
 constexpr unsigned kNotifyPatience = 60;
 
-/// Opening a fifo waits for its reader, and the sandboxed daemon may open nothing: a process of
-/// its own does it. Gets one byte, or none when whoever mounts died.
+/// Opening a fifo waits for its reader, and the sandboxed daemon may open nothing: a process of its
+/// own does it. Receives one byte, or none when the mounting process died.
 [[noreturn]] void deliver_notice(int source, const char* path) {
     ::setsid();
     if (const auto null = open_file("/dev/null", O_RDWR))

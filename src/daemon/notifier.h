@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Telling a script that waits on a fifo how the mount went.
+// Reports the outcome of a mount to a script that waits on a fifo.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace squenv::daemon {
 
-/// Writes one byte to a fifo: "s" when mounted, "f" when it failed or whoever mounts died.
+/// Writes one byte to a fifo: "s" when mounted, "f" when it failed or the mounting process died.
 class Notifier {
   public:
-    /// Before any thread exists. An empty path tells nobody. Errors: limit.
+    /// Before any thread exists. An empty path notifies no process. Errors: limit.
     [[nodiscard]] static Result<Notifier> start(const std::string& path);
     void tell(bool is_mounted);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an image says that a program needs first.
+// The names that a program needs first, as recorded in the image.
 #pragma once
 
 #include <vector>
@@ -11,11 +11,11 @@
 
 namespace squenv::daemon {
 
-/// What the packer recorded; a list that cannot be read is none.
+/// The packer's recording; an unreadable list counts as empty.
 [[nodiscard]] std::vector<appendix::HotItem> load_hot_list(const image::Image& image);
 
-/// The names in `hot` as they are seen in the mount, in order. They are moved out of `hot`, where
-/// nobody else needs them.
+/// The names in `hot` as they are in the mount, in order. They are moved out of `hot`: it has no
+/// other use for them.
 [[nodiscard]] std::vector<RecordedName> recorded_names(std::vector<appendix::HotItem>& hot,
                                                        const fuse::ViewOptions& view);
 

@@ -13,7 +13,7 @@ namespace squenv::daemon {
 
 namespace {
 
-/// Never the image itself.
+/// Opens the file for recording, unless it is the image itself.
 Result<UniqueFd> open_beside(const std::string& path, const image::ImageFile& image) {
     SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT, 0666));
     SQUENV_TRY_ASSIGN(const auto file, identify(fd.get(), path));
@@ -32,7 +32,7 @@ Status RecordingFile::check(const std::string& path, const image::ImageFile& ima
 
 Result<RecordingFile> RecordingFile::open(const std::string& path, const image::ImageFile& image) {
     SQUENV_TRY_ASSIGN(UniqueFd fd, open_beside(path, image));
-    // File systems without locks have nobody to wait for.
+    // On file systems without locks there is no mount to wait for.
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return fail(Errc::busy, path + ": another mount is recording into it",
                     "record into another file");

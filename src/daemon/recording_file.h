@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The file a mount records into.
+// The file that receives the recording of a mount.
 #pragma once
 
 #include <string>
@@ -12,18 +12,18 @@
 namespace squenv::daemon {
 
 /// Opened, emptied and locked while the mount is made, because the daemon may open nothing later;
-/// written when the mount is gone. A temporary file and a rename are denied to it as well, so what
-/// is there in between is an empty file, and a trace without its last line is no trace.
-/// Not thread-safe.
+/// written when the mount is gone. The daemon cannot use a temporary file and a rename either. So
+/// the file is empty in between, and a trace without its last line is invalid. Not thread-safe.
 class RecordingFile {
   public:
-    /// Makes or empties the file at `path`. Errors: busy (another mount records into it),
+    /// Creates or empties the file at `path`. Errors: busy (another mount records into it),
     /// invalid_argument (it is `image`), denied, and others of opening.
     [[nodiscard]] static Result<RecordingFile> open(const std::string& path,
                                                     const image::ImageFile& image);
-    /// Whether it could be opened, whoever has it locked. Makes it, but does not empty it.
+    /// Whether the file can be opened, with or without its lock. Creates it, but does not empty it.
     [[nodiscard]] static Status check(const std::string& path, const image::ImageFile& image);
-    /// Writes and closes; whoever waits for the lock can read then. Errors: limit (disk full), io.
+    /// Writes and closes; a process that waits for the lock can then read. Errors: limit (disk
+    /// full), io.
     [[nodiscard]] Status write(const trace::Trace& trace);
 
   private:

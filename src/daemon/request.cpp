@@ -7,7 +7,7 @@ namespace squenv::daemon {
 
 namespace {
 
-/// Everything of a request that decides what the mounted tree looks like.
+/// All options of a request that decide what the mounted tree looks like.
 std::string view_of(const Request& request) {
     const auto number = [](const auto& id) { return id ? std::to_string(*id) : std::string("-"); };
     return fmt::format("{} {} {} {} {} {} {} {} {} {}", request.image.offset,

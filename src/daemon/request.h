@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Everything a user can ask of a mount.
+// Everything that a user can request of a mount.
 #pragma once
 
 #include <chrono>
@@ -15,7 +15,7 @@
 
 namespace squenv::daemon {
 
-/// What is done ahead of the users of a mount.
+/// The work that the daemon does ahead of requests.
 enum class Prefetch {
     off,
     automatic,  ///< pages are stored only where a killed daemon's connection can be ended
@@ -39,22 +39,22 @@ struct Request {
     unsigned threads = 0;  ///< 0: by the number of processors
     std::chrono::seconds idle_timeout{0};     ///< 0: never
     Prefetch prefetch = Prefetch::automatic;  ///< off while recording
-    std::string stage_directory{};            ///< gets a copy of the image to read from; "" is none
-    std::string record_path{};  ///< a file that gets the trace when the mount is gone; "" is none
+    std::string stage_directory{};            ///< for a copy of the image to read from; "" is none
+    std::string record_path{};      ///< a file for the trace, written at the end; "" is none
     std::string log_destination{};  ///< "" is stderr in the foreground, else syslog
     log::Level log_level = log::Level::warning;
-    std::string notify_pipe{};  ///< a fifo that gets "s" when mounted, "f" when it failed
+    std::string notify_pipe{};  ///< a fifo that receives "s" when mounted, "f" when it failed
 };
 
-/// Opens the image file of `request`, once: what identifies the image is what is served later.
-/// Errors: those of ImageFile::open().
+/// Opens the image file of `request`, once: the file that identifies the image is the file served
+/// later. Errors: those of ImageFile::open().
 [[nodiscard]] Status open_image(Request& request);
 
-/// Of a request whose image is open. Equal for two requests only when the same bytes are shown in
-/// the same way.
+/// The identity of a request whose image is open. Equal for two requests only when both show the
+/// same bytes in the same way.
 [[nodiscard]] std::string content_identity(const Request& request);
 
-/// The mount of a request whose image is open, at `mountpoint` (canonical), as its users agree on
+/// The mount of a request whose image is open, at `mountpoint` (canonical), as its members agree on
 /// it.
 [[nodiscard]] share::SharedMount shared_mount(const Request& request,
                                               const std::string& mountpoint);

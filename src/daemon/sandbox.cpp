@@ -37,15 +37,15 @@ void drop_capabilities() {
     if (::syscall(SYS_capset, &header, none) != 0) note("capabilities");
 }
 
-/// As linux/landlock.h of Linux 6.12 has it.
+/// The layout of linux/landlock.h of Linux 6.12.
 struct LandlockRuleset {
     std::uint64_t handled_access_fs = 0;
     std::uint64_t handled_access_net = 0;
     std::uint64_t scoped = 0;
 };
 
-/// Handles every access right the kernel knows and allows none of them. Signals and abstract
-/// sockets of processes outside are out of reach where the kernel has scopes.
+/// Handles every access right that the kernel knows and allows none of them. Signals and abstract
+/// sockets of outside processes are out of reach where the kernel has scopes.
 void deny_what_landlock_can() {
     const long version =
         ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -72,7 +72,7 @@ void deny_what_landlock_can() {
     if (!ruleset || ::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) note("landlock");
 }
 
-/// A daemon of root needs nothing of root's once the image and the device are open. Capabilities
+/// A daemon of root needs no right of root once the image and the device are open. Capabilities
 /// must still be there. User namespaces without that id keep theirs.
 void leave_root() {
     constexpr unsigned kNobody = 65534;
@@ -82,7 +82,7 @@ void leave_root() {
         note("user nobody");
 }
 
-/// What serving, logging, memory and ending threads take.
+/// The system calls of serving, logging, memory and ending threads.
 constexpr int kAllowed[] = {
     SYS_read,
     SYS_write,
@@ -134,7 +134,7 @@ constexpr int kAllowed[] = {
     SYS_geteuid,
 };
 
-/// The filter under construction. Each rule ends it for its system call; what is left is refused.
+/// The filter under construction. Each rule ends it for its system call; all others are refused.
 class Filter {
   public:
     Filter() {
@@ -147,21 +147,21 @@ class Filter {
         add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1);
         add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     }
-    /// Unless the argument has one of the bits of `mask`.
+    /// Allows the call unless the argument has one of the bits of `mask`.
     void allow_without(int call, unsigned argument, std::uint32_t mask) {
         add_argument(call, argument);
         add(BPF_JMP | BPF_JSET | BPF_K, mask, 0, 1);
         add(BPF_RET | BPF_K, kRefuse);
         add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     }
-    /// Only when the argument is `value`.
+    /// Allows the call only when the argument is `value`.
     void allow_with(int call, unsigned argument, std::uint32_t value) {
         add_argument(call, argument);
         add(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0);
         add(BPF_RET | BPF_K, kRefuse);
         add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     }
-    /// On every thread. False when the kernel refuses.
+    /// Installs the filter on every thread. False when the kernel refuses.
     [[nodiscard]] bool install() {
         add(BPF_RET | BPF_K, kRefuse);
         const sock_fprog filter{static_cast<unsigned short>(program_.size()), program_.data()};
@@ -175,7 +175,7 @@ class Filter {
     void add(unsigned code, std::uint32_t k, std::uint8_t if_true = 0, std::uint8_t if_false = 0) {
         program_.push_back({static_cast<std::uint16_t>(code), if_true, if_false, k});
     }
-    /// The lower half of an argument, when it is that call; else four instructions are left out.
+    /// Loads the lower half of an argument for that call; other calls skip four instructions.
     void add_argument(int call, unsigned argument) {
         add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 4);
         add(BPF_LD | BPF_W | BPF_ABS,
@@ -194,7 +194,7 @@ void drop_privileges() {
     deny_what_landlock_can();
     leave_root();
     drop_capabilities();
-    // Last: a change of the user sets it anew.
+    // This step is the last: a change of the user sets it anew.
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) note("dumpable");
 }
 

@@ -31,7 +31,7 @@ Result<UniqueFd> make_file(const std::string& directory) {
     auto unnamed = open_file(directory, O_TMPFILE | O_RDWR, 0600);
     if (unnamed || (unnamed.error().sys_errno != EOPNOTSUPP && unnamed.error().sys_errno != EISDIR))
         return unnamed;
-    // The file system has no files without names: it loses its name at once.
+    // The file system has no files without names: the file loses its name at once.
     std::string path = directory + "/.squenv-stage-XXXXXX";
     UniqueFd file(::mkostemp(path.data(), O_CLOEXEC));
     if (!file) return fail_errno(errno, directory);
@@ -51,7 +51,7 @@ Status reserve(int file, std::uint64_t bytes, const std::string& directory) {
     return {};
 }
 
-/// A file for an image of `bytes`.
+/// Creates a file with space for an image of `bytes`.
 Result<UniqueFd> make_reserved(const std::string& directory, std::uint64_t bytes) {
     auto file = make_file(directory);
     if (!file) return with_context(file.error(), "stage");

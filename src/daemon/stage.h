@@ -13,24 +13,24 @@
 
 namespace squenv::daemon {
 
-/// The copy has no name: it goes when the daemon does, however that ends. The daemon may open no
-/// files, so it is made before; its space is reserved then, so that a full disk is told at once.
-/// Not thread-safe; the copying has a thread of its own.
+/// The copy has no name: it goes when the daemon does, however the daemon ends. The daemon may open
+/// no files, so it is created before. Its space is reserved then, so that a full disk is reported
+/// at once. Not thread-safe; the copying has a thread of its own.
 class Stage {
   public:
     /// A file for `image` in `directory`. Errors: limit (not enough space), denied, not_found.
     [[nodiscard]] static Result<Stage> open(const std::string& directory,
                                             const image::Image& image);
-    /// Whether there could be one for an image of `bytes`. Leaves nothing behind. Errors: the same.
+    /// Whether `directory` can hold a copy of `bytes`. Leaves no file. Errors: those of open().
     [[nodiscard]] static Status check(const std::string& directory, std::uint64_t bytes);
     Stage(Stage&&) noexcept = default;
     Stage& operator=(Stage&&) = delete;
     ~Stage();
 
-    /// Makes the thread, which waits for begin(). Threads may be made here only.
+    /// Starts the thread, which waits for begin(). Threads may start here only.
     void start(const image::Image& image);
-    /// Copies; then reads the copy back, and when it is what was read from the image, the image is
-    /// read from there. A copy that does not come about changes nothing but a line in the log.
+    /// Copies, then reads the copy back. When it equals what was read from the image, reads go to
+    /// the copy from then on. A failed copy changes nothing; a line in the log reports it.
     void begin();
 
   private:

@@ -33,12 +33,12 @@ enum class Command : char {
     dismiss = 'd',
 };
 
-/// The errno value that says that the mount is in no mount table any more.
+/// The errno value for a mount that is in no mount table any more.
 constexpr int kGone = ENODEV;
-/// How often a mount is looked for again that was renamed while it was unmounted.
+/// The number of looks for a mount that was renamed while it was unmounted.
 constexpr int kPlaceLooks = 100;
 
-/// Whoever was mounting is gone. What it started may still mount: fusermount3 takes a few ms.
+/// The mounting process is gone. Its child may still mount: fusermount3 takes a few ms.
 constexpr int kStrayLooks = 50;
 constexpr timespec kStrayPause{0, 20'000'000};
 
@@ -73,7 +73,7 @@ std::uint32_t receive_number(int fd) {
     return number;
 }
 
-/// Closes every descriptor but these and the standard ones, and makes `socket` number 3.
+/// Closes every descriptor but these and the standard ones. `socket` becomes number 3.
 void keep_only(int socket, int held_fd) {
     const int high = held_fd >= 0 ? ::fcntl(held_fd, F_DUPFD_CLOEXEC, 10) : -1;
     if (::dup2(socket, 3) < 0) ::_exit(1);
@@ -81,7 +81,8 @@ void keep_only(int socket, int held_fd) {
     ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
 }
 
-/// Unmounts wherever the mount is now: a directory above it may have been renamed, also just now.
+/// Unmounts at the present path of the mount: a directory above it may have been renamed, also just
+/// now.
 Status unmount_device(const std::string& mountpoint, std::uint32_t device_minor,
                       mount::UnmountMode mode) {
     if (device_minor == 0) return mount::unmount(mountpoint, mode);
@@ -94,7 +95,7 @@ Status unmount_device(const std::string& mountpoint, std::uint32_t device_minor,
     return fail_errno(EAGAIN, mountpoint + ": is being renamed all the time");
 }
 
-/// Detaches a mount that nobody serves, if one turns up.
+/// Detaches a mount that no daemon serves, if one appears.
 void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
     for (int look = 0; !mountpoint.empty() && look < kStrayLooks; ++look) {
         if (system::minor_at(mountpoint) != before && mount::is_stale(mountpoint)) {
@@ -105,22 +106,23 @@ void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
     }
 }
 
-/// All is clean but for the directories, whose removal may have to wait: nobody must wait for us.
+/// All is clean but the directories, whose removal may have to wait. No process must wait for this
+/// one.
 [[noreturn]] void finish(const SupervisorDuties& duties) {
     ::close_range(3, ~0U, 0);
     mount::remove_mountpoint(duties.created);
     ::_exit(0);
 }
 
-/// The keeper's state while the daemon lives.
+/// The supervisor's state while the daemon lives.
 class Duty {
   public:
     Duty(const SupervisorDuties& duties, DeathWatch watch)
         : duties_(duties), watch_(std::move(watch)), device_minor_(duties.device_minor) {}
 
-    /// Until the daemon dismisses the keeper, or is gone.
+    /// Runs until the daemon dismisses the supervisor, or is gone.
     void serve();
-    /// What is left to do then.
+    /// The work that remains then.
     [[noreturn]] void clean_up();
 
   private:
@@ -142,7 +144,7 @@ class Duty {
     bool is_dismissed_ = false;
 };
 
-/// Waits for a command or for the death of the daemon. What the daemon said before it died counts.
+/// Waits for a command or for the death of the daemon. Commands sent before the death count.
 bool Duty::has_command() const {
     pollfd waiting[2] = {{3, POLLIN, 0}, {death_.get(), POLLIN, 0}};
     while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
@@ -175,8 +177,8 @@ void Duty::serve() {
 
 void Duty::clean_up() {
     if (is_dismissed_) finish(duties_);
-    // A thread of the daemon that is stuck keeps the connection open. It and all users of the mount
-    // wait for each other until the connection is ended.
+    // A stuck thread of the daemon keeps the connection open. It and all users of the mount wait
+    // for each other until the connection is ended.
     if (device_minor_ != 0) (void)mount::abort_connection(device_minor_);
     if (!duties_.mountpoint.empty() && device_minor_ != 0)
         (void)unmount_device(duties_.mountpoint, device_minor_, mount::UnmountMode::lazy);
@@ -188,10 +190,11 @@ void Duty::clean_up() {
 [[noreturn]] void run_supervisor(int socket, const SupervisorDuties& duties, DeathWatch watch) {
     ::setsid();
     ::prctl(PR_SET_NAME, "squenv-supervis");
-    // The terminal's signals and the end of the session are the daemon's business.
+    // The terminal's signals and the end of the session concern the daemon.
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR1})
         ::signal(signal, SIG_IGN);
-    // A program that reads our output through a pipe must see its end while the mount lives.
+    // A program that reads the output of this process through a pipe must see its end while the
+    // mount lives.
     if (const auto null = open_file("/dev/null", O_RDWR))
         for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
     keep_only(socket, duties.held_fd);
@@ -235,7 +238,7 @@ Status Supervisor::unmount(mount::UnmountMode mode) {
 Status Supervisor::ask(char command) {
     char answer = 0;
     if (!send_byte(socket_.get(), command) || !receive_byte(socket_.get(), answer))
-        return fail(Errc::io, "the keeper process is gone");
+        return fail(Errc::io, "the supervisor process is gone");
     if (answer == kGone) return fail(Errc::not_found, "not mounted any more");
     if (answer != 0) return fail_errno(answer, "unmount");
     return {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The keeper: a small process beside the daemon that unmounts for it. It is forked before the
-// daemon gives up its rights (fusermount3 is setuid, which no_new_privs forbids), and it cleans up
-// when the daemon dies by any means, so that a crash leaves no dead mount behind.
+// The supervisor: a small process beside the daemon that unmounts for it. It is forked before the
+// daemon gives up its rights (fusermount3 is setuid, which no_new_privs forbids). It cleans up when
+// the daemon dies by any means, so that a crash leaves no dead mount.
 #pragma once
 
 #include <cstdint>
@@ -15,34 +15,34 @@
 
 namespace squenv::daemon {
 
-/// What a keeper takes care of.
+/// The tasks of a supervisor.
 struct SupervisorDuties {
     std::string mountpoint{};            ///< empty when the mount goes with its namespace
     std::uint32_t device_minor = 0;      ///< of its connection, when the mount is there already
     std::vector<std::string> created{};  ///< directories to remove when it is gone
-    int held_fd = -1;  ///< kept open until all is clean: whoever waits for it may then begin anew
+    int held_fd = -1;  ///< open until all is clean: a process that waits for it may then begin anew
 };
 
 /// The daemon's end. Not thread-safe.
 class Supervisor {
   public:
-    /// Forks the keeper, before the mount is made and before any thread exists. It is no child of
-    /// the caller. In the keeper, every descriptor
-    /// but its own is closed, the connection to /dev/fuse above all: while anybody holds that
-    /// open, the kernel does not notice that the daemon is gone.
+    /// Forks the supervisor, before the mount is made and before any thread exists. It is no child
+    /// of the caller. In the supervisor, every descriptor but its own is closed, the connection to
+    /// /dev/fuse above all. While any process holds that open, the kernel does not notice that the
+    /// daemon is gone.
     [[nodiscard]] static Result<Supervisor> start(const SupervisorDuties& duties);
 
-    /// Tells the keeper that the mount is there now, and the number of its connection.
+    /// Reports to the supervisor that the mount is there, and the number of its connection.
     void mounted(std::uint32_t device_minor);
-    /// The keeper acts from now on when the calling thread, the daemon's main one, has ended, even
-    /// when another thread of the daemon is stuck. Once.
+    /// The supervisor acts from now on when the calling thread, the daemon's main one, has ended,
+    /// even when another thread of the daemon is stuck. Once.
     void watch_this_thread();
-    /// Unmounts through the keeper. Errors: as unmount(); not_found when the mount is in no mount
-    /// table any more; io when the keeper is gone.
+    /// Unmounts through the supervisor. Errors: as unmount(); not_found when the mount is in no
+    /// mount table any more; io when the supervisor is gone.
     [[nodiscard]] Status unmount(mount::UnmountMode mode);
     /// The same for a mount of `run`: busy also as long as a process lives that was started there.
     [[nodiscard]] Status leave();
-    /// Tells the keeper that the mount is gone, or never was, and it may end.
+    /// Reports that the mount is gone, or never was, and lets the supervisor end.
     void dismiss();
 
   private:

@@ -32,9 +32,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// An environment of 24,000 inodes takes 80 ms; a tree that takes longer is not one.
+/// An environment of 24,000 inodes takes 80 ms. A tree that takes longer is no environment.
 constexpr std::chrono::milliseconds kTimeBudget{400};
-/// Bounds the kernel memory this may fill: about 1 KiB an object.
+/// Bounds the kernel memory that the walk may fill: about 1 KiB an object.
 constexpr unsigned kObjectBudget = 60'000;
 constexpr unsigned kMaxDepth = 64;
 constexpr std::size_t kListBytes = 64 << 10;
@@ -45,7 +45,7 @@ struct Budget {
     [[nodiscard]] bool is_spent() const { return objects == 0 || Clock::now() >= end; }
 };
 
-/// The layout getdents64 fills.
+/// The layout that getdents64 fills.
 struct RawEntry {
     std::uint64_t inode;
     std::int64_t offset;
@@ -54,7 +54,7 @@ struct RawEntry {
     char name[1];
 };
 
-/// The daemon wants no more: it has closed its end.
+/// True when the daemon has closed its end: no more work is wanted.
 bool is_stopped() {
     char byte = 0;
     return ::recv(3, &byte, 1, MSG_DONTWAIT) == 0;
@@ -81,14 +81,14 @@ std::string list(int directory, Budget& budget) {
     return names;
 }
 
-/// A directory that was listed, and how far what is below it was.
+/// A directory that was listed, and how far the walk below it has come.
 struct Level {
     UniqueFd directory;
     std::string names;
     std::size_t next = 0;
 };
 
-/// Lists `root` to its end, then what is below it, in the order of the listing.
+/// Lists `root` to its end, then everything below it, in the order of the listing.
 void walk(UniqueFd root, Budget& budget) {
     std::vector<Level> levels;
     const auto enter = [&](UniqueFd directory) {
@@ -110,7 +110,8 @@ void walk(UniqueFd root, Budget& budget) {
     }
 }
 
-/// A second byte of the daemon waits, because it wants the whole tree listed; or it is gone.
+/// True when a second byte of the daemon waits, because it wants the whole tree listed, or the
+/// daemon is gone.
 bool is_wanted_elsewhere() {
     char byte = 0;
     return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
@@ -125,15 +126,15 @@ UniqueFd open_beneath(int root, const char* path, std::uint64_t flags) {
     return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how)));
 }
 
-/// Makes one name known. Kernels before 5.6 know no openat2(2): nothing is visited there.
+/// Looks one name up in the mount. Kernels before 5.6 have no openat2(2): nothing is visited there.
 void visit(int root, const RecordedName& name, Budget& budget) {
     const UniqueFd opened =
         open_beneath(root, name.path.c_str(), name.is_directory ? O_RDONLY | O_DIRECTORY : O_PATH);
     if (opened && name.is_directory) (void)list(opened.get(), budget);
 }
 
-/// A mount namespace of our own, in which an open directory keeps nobody from unmounting; or the
-/// one that the mount lives in, which is nobody's to unmount.
+/// Moves to a mount namespace of its own, in which an open directory does not block unmounting. Or
+/// moves to that of the mount, in which no process unmounts.
 bool leave_mount_namespace(const system::Namespaces* namespaces) {
     if (namespaces != nullptr && *namespaces)
         return system::join_namespaces(*namespaces).has_value();

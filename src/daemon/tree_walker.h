@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The warmer: a short-lived process that walks a fresh mount ahead of its users, so that the
-// kernel knows the directories and attributes before anybody asks.
+// The tree walker: a short-lived process that walks a fresh mount ahead of its users. The kernel
+// then knows the directories and attributes before the first request for them.
 #pragma once
 
 #include <sys/types.h>
@@ -14,38 +14,38 @@
 
 namespace squenv::daemon {
 
-/// A name to make known early, relative to the mount.
+/// A name to look up early, relative to the mount.
 struct RecordedName {
     std::string path;
-    bool is_directory = false;  ///< it is listed; other names are looked up
+    bool is_directory = false;  ///< the walker lists it; it looks other names up
 };
 
-/// The daemon's handle on it. Not thread-safe.
+/// The daemon's handle on the walker. Not thread-safe.
 ///
-/// It lists the tree like any user of the mount would, on the processor on which its requests are
-/// also answered: two processes that wait for each other on one processor take 2 us to switch,
-/// on two 50 us (measured on virtual machines with two). It works in a mount namespace of its own,
-/// because an open directory would keep others from unmounting; where no namespace can be had it
-/// does nothing.
+/// The walker lists the tree like any user of the mount, on the processor on which its requests are
+/// also answered. Two processes that wait for each other on one processor take 2 us to switch, on
+/// two 50 us (measured on virtual machines with two). It works in a mount namespace of its own,
+/// because an open directory would block unmounting. Where no namespace is available it does
+/// nothing.
 class TreeWalker {
   public:
-    /// Forks. Before any thread exists, and before the daemon gives up its rights. `home` are the
-    /// namespaces that the mount lives in, nullptr when it lives in ours.
-    /// Goes to the names of `first`, if there are any, and then pauses: the rest of the tree is not
-    /// worth a processor that could decode what a program waits for.
+    /// Forks. Before any thread exists, and before the daemon gives up its rights. `namespaces` are
+    /// those of the mount, nullptr when it lives in those of the caller. The walker visits the
+    /// names of `first`, if there are any, and then pauses. The rest of the tree is not worth a
+    /// processor that could decode what a program waits for.
     [[nodiscard]] static Result<TreeWalker> start(const std::string& mountpoint, int processor,
                                                   const system::Namespaces* namespaces,
                                                   const std::vector<RecordedName>& first);
 
-    /// Lets it walk; the mount answers now. Called again, it ends the visits to the first names and
+    /// Starts the walk; the mount answers now. A second call ends the visits to the first names and
     /// the pause.
     void begin();
-    /// When ended_fd() is readable: whether it paused, rather than ended.
+    /// When ended_fd() is readable: true when the walker paused, false when it ended.
     [[nodiscard]] bool has_paused();
-    /// Ends it at the next directory. The sandbox leaves no way to send signals.
+    /// Ends the walker at the next directory. The sandbox leaves no way to send signals.
     void stop();
     [[nodiscard]] pid_t pid() const { return pid_; }
-    /// Readable when it has paused or ended. -1 after stop().
+    /// Readable when the walker has paused or ended. -1 after stop().
     [[nodiscard]] int ended_fd() const { return socket_.get(); }
 
   private:

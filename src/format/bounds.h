@@ -45,7 +45,8 @@ inline constexpr std::uint32_t kDirectorySizeBias = 3;
 /// Metadata positions are stored in 32 bits inside directories.
 inline constexpr std::uint64_t kMaxTableBytes = std::uint64_t{1} << 32;
 inline constexpr std::uint32_t kMaxIds = 65535;
-/// XATTR_SIZE_MAX: the kernel refuses larger values, and so do we before allocating one.
+/// XATTR_SIZE_MAX: the kernel refuses larger values, and so does this program, before allocating
+/// one.
 inline constexpr std::uint32_t kMaxXattrValue = 65536;
 /// XATTR_LIST_MAX: the size of all names of one object.
 inline constexpr std::size_t kMaxXattrList = 65536;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Directory listings: runs of up to 256 entries behind a header.
+// Directory listings: runs of up to 256 entries, each after a header.
 #pragma once
 
 #include <cstdint>

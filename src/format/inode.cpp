@@ -125,7 +125,7 @@ Status check_file(const InodeRecord& inode, const Superblock& sb) {
     if (inode.size_bytes > kMaxFileSize)
         return corrupt(fmt::format("file size {} is impossible", inode.size_bytes));
     if (inode.block_count(sb.block_size) != 0 && inode.blocks_start > sb.bytes_used)
-        return corrupt(fmt::format("data position {} lies behind the image", inode.blocks_start));
+        return corrupt(fmt::format("data position {} is past the image end", inode.blocks_start));
     if (!inode.has_fragment()) return {};
     if (inode.fragment_index >= sb.fragment_count)
         return corrupt(fmt::format("fragment {} of {}", inode.fragment_index, sb.fragment_count));

@@ -70,10 +70,10 @@ inline constexpr std::size_t kMaxInodeFixedSize = 56;
 
 /// Reads and validates the fixed part against the limits of the image. What follows it (block
 /// list, symlink target, directory index) is not looked at, except that it must be representable.
-/// For extended symlinks `xattr_index` stays kNoXattr: it is stored behind the target.
+/// For extended symlinks `xattr_index` stays kNoXattr: it is stored after the target.
 [[nodiscard]] Result<InodeRecord> parse_inode(ByteView fixed, const Superblock& superblock);
 
-/// The fixed part of an index entry, and the length of the name behind one.
+/// The fixed part of an index entry, and the length of the name after one.
 inline constexpr std::size_t kDirectoryIndexSize = 12;
 [[nodiscard]] std::uint64_t directory_index_name_size(ByteView fixed);
 

@@ -6,8 +6,8 @@
 
 namespace squenv::format {
 
-/// Where a record lies inside a chain of metadata blocks: the position of the block's header
-/// relative to the start of its table, and the offset in the block's uncompressed bytes.
+/// The place of a record in a chain of metadata blocks. It consists of the position of the block's
+/// header relative to the start of its table, and the offset in the block's uncompressed bytes.
 struct Reference {
     std::uint64_t block = 0;   ///< bytes from the table start, below 2^48
     std::uint16_t offset = 0;  ///< 0..8191 in a valid image

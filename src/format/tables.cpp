@@ -58,7 +58,7 @@ Result<FragmentRecord> parse_fragment(ByteView bytes, const Superblock& sb) {
     if (stored.size_bytes == 0) return fail(Errc::corrupt, "empty fragment block");
     if (!fits(raw.start, stored.size_bytes, sb.bytes_used))
         return fail(Errc::corrupt,
-                    fmt::format("fragment block at {} lies behind the image", raw.start.get()));
+                    fmt::format("fragment block at {} is past the image end", raw.start.get()));
     return FragmentRecord{raw.start, stored};
 }
 
@@ -75,7 +75,7 @@ Result<XattrTableHeader> parse_xattr_header(ByteView bytes, const Superblock& sb
         return fail(Errc::corrupt,
                     fmt::format("{} xattr ids do not fit into the image", raw.id_count.get()));
     if (raw.pairs_start >= sb.xattr_table_start)
-        return fail(Errc::corrupt, "xattr pairs lie behind their table");
+        return fail(Errc::corrupt, "xattr pairs lie after their table");
     return XattrTableHeader{raw.pairs_start, raw.id_count};
 }
 

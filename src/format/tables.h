@@ -33,7 +33,7 @@ struct XattrTableHeader {
     std::uint64_t pairs_start = 0;  ///< image position of the key/value metadata blocks
     std::uint32_t id_count = 0;
 };
-/// Errors: corrupt (no ids, list longer than the image, pairs behind the header).
+/// Errors: corrupt (no ids, list longer than the image, pairs after the header).
 [[nodiscard]] Result<XattrTableHeader> parse_xattr_header(ByteView bytes,
                                                           const Superblock& superblock);
 void encode_xattr_header(ByteVector& out, const XattrTableHeader& header);

@@ -43,7 +43,7 @@ class BlockLists::Walker {
                 SQUENV_TRY_ASSIGN(const auto stored,
                                   format::parse_block_word(word, lists_.block_size_));
                 if (!fits(data_position_, stored.size_bytes, lists_.bytes_used_))
-                    return fail(Errc::corrupt, fmt::format("block at {} lies behind the image",
+                    return fail(Errc::corrupt, fmt::format("block at {} is past the image end",
                                                            data_position_));
                 if (places != nullptr) places->push_back({data_position_, stored});
                 data_position_ += stored.size_bytes;
@@ -74,7 +74,7 @@ Result<std::shared_ptr<const std::shared_ptr<BlockLists::Checkpoints>>> BlockLis
         auto made = std::make_shared<Checkpoints>();
         made->stride = kStride;
         made->marks.push_back({file.blocks_start, file.payload});
-        // What it may grow to is charged from the start.
+        // The limit of its growth is charged from the start.
         const std::uint64_t most = std::min<std::uint64_t>(
             kMaxCheckpoints, file.block_count(block_size_) / kStride + 1);
         return Cache::Loaded{std::make_shared<const std::shared_ptr<Checkpoints>>(made),

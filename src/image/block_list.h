@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the blocks of a file are: the size words behind its inode, walked on demand.
+// The places of a file's blocks: the size words after its inode, walked on demand.
 #pragma once
 
 #include <cstdint>

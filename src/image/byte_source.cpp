@@ -50,8 +50,8 @@ Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
 
 Status FileSource::set_offset(std::uint64_t offset) {
     if (offset > file_->size_bytes())
-        return fail(Errc::invalid_argument,
-                    fmt::format("{}: offset {} lies behind the end of the file", file_->path(), offset));
+        return fail(Errc::invalid_argument, fmt::format("{}: offset {} is past the end of the file",
+                                                        file_->path(), offset));
     offset_ = offset;
     return {};
 }
@@ -105,7 +105,7 @@ void FileSource::keep(std::uint64_t position, std::size_t size) const {
 
 bool FileSource::has_changed() const {
     struct stat info {};
-    // Some file systems let only the user ask who opened the file: then nothing is known.
+    // Some file systems let only the user that opened the file ask: then nothing is known.
     if (!stat_open_file(file_->descriptor(), info)) return errno != EACCES && errno != EPERM;
     return nanoseconds(info.st_mtim) != file_->identity().mtime_ns ||
            (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_->size_bytes());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the bytes of an image come from. The seam at which tests inject failing storage.
+// The storage of an image's bytes. The seam at which tests inject failing storage.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@
 
 namespace squenv::image {
 
-/// What was asked of the storage since opening.
+/// The requests to the storage since opening.
 struct SourceCounters {
     std::uint64_t reads = 0;
     std::uint64_t bytes = 0;
@@ -34,14 +34,14 @@ class ByteSource {
     [[nodiscard]] virtual SourceCounters counters() const = 0;
 
     /// Reads a part at once and answers from memory when bytes of it are wanted: for storage that
-    /// is slow per read. Nothing happens the second time, or when it cannot be read.
+    /// is slow per read. A second call, or a failed read, does nothing.
     virtual void keep(std::uint64_t /*position*/, std::size_t /*size*/) const {}
     /// Reads from the open file `descriptor` from now on, which has the same bytes from the start
     /// of the image on; when it fails, from the first one again. It must stay open.
     virtual void read_from_copy(int /*descriptor*/) const {}
 };
 
-/// A regular file or block device, read with pread on one descriptor that pins it: an image that
+/// A regular file or block device, read with pread on one descriptor that pins it. An image that
 /// is unlinked or replaced by rename stays readable.
 class FileSource final : public ByteSource {
   public:
@@ -57,7 +57,7 @@ class FileSource final : public ByteSource {
     void read_from_copy(int descriptor) const override { copy_ = descriptor; }
 
     /// Makes `offset` the start of the image. Before the source is shared only.
-    /// Errors: invalid_argument (behind the end of the file).
+    /// Errors: invalid_argument (past the end of the file).
     [[nodiscard]] Status set_offset(std::uint64_t offset);
     [[nodiscard]] int descriptor() const { return file_->descriptor(); }
 
@@ -66,7 +66,7 @@ class FileSource final : public ByteSource {
         std::uint64_t position = 0;
         ByteVector bytes;
     };
-    /// Reads what is asked for from `descriptor`, in which the image begins at `start`.
+    /// Reads the requested bytes from `descriptor`, in which the image begins at `start`.
     [[nodiscard]] Status read_from(int descriptor, std::uint64_t start, std::uint64_t position,
                                    MutableBytes out) const;
 

@@ -16,7 +16,7 @@
 
 namespace squenv::image {
 
-/// One entry of a directory. `name` lives as long as the call that hands it out.
+/// One entry of a directory. `name` is valid during the call that passes it.
 struct DirectoryItem {
     std::string_view name;
     format::Reference inode{};
@@ -46,8 +46,8 @@ class DirectorySegment {
 };
 
 /// Thread-safe. Listings up to 64 KiB are kept whole; larger ones are kept as an index of
-/// segments that come and go, so that a directory of millions of entries costs no more memory
-/// than the cache has.
+/// segments that come and go. So a directory of millions of entries costs no more memory than the
+/// cache has.
 class Directories {
   public:
     Directories(const MetadataStore& store, const MetadataRegion& listings,

@@ -13,13 +13,13 @@ namespace squenv::image {
 
 namespace {
 
-/// What holes are read from.
+/// The source of the bytes of holes.
 ByteView zeros() {
     static const std::array<std::byte, format::kMaxBlockSize> kZeros{};
     return kZeros;
 }
 
-/// Block places are looked up in steps, so that no request allocates by what a size field says.
+/// Block places are looked up in steps, so that no size field decides how much a request allocates.
 constexpr std::uint64_t kPlacesAtOnce = 256;
 
 }  // namespace
@@ -61,7 +61,7 @@ Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint6
                 slices.push_back({nullptr, zeros().subspan(from, to - from), false});
                 continue;
             }
-            // A block that is wanted as a whole will live in the page cache, not in ours.
+            // A block that is wanted as a whole will live in the page cache, not in this one.
             const bool is_whole = from == 0 && to == length;
             SQUENV_TRY_ASSIGN(auto found,
                               blocks_.get(places[i], length, {.is_kept = !is_whole}));

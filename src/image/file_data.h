@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The content of files, handed out as slices of decoded blocks so that nobody copies it.
+// The content of files, returned as slices of decoded blocks without a copy.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +48,9 @@ class FileData {
                                                          std::uint32_t block_size);
 
     enum class Seek { data, hole };
-    /// The first position >= `offset` that is data or a hole, as lseek(2) has it: holes are whole
-    /// sparse blocks, and the end of the file is one. Nothing behind the end or no more data.
+    /// The first position >= `offset` that is data or a hole, as lseek(2) has it. Holes are whole
+    /// sparse blocks, and the end of the file is one. Nothing past the end, or when no data
+    /// follows.
     [[nodiscard]] Result<std::optional<std::uint64_t>> seek(const Inode& file,
                                                             std::uint64_t offset, Seek what) const;
 

@@ -113,7 +113,7 @@ Result<std::string> Image::read_link(const Inode& symlink) const {
 
 void Image::keep_tables(std::size_t most_bytes) const {
     const auto& sb = parts_->superblock;
-    // Every writer puts the tables behind the data, the inode table first.
+    // Every writer puts the tables after the data, the inode table first.
     if (sb.inode_table_start >= sb.bytes_used || sb.bytes_used - sb.inode_table_start > most_bytes)
         return;
     parts_->source->keep(sb.inode_table_start,

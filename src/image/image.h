@@ -42,7 +42,7 @@ class Image {
     /// Errors: not_found, denied, unsupported, corrupt, io; the context names the file.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(const std::string& path,
                                                              const OpenOptions& options = {});
-    /// The same of a file that is open.
+    /// The same for a file that is open.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(std::shared_ptr<const ImageFile> opened,
                                                              const OpenOptions& options = {});
     /// The same over any source of bytes; `options.offset` is not used.
@@ -64,8 +64,8 @@ class Image {
     /// The inode called `name`. A missing name is nothing, not an error.
     [[nodiscard]] Result<std::optional<Inode>> lookup(const Inode& directory,
                                                       std::string_view name) const;
-    /// The inode stored right behind `inode`: writers store the files of a directory in order.
-    /// Nothing behind files with more than 2,048 blocks and behind the last inode.
+    /// The inode stored right after `inode`: writers store the files of a directory in order.
+    /// Nothing after files with more than 2,048 blocks and after the last inode.
     [[nodiscard]] std::optional<Inode> next_in_table(const Inode& inode) const;
     /// Follows a path from the root ("a/b", "/a/b/", "" is the root); symlinks are not followed.
     /// Errors: not_found, corrupt, io.
@@ -81,7 +81,7 @@ class Image {
     [[nodiscard]] const ByteSource& source() const;
     [[nodiscard]] ImageCounters counters() const;
 
-    /// Reads the tables at once and keeps them as they are stored, unless they have more than
+    /// Reads the tables at once and keeps them in their stored form, unless they have more than
     /// `most_bytes`: for storage that is slow per read.
     void keep_tables(std::size_t most_bytes) const;
 

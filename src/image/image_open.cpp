@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening an image: a handful of reads, whatever its size.
+// Opens an image: a handful of reads, whatever its size.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace squenv::image {
 
 namespace {
 
-/// Shares of the cache budget, in sixteenths: directories are small and asked for most often.
+/// Shares of the cache budget, in sixteenths: directories are small and needed most often.
 constexpr std::size_t kDirectoryShare = 2;
 constexpr std::size_t kMetadataShare = 4;
 constexpr std::size_t kBlockShare = 10;

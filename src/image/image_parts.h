@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What an open image consists of. Private to image.cpp and image_open.cpp.
+// The parts of an open image. Private to image.cpp and image_open.cpp.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace squenv::image {
 
-/// In order of construction; what reads from something stands behind it.
+/// In order of construction; a part that reads from another one stands after it.
 struct Image::Parts {
     std::unique_ptr<ByteSource> source;
     std::array<std::byte, format::kSuperblockSize> raw_superblock{};

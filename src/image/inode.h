@@ -14,7 +14,7 @@ struct Inode : format::InodeRecord {
     format::Reference reference{};
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
-    /// Where the bytes behind the fixed part begin: block list, symlink target, directory index.
+    /// The begin of the bytes after the fixed part: block list, symlink target, directory index.
     format::Reference payload{};
 
     [[nodiscard]] bool is_directory() const { return type == format::InodeType::directory; }

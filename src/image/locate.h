@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding the squashfs inside a file that holds more than it: AppImages and SIF containers.
+// Finds the squashfs inside a file that holds more than it: AppImages and SIF containers.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace squenv::image {
 
-/// The offset of the image in `source` (whose own offset is still 0): 0 for a plain image, the end
-/// of the ELF file for an AppImage, the system partition for a SIF file.
+/// The offset of the image in `source` (whose own offset is still 0): 0 for a plain image; the end
+/// of the ELF file for an AppImage; the system partition for a SIF file.
 /// Errors: unsupported when none of these holds an image.
 [[nodiscard]] Result<std::uint64_t> find_image_offset(const ByteSource& source);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tables of fixed-size records behind a list of block positions: fragments, ids, export, xattrs.
+// Tables of fixed-size records, after a list of block positions: fragments, ids, export, xattrs.
 #pragma once
 
 #include <cstdint>

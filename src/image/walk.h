@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Visiting every object of a tree once per name, without recursion.
+// Visits every object of a tree once per name, without recursion.
 #pragma once
 
 #include <functional>
@@ -9,13 +9,13 @@
 
 namespace squenv::image {
 
-/// What a walk tells. `path` is relative to where it began; "" is the beginning itself.
+/// The callbacks of a walk. `path` is relative to where it began; "" is the beginning itself.
 struct WalkVisitor {
     /// Called before the children of a directory. False stops the walk.
     std::function<bool(const std::string& path, const Inode& inode)> enter;
     /// Called after the children of a directory; may be empty.
     std::function<void(const std::string& path, const Inode& inode)> leave;
-    /// An object that cannot be read; the walk goes on beside it. False stops the walk.
+    /// An object that cannot be read; the walk continues with the next. False stops the walk.
     std::function<bool(const std::string& path, const Error& error)> failed;
 };
 

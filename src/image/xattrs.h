@@ -35,7 +35,7 @@ class Xattrs {
     [[nodiscard]] Status visit(const Inode& inode, const Visitor& visitor) const;
 
   private:
-    /// Asked at each name: whether the visitor gets its value.
+    /// Called for each name: whether the visitor gets its value.
     using Wanted = std::function<bool(const std::string&)>;
     [[nodiscard]] Status walk(const Inode& inode, const Wanted& wanted,
                               const Visitor& visitor) const;

@@ -9,7 +9,7 @@ namespace squenv::mount {
 
 namespace {
 
-/// Ours are three deep; a later version may add a few.
+/// Answers of this program are three levels deep; a later version may add a few.
 constexpr int kMaxDepth = 16;
 
 const Answer* member_of(const Answer& object, const char* key) {

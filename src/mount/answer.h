@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading what a mount says about itself. Any user can serve a mount that calls itself ours and
-// answers anything, so a member counts only with the type and in the range that it must have, and
-// nothing here throws.
+// Reads what a mount reports about itself. Any user can serve a mount that claims to be of this
+// program and answers anything. So a member counts only with the type and in the range that it must
+// have, and nothing here throws.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace squenv::mount {
 /// Members in the order of the answer.
 using Answer = nlohmann::ordered_json;
 
-/// No daemon has a higher process id: PID_MAX_LIMIT of Linux.
+/// The largest process id of a daemon: PID_MAX_LIMIT of Linux.
 inline constexpr std::uint64_t kMaxPid = 1U << 22;
 
-/// Errors: unsupported (no JSON object, or one that is nested more deeply than ours).
+/// Errors: unsupported (no JSON object, or one nested more deeply than those of this program).
 [[nodiscard]] Result<Answer> parse_answer(const std::string& text);
 
 // Nothing when `object` is no object, has no such member, or one of another type or range.
@@ -30,7 +30,7 @@ inline constexpr std::uint64_t kMaxPid = 1U << 22;
 [[nodiscard]] std::optional<double> seconds_in(const Answer& object, const char* key);
 [[nodiscard]] std::optional<std::string> text_in(const Answer& object, const char* key);
 [[nodiscard]] bool is_set_in(const Answer& object, const char* key);
-/// An empty object instead of nothing.
+/// The member, or an empty object instead of nothing.
 [[nodiscard]] const Answer& object_in(const Answer& object, const char* key);
 
 }  // namespace squenv::mount

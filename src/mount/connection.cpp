@@ -33,7 +33,7 @@ int write_abort(const std::string& path) {
     return ::write(file.get(), "1", 1) == 1 ? 0 : errno;
 }
 
-/// In a process of its own, with a mount namespace of its own. Returns an errno value.
+/// Runs in a child process with its own mount namespace. Returns an errno value.
 int abort_by_own_fusectl(const std::string& path) {
     const pid_t child = ::fork();
     if (child < 0) return errno;
@@ -52,7 +52,7 @@ int abort_by_own_fusectl(const std::string& path) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
-/// fusectl lists the connections of all users: where it is mounted, at least the file system shows.
+/// Whether fusectl is mounted. It lists the connections of all users.
 bool has_fusectl() {
     std::ifstream mounts("/proc/self/mounts");
     for (std::string line; std::getline(mounts, line);)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ending a FUSE connection from outside, when its daemon does not answer any more.
+// Ends a FUSE connection from outside, when its daemon does not answer any more.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,18 @@
 
 namespace squenv::mount {
 
-/// The number of the connection that `device`, a descriptor of /dev/fuse, serves; 0 before it is
-/// mounted, and on older kernels, which do not tell.
+/// The number of the connection that `device`, a descriptor of /dev/fuse, serves. It is 0
+/// before the mount, and on older kernels, which do not report it.
 [[nodiscard]] std::uint32_t connection_of(int device);
 
-/// Ends the FUSE connection `device_minor` (MountEntry::device_minor): every request under way and
-/// every later one fails with ENOTCONN or ECONNABORTED. Done through fusectl, which systemd mounts
-/// at /sys/fs/fuse/connections; root mounts it for itself where it is not. Connections that have
-/// ended already count as success. Errors: environment (no fusectl), denied (a connection of
-/// another user), both with what an administrator can do.
+/// Ends the FUSE connection `device_minor` (MountEntry::device_minor): every pending and later
+/// request fails with ENOTCONN or ECONNABORTED. Works through fusectl, which systemd mounts at
+/// /sys/fs/fuse/connections; where it is missing, root mounts it in a namespace of its own.
+/// Connections that have ended already count as success. Errors: environment (no fusectl), denied
+/// (a connection of another user), both with the remedy for an administrator.
 [[nodiscard]] Status abort_connection(std::uint32_t device_minor);
 
-/// Whether abort_connection() can work for a connection of this user that is there.
+/// Whether abort_connection() can end an existing connection of this user.
 [[nodiscard]] bool can_abort(std::uint32_t device_minor);
 
 }  // namespace squenv::mount

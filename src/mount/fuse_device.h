@@ -6,7 +6,7 @@
 
 namespace squenv::mount {
 
-/// A new connection on /dev/fuse. Errors: environment (no device), denied; with the remedy.
+/// Opens a new connection on /dev/fuse. Errors: environment (no device), denied; with the remedy.
 [[nodiscard]] Result<UniqueFd> open_fuse_device();
 /// The same answer without keeping the device.
 [[nodiscard]] Status check_fuse_device();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Mounting through fusermount3: it opens /dev/fuse, mounts, and hands the descriptor back over a
+// Mounts through fusermount3. It opens /dev/fuse, mounts, and passes the descriptor back over a
 // socket named by _FUSE_COMMFD.
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -26,7 +26,7 @@ Result<UniqueFd> receive_descriptor(int socket) {
     return std::move(message->descriptors.front());
 }
 
-/// What it mounts, an ordinary user must be able to get rid of.
+/// An ordinary user must be able to unmount what the program mounts.
 Result<std::string> find_usable_program() {
     SQUENV_TRY_ASSIGN(auto program, find_fusermount());
     if (::getuid() != 0) SQUENV_TRY(check_mtab());
@@ -38,7 +38,7 @@ Result<std::string> find_usable_program() {
 Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
     const auto program = find_usable_program();
     if (!program) return with_context(program.error(), request.mountpoint);
-    // fusermount3 opens the device as root but refuses nothing clearly; ask first.
+    // fusermount3 opens the device as root but reports no clear reason; a check comes first.
     SQUENV_TRY(check_fuse_device());
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)

@@ -26,14 +26,14 @@ namespace {
 
 constexpr const char* kName = "fusermount3";
 constexpr const char* kInstall = "install it with 'apt install fuse3' or 'dnf install fuse3'";
-/// What a user number without a counterpart in this user namespace is shown as.
+/// The number of a user that this user namespace does not map.
 constexpr uid_t kUnmappedUser = 65534;
 
-/// Where packages of distributions install it.
+/// The directories in which distributions install it.
 constexpr const char* kSystemDirectories[] = {"/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin",
                                               "/sbin"};
-/// NixOS and Guix keep programs with privilege in directories of their own; the last ones are
-/// seen where libfuse was built by hand.
+/// NixOS and Guix keep privileged programs in directories of their own. The last ones occur where
+/// libfuse was built by hand.
 constexpr const char* kOtherDirectories[] = {
     "/run/wrappers/bin",          "/run/privileged/bin", "/run/privileged", "/run/setuid-programs",
     "/run/current-system/sw/bin", "/usr/lib/fuse",       "/usr/local/sbin", "/usr/local/libexec"};
@@ -49,7 +49,7 @@ std::string without_slash(std::string directory) {
     return directory;
 }
 
-/// Each file once, the order is that of PATH and then of the lists above.
+/// Each file once, in the order of PATH and then of the lists above.
 std::vector<Candidate> candidates() {
     std::vector<std::string> directories;
     std::istringstream given(environment_variable("PATH"));
@@ -77,7 +77,7 @@ bool is_setuid(const Candidate& one) {
     return (one.info.st_mode & S_ISUID) != 0;
 }
 
-/// Installed by an administrator. A file that lies anywhere else must not be made setuid root.
+/// True for a path of an administrator's installation. Other files must not be made setuid root.
 bool is_of_system(const Candidate& one) {
     return one.info.st_uid == 0 &&
            std::find(std::begin(kSystemDirectories), std::end(kSystemDirectories), one.directory) !=
@@ -89,7 +89,7 @@ bool ignores_setuid(const Candidate& one) {
     return ::statvfs(one.path.c_str(), &disk) == 0 && (disk.f_flag & ST_NOSUID) != 0;
 }
 
-/// Why a program gives an ordinary user no privilege; "" when it does.
+/// Why a program gives an ordinary user no privilege; "" when it gives some.
 std::string lack_of(const Candidate& one) {
     const bool has_capabilities =
         ::getxattr(one.path.c_str(), "security.capability", nullptr, 0) > 0;
@@ -103,14 +103,14 @@ std::string lack_of(const Candidate& one) {
     return {};
 }
 
-/// A wrapper may call a program with privilege, here or outside of a container.
+/// True for a script. It may call a privileged program, here or outside of a container.
 bool is_script(const Candidate& one) {
     std::ifstream file(one.path);
     std::array<char, 2> start{};
     return file.read(start.data(), 2) && start[0] == '#' && start[1] == '!';
 }
 
-/// Whether a program can give this process any privilege at all.
+/// Whether any program can give this process privilege.
 Status check_privilege() {
     if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
         return fail(Errc::environment,
@@ -180,13 +180,13 @@ Result<std::string> find_fusermount() {
 }
 
 Status check_mtab(const std::string& path) {
-    // A file of its own is kept by no mount(8) of today, and was a copy at best.
+    // A regular file is not updated by a modern mount(8), and is a copy at best.
     const auto table = open_file(path, O_RDONLY | O_NONBLOCK);
     struct statfs where {};
     if (table && ::fstatfs(table->get(), &where) == 0 && where.f_type == PROC_SUPER_MAGIC)
         return {};
     struct stat info {};
-    const bool is_there = ::lstat(path.c_str(), &info) == 0;  // a link to nowhere cannot be opened
+    const bool is_there = ::lstat(path.c_str(), &info) == 0;  // a dangling symlink cannot be opened
     const std::string reason =
         table ? path + ": does not follow the kernel's mount table" : table.error().message();
     return fail(Errc::environment,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the messages of fusermount3 mean. They are stable since 2.x.
+// The meaning of the messages of fusermount3. They are stable since 2.x.
 #include <fmt/format.h>
 #include <sys/wait.h>
 
@@ -12,7 +12,7 @@ namespace squenv::mount {
 
 namespace {
 
-/// The first row whose patterns are both found counts.
+/// The first row counts whose patterns both occur.
 struct Remedy {
     const char* pattern;
     const char* with;
@@ -41,7 +41,7 @@ constexpr Remedy kRemedies[] = {
      "fusermount3 reads it as you: an administrator runs 'chmod 644 /etc/fuse.conf'"},
 };
 
-/// A traced program gains no privilege, unless the tracer has it.
+/// True for a traced process: it gains no privilege, unless the tracer has it.
 bool is_traced() {
     std::ifstream file("/proc/self/status");
     for (std::string line; std::getline(file, line);)
@@ -49,7 +49,7 @@ bool is_traced() {
     return false;
 }
 
-/// mount(2) and umount(2) themselves refused: a policy says EACCES, a lack of privilege EPERM.
+/// For refusals of mount(2) and umount(2): a policy returns EACCES, a lack of privilege EPERM.
 std::string remedy_of_refusal(const std::string& reason) {
     const auto mount_at = reason.find("mount failed: ");
     const bool is_mount = mount_at != std::string::npos;

@@ -39,7 +39,7 @@ Result<MountedDevice> mount_kernel(const KernelMount& request, Method method) {
     if (method == Method::direct || (method == Method::automatic && may_mount_directly())) {
         auto device = mount_direct(request);
         if (device) return MountedDevice{std::move(*device), Method::direct};
-        // In a container, root may hold the capability and still be refused: try the helper.
+        // In a container, root may hold the capability and still be refused: the helper comes next.
         if (method == Method::direct || device.error().sys_errno != EPERM)
             return tl::unexpected(device.error());
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Asking the kernel for a FUSE mount: what is asked, and the ways to ask.
+// Asks the kernel for a FUSE mount: its properties, and the ways to ask.
 #pragma once
 
 #include <string>
@@ -10,18 +10,18 @@
 
 namespace squenv::mount {
 
-/// What a mount shall be like. Always read-only, nosuid and nodev.
+/// The properties of a mount. It is always read-only, nosuid and nodev.
 struct KernelMount {
     std::string mountpoint;  ///< absolute
     std::string source;      ///< shown as the device: the image's path
     std::string subtype = "squenv";
-    bool allow_other = false;         ///< for everybody, not only who mounted it
+    bool allow_other = false;         ///< for all users, not only the one that mounted it
     bool default_permissions = true;  ///< the kernel checks the modes
     bool noexec = false;              ///< no program in it may be executed
 };
 
-/// The ways to have an image at a path. The last two are for commands that are run with it: what is
-/// mounted in a user namespace is seen only there, and an unpacked tree needs a place.
+/// The ways to have an image at a path. The last two are for commands that run with it. A mount in
+/// a user namespace is visible only there. An unpacked tree needs a place.
 enum class Method { automatic, direct, fusermount, userns, extract };
 inline constexpr Method kMethods[] = {Method::automatic, Method::direct, Method::fusermount,
                                       Method::userns, Method::extract};
@@ -29,14 +29,14 @@ inline constexpr Method kMethods[] = {Method::automatic, Method::direct, Method:
 /// Errors: invalid_argument.
 [[nodiscard]] Result<Method> parse_method(std::string_view name);
 
-/// A mount that waits for its file system: the open connection, and how it was made.
+/// A mount that waits for its file system: the open connection, and the method that made it.
 struct MountedDevice {
     UniqueFd device;
     Method method = Method::direct;
 };
 
-/// Mounts by `method`, one of the first three; automatic tries direct when we may, then fusermount.
-/// Errors: environment or denied, with the reason and what would mend it.
+/// Mounts by `method`, one of the first three; automatic tries direct when that is permitted, then
+/// fusermount. Errors: environment or denied, with the reason and the remedy.
 [[nodiscard]] Result<MountedDevice> mount_kernel(const KernelMount& request, Method method);
 
 /// mount(2) on /dev/fuse. Needs CAP_SYS_ADMIN.

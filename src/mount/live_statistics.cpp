@@ -26,9 +26,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// What an asking process sends.
+/// The message of an asking process.
 struct Reply {
-    std::uint32_t index = 0;  ///< of the question
+    std::uint32_t index = 0;  ///< the index of the question
     int error = 0;
     std::array<char, kStatisticsBytes> text{};
 };
@@ -38,8 +38,8 @@ bool become(uid_t uid, gid_t gid) {
            ::setresuid(uid, uid, uid) == 0;
 }
 
-/// The kernel makes SIGKILL of a signal that ends a process by default, so this ends one that waits
-/// for a daemon too, unless the daemon has read the request: then nothing does.
+/// The kernel turns a signal that ends a process by default into SIGKILL. So the timer also ends a
+/// process that waits for a daemon, unless the daemon has read the request: then nothing ends it.
 void end_after(std::chrono::milliseconds timeout) {
     struct sigaction plain {};
     plain.sa_handler = SIG_DFL;
@@ -55,8 +55,8 @@ void end_after(std::chrono::milliseconds timeout) {
     ::setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
-/// What this process inherited would live as long as it hangs: locks, pipes, connections to
-/// daemons, the working directory. The socket is number 3 afterwards.
+/// Closes what this process inherited: locks, pipes, connections to daemons, the working directory.
+/// Otherwise these stay open for as long as it hangs. The socket is number 3 afterwards.
 void keep_only(int socket) {
     if (socket != 3 && ::dup2(socket, 3) < 0) ::_exit(1);
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
@@ -64,12 +64,12 @@ void keep_only(int socket) {
     (void)!::chdir("/");
 }
 
-/// Runs in a process of its own: plain system calls only.
+/// Runs in a child process of its own: plain system calls only.
 [[noreturn]] void ask(const Question& question, Reply& reply, int socket,
                       std::chrono::milliseconds timeout) {
     end_after(timeout);
     keep_only(socket);
-    // What cannot be had shows in the answer.
+    // A part that is not available is missing in the answer.
     if (const system::MountEntry* entry = question.entry;
         ::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
         (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
@@ -79,8 +79,8 @@ void keep_only(int socket) {
     ::_exit(0);
 }
 
-/// Starts a process for each question. None is a child of ours, so none has to be waited for.
-/// Returns the socket on which they reply, which ends with the last of them.
+/// Starts a process for each question. None is a child of the caller, so none has to be reaped.
+/// Returns the socket of their replies, which reports end of file with the last of them.
 Result<UniqueFd> start_asking(const std::vector<Question>& questions,
                               std::chrono::milliseconds timeout) {
     int ends[2];

@@ -26,24 +26,24 @@ constexpr std::array kNeeded{"/",        "/dev",      "/proc",    "/sys",       
                              "/sbin",    "/lib",      "/lib32",   "/lib64",     "/usr",
                              "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64"};
 
-/// Half a second in all.
+/// Half a second in total.
 constexpr int kLooks = 50;
 constexpr timespec kLookPause{0, 10'000'000};
 
-/// That `path` cannot be looked at; with the directory on the way that keeps us out, and who can
-/// let us in. Users are told by number: their names may come from a service that starts threads.
+/// The error for a `path` that cannot be looked at. It names the closed directory on the way, and
+/// the user that can open it. The user is a number: name services may start threads.
 tl::unexpected<Error> unreachable(int code, const std::string& path) {
     const std::string closed = code == EACCES ? closed_directory(path) : "";
     if (closed.empty()) return fail_errno(code, path);
     std::string hint = "name another path: IMAGE:PATH, with --force";
-    // What keeps others out of a mount of FUSE is no mode.
+    // What closes a FUSE mount to other users is no file mode.
     if (!system::is_mountpoint(closed))
         hint =
             fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(), closed, hint);
     return fail_errno(code, fmt::format("{}: {} may not be entered", path, closed), hint);
 }
 
-/// A living mount of this program is in the way.
+/// The error for a living mount of this program at the path.
 tl::unexpected<Error> occupied(const std::string& path, const system::MountEntry& entry) {
     const std::string text = path + ": " + entry.source + " is mounted here already";
     const auto owner = entry.user_id.value_or(::geteuid());
@@ -60,7 +60,7 @@ bool is_stale(const std::string& path) {
     return ::stat(path.c_str(), &info) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-// Never waits for a daemon that may be dead, and asks none of another user, unless as root.
+// Never waits for a daemon that may be dead. Queries none of another user, unless as root.
 Status clear_mountpoint(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
@@ -71,7 +71,7 @@ Status clear_mountpoint(const std::string& path) {
                     "'squenv run' goes around it where there are user namespaces");
     if (entry->is_squenv()) {
         const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
-        // Looking at what does not answer would wait as well.
+        // A look at a mount that does not answer would block as well.
         if (!statistics && statistics.error().code == Errc::busy)
             return fail(Errc::busy, path + ": the mount here does not answer",
                         "remove it with 'squenv umount --lazy " + path + "'");
@@ -121,7 +121,7 @@ Status check_mountpoint(const std::string& path) {
 Status check_place(const std::string& path) {
     const std::string name = path.substr(path.rfind('/') + 1);
     const std::string parent = path.substr(0, path.size() - name.size());
-    // Debian has the loader's libraries in a directory of the architecture.
+    // Debian keeps the loader's libraries in a directory of the architecture.
     const bool is_multiarch =
         (parent == "/lib/" || parent == "/usr/lib/") && name.find("-linux-") != std::string::npos;
     if (is_multiarch || path.starts_with("/proc/") || path.starts_with("/sys/") ||
@@ -134,7 +134,7 @@ Status check_place(const std::string& path) {
 Status prepare_mountpoint(const std::string& path) {
     SQUENV_TRY(check_place(path));
     auto cleared = clear_mountpoint(path);
-    // A run that has just ended may still be taking its mount away.
+    // The mount of a run that has just ended may still be on its way out.
     for (int i = 0; !cleared && cleared.error().code == Errc::exists && i < kLooks; ++i) {
         ::nanosleep(&kLookPause, nullptr);
         if (const auto entry = system::find_mount(path); entry && !*entry)

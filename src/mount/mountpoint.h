@@ -7,21 +7,21 @@
 
 namespace squenv::mount {
 
-/// Detaches a stale FUSE mount at `path` (canonical), one whose daemon is gone.
-/// Errors: exists (a living mount of ours is there), busy (it does not answer), denied.
+/// Detaches a stale FUSE mount at `path` (canonical), one whose daemon is gone. Errors: exists (a
+/// living mount of this program is there), busy (it does not answer), denied.
 [[nodiscard]] Status clear_mountpoint(const std::string& path);
 
-/// Whether a user like us can mount on `path`. Errors: not_found, invalid_argument (not a
-/// directory), denied.
+/// Whether this user can mount on `path`. Errors: not_found, invalid_argument (not a directory),
+/// denied.
 [[nodiscard]] Status check_mountpoint(const std::string& path);
 
-/// Refuses what every program needs, this one included: "/", /dev, what lies in /proc and /sys, and
-/// the directories of the dynamic loader, its libraries and fusermount3, without which nothing
-/// could unmount it again. For paths that the user names; see recorded_place.h for others. Errors:
-/// invalid_argument.
+/// Refuses what every program needs, this one included: "/", /dev, what lies in /proc and /sys.
+/// Refuses also the directories of the dynamic loader, its libraries and fusermount3, without which
+/// no program could unmount it again. For paths that the user names; see run/destination.h for
+/// recorded ones. Errors: invalid_argument.
 [[nodiscard]] Status check_place(const std::string& path);
 
-/// All three, one after the other. Waits half a second for a mount that is about to go.
+/// All three checks in order. Waits half a second for a mount that is about to go.
 [[nodiscard]] Status prepare_mountpoint(const std::string& path);
 
 /// The longest part of `path` (absolute) that exists. Errors: invalid_argument (something else than

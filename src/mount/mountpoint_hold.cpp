@@ -23,10 +23,10 @@ namespace {
 /// Between attempts while another process removes the directory.
 constexpr timespec kPause{0, 1'000'000};
 constexpr int kAttempts = 1000;
-/// How long the mount point of an attempt is waited for. An attempt takes 70 ms on a busy machine.
+/// The longest wait for the mount point of an attempt: it takes 70 ms on a busy machine.
 constexpr int kAttemptPauses = 500;
-/// Looks that find a directory free until it counts as one that stays: between the hold and the
-/// removal nobody has it for a moment.
+/// The number of looks that must find a directory free before it counts as free. Between the hold
+/// and the removal there is a moment without any lock.
 constexpr int kFreeLooks = 3;
 /// Between looks at all namespaces, where directories cannot be locked.
 constexpr timespec kLookPause{1, 0};
@@ -62,7 +62,7 @@ Locking lock_shared(const std::string& path, UniqueFd& lock) {
     return Locking::held;
 }
 
-/// Whether something is mounted on `path` in the mount namespace of a process of ours.
+/// Whether something is mounted on `path` in the mount namespace of any process of this user.
 bool is_mounted_anywhere(const std::string& path) {
     namespace fs = std::filesystem;
     std::set<std::string> seen;
@@ -80,13 +80,13 @@ bool is_mounted_anywhere(const std::string& path) {
     return false;
 }
 
-/// Returns when no process holds `path`, for as long as that takes.
+/// Returns when no process holds `path`. The wait has no limit.
 void wait_until_free(int directory, const std::string& path) {
     int result = 0;
     do {
         result = ::flock(directory, LOCK_EX);
     } while (result != 0 && errno == EINTR);
-    // Without locks only mounts can be seen, and not who is about to mount.
+    // Without locks only mounts are visible, not processes that are about to mount.
     while (result != 0 && is_mounted_anywhere(path)) ::nanosleep(&kLookPause, nullptr);
 }
 

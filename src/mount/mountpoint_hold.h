@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Mount points that are made for a mount and removed after it, while others may use the same path.
+// Mount points that exist for one mount, while other processes may use the same path.
 #pragma once
 
 #include <string>
@@ -10,25 +10,24 @@
 
 namespace squenv::mount {
 
-/// A mount point in use. Removing a directory takes away what is mounted on it in every namespace,
-/// so each user of one holds a shared lock on it, and whoever made it removes it under an exclusive
-/// one.
+/// A mount point in use. Removing a directory detaches what is mounted on it in every namespace. So
+/// each process that uses one holds a shared lock on it. The process that made it removes it under
+/// an exclusive lock.
 struct MountpointHold {
     UniqueFd lock{};                     ///< empty where directories cannot be locked
-    std::vector<std::string> created{};  ///< what was made, outermost first
+    std::vector<std::string> created{};  ///< the directories that were made, outermost first
 };
 
-/// Makes `path` (canonical) and its missing parents where they are missing, and holds it. To be
-/// called before something is mounted on it. Errors: invalid_argument (something else is there),
-/// denied, io.
+/// Makes `path` (canonical) and its missing parents, and holds it. The call comes before something
+/// is mounted on it. Errors: invalid_argument (something else is there), denied, io.
 [[nodiscard]] Result<MountpointHold> hold_mountpoint(const std::string& path);
 
-/// Removes the directories that a hold created, unless something is in them. Waits until nobody
-/// holds the mount point, for as long as that takes. Does nothing when `created` is empty.
+/// Removes the directories that a hold created, unless something is in them. Waits, without limit,
+/// until no process holds the mount point. Does nothing when `created` is empty.
 void remove_mountpoint(const std::vector<std::string>& created);
 
-/// Waits while the directory at `path` is held by another process, half a second at most: it may be
-/// one that an attempt to mount there has made and is about to remove.
+/// Waits while another process holds the directory at `path`, half a second at most. It may belong
+/// to an attempt to mount there, which is about to remove it.
 void await_mountpoint(const std::string& path);
 
 }  // namespace squenv::mount

@@ -22,7 +22,7 @@ namespace squenv::mount {
 
 namespace {
 
-/// A batch system sends its signal to every process of a job, and fusermount3 may be one.
+/// A batch system sends its signal to every process of a job; fusermount3 may be one of them.
 constexpr int kAttempts = 3;
 
 Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
@@ -40,7 +40,7 @@ Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
     if (reason.find(": Device or resource busy") != std::string::npos)
         return fail_errno(EBUSY, mountpoint);
     if (reason.find("not found in") != std::string::npos) {
-        SQUENV_TRY(check_mtab());  // or it may be mounted all the same
+        SQUENV_TRY(check_mtab());  // with another table, it may be mounted all the same
         return fail(Errc::not_found, mountpoint + ": not mounted by you");
     }
     return fail(Errc::denied, mountpoint + ": " + reason, fusermount_remedy(reason));
@@ -57,7 +57,7 @@ bool is_below(const std::string& path, const std::string& mountpoint) {
     return path == mountpoint || (path.starts_with(mountpoint) && path[mountpoint.size()] == '/');
 }
 
-/// The names in a directory of /proc; processes come and go, so errors mean "none".
+/// The names in a directory of /proc. Processes come and go, so an error means "none".
 std::vector<std::string> names_in(const std::string& path) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Taking mounts away, and finding out who keeps them busy.
+// Removes mounts, and finds the processes that keep them busy.
 #pragma once
 
 #include <sys/types.h>
@@ -12,11 +12,11 @@
 namespace squenv::mount {
 
 enum class UnmountMode {
-    normal,  ///< fails with busy while anybody uses it
-    lazy,    ///< gone from the tree at once, served until the last user is done
+    normal,  ///< fails with busy while a process uses it
+    lazy,    ///< gone from the tree at once, served until its last use ends
 };
 
-/// umount2(2) where we may, else fusermount3. `mountpoint` as the mount table has it.
+/// Calls umount2(2) where permitted, else fusermount3. `mountpoint` as the mount table has it.
 /// Errors: busy, not_found (nothing mounted there), denied, environment.
 [[nodiscard]] Status unmount(const std::string& mountpoint, UnmountMode mode);
 

@@ -26,7 +26,7 @@ constexpr char kDone = 'd';
 constexpr char kDoneInChroot = 'r';  ///< the last descriptor is the root directory
 constexpr int kPatienceMs = 30'000;
 
-/// A failure as one message: code, errno, then the context and the hint, each with a NUL.
+/// A failure as one message: code and errno, then the context and the hint, each with a NUL.
 std::string encode_error(const Error& error) {
     std::string text{'e', static_cast<char>(error.code), static_cast<char>(error.sys_errno)};
     text += error.context.substr(0, kMaxMessageBytes / 2) + '\0';
@@ -42,10 +42,10 @@ Error decode_error(const std::string& text) {
             text.substr(middle + 1, text.size() - middle - 2)};
 }
 
-/// After this, `path` can be mounted on.
+/// Makes `path` a possible mount point.
 Status ensure_mountpoint(const std::string& path) {
-    // Its root is a directory. Looking at it would wait for a daemon that does not answer, fail
-    // where the daemon is gone, and be refused where it is another user's.
+    // Its root is a directory. A look at it would wait for a daemon that does not answer. It would
+    // fail where the daemon is gone, and be refused on a mount of another user.
     if (system::has_fuse_mount(path)) return {};
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0)
@@ -71,7 +71,8 @@ Status bind_read_only(const std::string& source, const std::string& mountpoint) 
 
 enum class Creation { mount_namespace, user_namespace };
 
-/// Who joins a daemon's namespace gets no root directory to go back to.
+/// Fails with a chroot: a process that joins a daemon's namespace gets no root directory to return
+/// to.
 Status check_root(const UniqueFd& root, const std::vector<UsernsMount>& mounts) {
     const bool has_daemon = std::any_of(
         mounts.begin(), mounts.end(), [](const auto& mount) { return mount.bind_source.empty(); });
@@ -80,7 +81,7 @@ Status check_root(const UniqueFd& root, const std::vector<UsernsMount>& mounts) 
                 "use --via direct or --via extract there");
 }
 
-/// Runs in the process that founds the namespaces.
+/// Runs in the process that creates the namespaces.
 Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creation creation) {
     UniqueFd root;
     if (creation == Creation::mount_namespace) {
@@ -126,7 +127,7 @@ Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creat
     ::_exit(0);
 }
 
-/// What the founder's descriptors are; nothing when it did not get done.
+/// Assigns the creator's descriptors; nothing when it did not finish.
 std::optional<UsernsMounts> unpack(SocketMessage& message, const std::vector<UsernsMount>& mounts) {
     auto& descriptors = message.descriptors;
     UsernsMounts made;
@@ -154,7 +155,7 @@ Result<UsernsMounts> create_apart(const std::vector<UsernsMount>& mounts, Creati
     SQUENV_TRY_ASSIGN(auto founder, system::fork_child([&](int socket) {
                           create_and_report(socket, mounts, creation);
                       }));
-    // What it looks at may hang, as a path on a dead network does; nobody must wait for ever.
+    // A path on a dead network may hang the creator, so the wait has a limit.
     pollfd waiting{founder.socket.get(), POLLIN, 0};
     int ready = 0;
     do {
@@ -187,7 +188,7 @@ Result<UsernsMounts> make_userns_mounts(const std::vector<UsernsMount>& mounts) 
 }
 
 MountpointHold hold_for_userns(const std::string& mountpoint) {
-    // A dead mount stays below ours when it cannot be taken away.
+    // A dead mount that cannot be removed stays below the new one.
     if (system::has_fuse_mount(mountpoint)) (void)clear_mountpoint(mountpoint);
     if (system::has_fuse_mount(mountpoint)) return {};
     auto hold = hold_mountpoint(mountpoint);

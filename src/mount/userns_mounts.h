@@ -14,13 +14,13 @@
 
 namespace squenv::mount {
 
-/// One of them: a FUSE mount, or the directory `bind_source` shown read-only at the mount point.
+/// One such mount: a FUSE mount, or the directory `bind_source`, read-only at the mount point.
 struct UsernsMount {
     KernelMount kernel{};
     std::string bind_source{};
 };
 
-/// What came of it. `devices` has a connection for each mount, empty for bound directories.
+/// The result. `devices` has a connection for each mount, empty for bound directories.
 struct UsernsMounts {
     system::Namespaces namespaces{};
     std::vector<UniqueFd> devices{};
@@ -29,16 +29,16 @@ struct UsernsMounts {
 
 inline constexpr std::size_t kMaxUsernsMounts = 32;
 
-/// Makes new namespaces with `mounts` in them, in that order, in a process that ends with that: the
-/// caller stays where it is, so a refusal costs nothing. Who may mount gets a mount namespace
-/// alone, and a user namespace only where that does not do. Mount points that do not exist or
-/// cannot be reached are covered (see private_root.h). Before any thread exists. Errors:
-/// environment or denied, with what would mend it; limit.
+/// Makes new namespaces with `mounts` in them, in that order, in a process that ends afterwards.
+/// The caller stays where it is, so a refusal costs nothing. A process that may mount gets a mount
+/// namespace alone, and a user namespace only where that fails. Mount points that do not exist or
+/// cannot be reached are covered (see userns_root.h). Before any thread exists.
+/// Errors: environment or denied, with the remedy; limit.
 [[nodiscard]] Result<UsernsMounts> make_userns_mounts(const std::vector<UsernsMount>& mounts);
 
-/// Makes and holds the directory at `mountpoint` (canonical) that a private mount is about to
-/// cover, or takes a dead mount away from there. Of what cannot be had so, nothing is held: it is
-/// covered as it is, and of a living mount nothing may be held open.
+/// Makes and holds the directory at `mountpoint` (canonical) that a userns mount is about to cover,
+/// or removes a dead mount from there. Where neither is possible, nothing is held: the path is
+/// covered as it is. A living mount must not be held open.
 [[nodiscard]] MountpointHold hold_for_userns(const std::string& mountpoint);
 
 }  // namespace squenv::mount

@@ -23,9 +23,9 @@ namespace squenv::mount {
 
 namespace {
 
-/// Every entry costs a bind mount of about 20 us.
+/// Each entry costs a bind mount of about 20 us.
 constexpr std::size_t kMaxEntries = 20'000;
-/// Of what covers a directory that we may not enter, so that we may.
+/// The mode of what covers a closed directory: this process can enter the cover.
 constexpr mode_t kClosedMode = 0755;
 
 /// Makes the directories of `path` that are missing below `from`.
@@ -38,14 +38,14 @@ Status make_missing(const std::string& from, const std::string& path) {
 
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-/// What became of the entries.
+/// The outcome of binding the entries.
 struct Tally {
     std::size_t bound = 0;
-    int refusal = 0;  ///< why the last one that was passed over could not be bound, or 0
+    int refusal = 0;  ///< why the last entry that was passed over could not be bound, or 0
 };
 
 /// The type of an entry; nothing when it has vanished. The root of another user's mount cannot be
-/// looked at, but the directory it is mounted on names its type.
+/// looked at, but the directory below it names the type.
 std::optional<mode_t> type_of(int original, const dirent& entry) {
     struct stat info {};
     if (::fstatat(original, entry.d_name, &info, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
@@ -63,9 +63,9 @@ Status copy_link(int original, const char* name, const std::string& target) {
     return {};
 }
 
-/// Puts an entry of `original` into `cover`, which is empty. One that cannot be bound, such as the
-/// mount point of an automounter, becomes an empty directory; an empty file would be taken for the
-/// real one, and is left out.
+/// Puts an entry of `original` into `cover`, which is empty. An entry that cannot be bound, such as
+/// the mount point of an automounter, becomes an empty directory. An empty file could be taken for
+/// the real one, and is left out.
 Status bind_entry(int original, const dirent& entry, const std::string& cover, Tally& tally) {
     const std::string target = cover + '/' + entry.d_name;
     const auto type = type_of(original, entry);
@@ -82,7 +82,7 @@ Status bind_entry(int original, const dirent& entry, const std::string& cover, T
         return {};
     }
     const int code = errno;
-    // Not the entry, but the machine: without room or permission the others would fare no better.
+    // The machine is the cause, not the entry: without room or permission all others fail as well.
     if (code == ENOMEM || code == ENOSPC || code == EPERM)
         return fail_errno(code, target + ": bind mount");
     tally.refusal = code;
@@ -90,10 +90,10 @@ Status bind_entry(int original, const dirent& entry, const std::string& cover, T
     return {};
 }
 
-/// The directory under a cover, open from before.
+/// The directory under a cover, opened before.
 struct Covered {
     int directory = -1;
-    std::string left_out{};  ///< the entry that is to be made anew
+    std::string left_out{};  ///< the entry that is made anew
 };
 
 /// Binds every entry of `original` into `cover`. When `covered` is itself an entry of `original`,
@@ -146,8 +146,8 @@ Status seal_cover(const std::string& cover) {
     return {};
 }
 
-/// A directory in "/" that the new root can be assembled on: nothing is mounted below it, so that
-/// it can be bound without what is mounted on it.
+/// A directory in "/" on which the new root can be assembled. Nothing is mounted below it, so that
+/// a bind mount can leave out what is mounted on it.
 Result<std::string> assembly_place() {
     SQUENV_TRY_ASSIGN(const auto mounts, system::read_mount_table());
     for (const std::string place : {"/mnt", "/media", "/srv", "/opt", "/tmp", "/home", "/var"}) {
@@ -167,8 +167,8 @@ std::string first_part(const std::string& path, const std::string& directory) {
     return path.substr(begin, path.find('/', begin) - begin);
 }
 
-/// A mount on "/" would not be seen, because paths begin below it: a new root is assembled on some
-/// other directory, and takes the place of the old one.
+/// A mount on "/" is not visible, because paths begin below it. A new root is assembled on another
+/// directory, and takes the place of the old one.
 Status cover_root(const std::string& path) {
     SQUENV_TRY_ASSIGN(const std::string stage, assembly_place());
     SQUENV_TRY_ASSIGN(const auto original, open_file("/", O_PATH | O_DIRECTORY));

@@ -27,7 +27,7 @@ namespace {
 using Text = std::string_view;
 using Parts = std::vector<Text>;
 
-/// In which others make their own directories: what is below them may be mounted on.
+/// Directories in which users create their own: what is below them may be mounted on.
 constexpr auto kShared =
     std::to_array<Text>({"/", "/dev/shm", "/home", "/media", "/mnt", "/opt", "/root", "/srv",
                          "/tmp", "/usr", "/usr/local", "/var", "/var/lib", "/var/tmp"});
@@ -48,7 +48,7 @@ constexpr auto kPrivate =
                          ".gnupg", ".ipython", ".jupyter", ".kube", ".mozilla", ".pki",
                          ".password-store", ".ssh", ".thunderbird", ".vim", ".vnc", ".vscode"});
 constexpr auto kPrivateTrees = std::to_array<Text>({".local/bin", ".local/lib"});
-/// Where tools make their environments; below these.
+/// The directories below which tools make their environments.
 constexpr auto kToolTrees =
     std::to_array<Text>({".cache", ".direnv", ".nox", ".tox", ".pyenv/versions", ".local/pipx",
                          ".local/share/pipx", ".local/share/hatch", ".local/share/uv"});
@@ -82,7 +82,7 @@ Parts split(Text path) {
     return parts;
 }
 
-/// Each of these gives a reason against a path, or nullptr.
+/// Each of these returns a reason against a path, or nullptr.
 const char* reason_in_words(const std::string& path) {
     if (!path.starts_with('/')) return "it does not begin at the root";
     if (printable(path) != path) return "it has control characters";
@@ -101,7 +101,7 @@ const char* reason_of_system(Text path, const std::vector<std::string>& homes) {
     const Parts parts = split(path);
     const std::size_t at = parts.size() > 1 && parts[1] == "local" ? 2 : 1;
     if (parts[0] == "usr" && parts.size() > at && has(kStandard, parts[at])) return kOfSystem;
-    // Services have their state there, some of them their home directory.
+    // Services keep their state there; for some of them it is the home directory.
     const auto is_home = [&](const std::string& home) {
         return is_below(home, "/var/lib") && is_below(path, home);
     };
@@ -123,7 +123,8 @@ const char* reason_of_home(Text path, const std::vector<std::string>& homes) {
 }
 
 /// The part of `path` that begins with its first hidden directory, or "". Below the home directory
-/// that is anywhere; elsewhere not in the root, where only an administrator makes directories.
+/// that is at any depth. Elsewhere it is not in the root, where only an administrator creates
+/// directories.
 Text hidden_part(Text path, const std::vector<std::string>& homes) {
     std::size_t begin = 0;
     bool is_in_home = false;
@@ -147,7 +148,7 @@ bool is_environment_name(Text name) {
            word.find("virtualenv") != std::string::npos;
 }
 
-/// Whether a hidden directory is one that nobody but environments is looked for in.
+/// Whether programs look for nothing but environments in a hidden directory.
 bool is_kept_for_environments(Text hidden) {
     for (const Text tree : kToolTrees)
         if (is_below(hidden, tree)) return true;
@@ -183,8 +184,8 @@ const char* reason_against(Text path, const RecordedDestination& place) {
     return reason_of_hidden(path, place.homes, place.occupancy);
 }
 
-/// Of this user, and of root for root: sudo keeps the variable in some configurations. The list of
-/// users is not asked: its services may start threads.
+/// The home directories of this user, and of root for root: sudo keeps the variable in some
+/// configurations. The user database is not read: its services may start threads.
 std::vector<std::string> home_directories() {
     std::vector<std::string> homes{environment_variable("HOME")};
     if (::geteuid() == 0) homes.emplace_back("/root");
@@ -195,7 +196,7 @@ std::vector<std::string> home_directories() {
     return homes;
 }
 
-/// An environment, or a project with one in it.
+/// True for an environment, or a project with one in it.
 bool holds_environment(const std::string& directory) {
     if (venv::environment_kind_at(directory) != venv::EnvironmentKind::none) return true;
     return !venv::inner_environment([&directory](const std::string& path) {
@@ -212,7 +213,7 @@ bool is_empty(const std::string& path) {
 }
 
 Occupancy occupancy_of(const std::string& path, const std::string& root) {
-    // A daemon may be dead or another user's, and must not be asked.
+    // A daemon may be dead or another user's, and must not be queried.
     const auto entry = system::find_mount(path);
     if (entry && *entry && ((*entry)->type == "fuse" || (*entry)->type.starts_with("fuse.")))
         return (*entry)->is_squenv() ? Occupancy::mounted : Occupancy::other;
@@ -256,7 +257,7 @@ Status check_recorded_destination(const std::string& path, const std::string& ro
     place.path = path;
     while (place.path.size() > 1 && place.path.ends_with('/')) place.path.pop_back();
     place.homes = home_directories();
-    // An environment may be there: that is looked at when the rest holds.
+    // An environment may be there: the directory is read only after all other rules hold.
     place.occupancy = Occupancy::environment;
     SQUENV_TRY(check_recorded_destination(place));
     SQUENV_TRY_ASSIGN(place.canonical, system::canonical_mountpoint(place.path));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whether the path that an image records is taken as its mount point when the user names none. The
-// image says that path, and who gives an image away must not choose what is hidden from the
-// programs of those who mount it: their keys, their settings, or the programs of the system. A path
+// Whether the path that an image records becomes its mount point when the user names none. The path
+// comes from the image, and the author of an image must not choose what it hides from the programs
+// of its users. Such things are their keys, their settings, and the programs of the system. A path
 // that the user names is the user's decision, see check_place().
 #pragma once
 
@@ -14,41 +14,43 @@ namespace squenv::run {
 
 /// What is at a path now.
 enum class Occupancy {
-    missing,      ///< or not to be seen: mounting says why
+    missing,      ///< or not visible: mounting reports why
     empty,        ///< a directory without entries
     environment,  ///< a directory of a Python or conda environment
     mounted,      ///< an image: a mount, alive or dead, or the link of a run to an unpacked tree
     other,
 };
 
-/// A recorded path and everything that the decision needs to know.
+/// A recorded destination and everything that the decision needs.
 struct RecordedDestination {
-    std::string path{};                ///< absolute, as the image says it
+    std::string path{};                ///< absolute, as recorded in the image
     std::string canonical{};           ///< where that leads
     std::vector<std::string> homes{};  ///< of this user, as written and where they lead
     Occupancy occupancy = Occupancy::missing;
 };
 
-/// The rule, which squenv-run(1) has in words. Looks at nothing. Errors: invalid_argument.
+/// The rules, described in words in squenv-run(1). Reads no file. Errors: invalid_argument.
 ///
 /// 1. The path is a plain name: without control characters, colons (PATH is split at them), empty
 ///    parts, "." and "..".
-/// 2. It is no directory of the system: not "/", a directory that others make theirs in ("/home",
-///    "/opt", "/tmp", ...), nor anything in those whose content programs use by name ("/etc",
-///    "/usr/bin", ...).
+/// 2. It is no directory of the system: not "/", and none in which users create their own
+///    ("/home", "/opt", "/tmp", ...). It is nothing in a directory whose content programs use by
+///    name ("/etc", "/usr/bin", ...).
 /// 3. It is not the home directory, nor one above it.
 /// 4. It is not where keys or settings are kept (".ssh", ".config", ".local/bin", ...).
-/// 5. It hides nothing but an environment: nothing is there, or an environment or a mount.
-/// 6. Programs take what they find in a hidden directory without being asked, and a list of what
-///    they look for is never complete. So where nothing is yet, a hidden directory must be one that
-///    is kept for environments (".venv", ".cache/x", ".conda/envs/x", ...).
+/// 5. It hides nothing but an environment: the place is empty or missing, or has an environment or
+///    a mount.
+/// 6. Programs use what they find in a hidden directory without a question, and a list of such
+///    names is never complete. So where nothing is yet, a hidden directory must be one that is kept
+///    for environments (".venv", ".cache/x", ".conda/envs/x", ...).
 ///
 /// 2 to 4 and 6 hold for the path as it is written and for where it leads.
 [[nodiscard]] Status check_recorded_destination(const RecordedDestination& place);
 
-/// The same of this machine. `path` is the recorded path, or one below it, and `root` is the
-/// recorded path: what lies in an environment is of that environment. Does not touch what is
-/// mounted at `path`, and nothing at all before rules 1 to 4 hold for the path as it is written.
+/// The same for this machine. `path` is the recorded path, or one below it, and `root` is the
+/// recorded path: what lies in an environment belongs to that environment. Does not touch what is
+/// mounted at `path`. Touches nothing at all before rules 1 to 4 hold for the path as it is
+/// written.
 /// Errors: invalid_argument; those of canonical_mountpoint().
 [[nodiscard]] Status check_recorded_destination(const std::string& path, const std::string& root);
 

@@ -43,7 +43,7 @@ Status try_namespaces() {
 Probe probe_cache() {
     const auto cache = check_cache();
     if (!cache) return judge("unpacking", tl::unexpected(cache.error()), {});
-    // The directory is gone again when it was not there before.
+    // The probe removes the directory again when it was not there before.
     const std::string parent = std::filesystem::path(cache->directory).parent_path().string();
     struct statvfs disk {};
     if (::statvfs(cache->directory.c_str(), &disk) != 0) ::statvfs(parent.c_str(), &disk);
@@ -70,7 +70,7 @@ std::string interpreter_of(const image::Image& image, const std::string& root) {
     return {};
 }
 
-/// The image, and the Python that it links to.
+/// Probes the image, and the Python that it links to.
 std::vector<Probe> probe_image(const DiagnosisSubject& subject) {
     const auto image = image::Image::open(subject.image);
     if (!image) return {judge("image", tl::unexpected(image.error()), {})};
@@ -89,16 +89,16 @@ std::vector<Probe> probe_image(const DiagnosisSubject& subject) {
     return probes;
 }
 
-/// What is at `path`, for those who mount in place.
+/// What is at `path`, for methods that mount in place.
 Result<std::string> look_at(const std::string& path, const std::string& image) {
     SQUENV_TRY(mount::check_place(path));
     SQUENV_TRY_ASSIGN(const auto present, system::find_mount(path));
-    // What another user serves is asked for nothing, and is none of ours whatever it says.
+    // A mount of another user is not queried, and counts as that user's whatever it reports.
     if (present && present->is_squenv() && ::geteuid() != 0 && !present->is_trusted_by(::geteuid()))
         return fail(Errc::exists,
                     fmt::format("{}: a mount of user {}", path, present->user_id.value_or(0)),
                     "'squenv run' uses a namespace; or name another path");
-    // First, because anything else would wait for a daemon that does not answer.
+    // The first check, because all others would wait for a daemon that does not answer.
     SQUENV_TRY(check_answers(path));
     SQUENV_TRY_ASSIGN(const auto mounted, system::find_mount(path));
     if (has_dead_mount(path)) return std::string("a dead mount, which will be replaced");
@@ -126,14 +126,14 @@ Probe probe_place(const Wanted& wanted, const std::string& image) {
     return {"mount point", true, *path + ": " + *finding, {}};
 }
 
-/// Of the machine alone: a way works when everything works that it needs.
+/// The verdict for the machine alone: a method works when all that it needs works.
 Verdict verdict(mount::Method method, std::initializer_list<const Probe*> needed) {
     for (const Probe* probe : needed)
         if (!probe->is_passed) return {method, false, probe->finding};
     return {method, true, {}};
 }
 
-/// Of an image at its path: `run` is asked.
+/// The verdicts for an image at its path, from the steps of `run`.
 std::vector<Verdict> verdicts_of(const DiagnosisSubject& subject) {
     std::vector<Verdict> verdicts;
     if (subject.wanted && !subject.refusal) {
@@ -147,7 +147,7 @@ std::vector<Verdict> verdicts_of(const DiagnosisSubject& subject) {
     return verdicts;
 }
 
-/// What depends on nothing but the machine and the user.
+/// The part that depends on nothing but the machine and the user.
 Diagnosis diagnose_machine() {
     const Probe device = judge("/dev/fuse", mount::check_fuse_device(), "can be opened");
     const Probe direct =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Trying every way to mount on this machine, without leaving anything behind.
+// Tries every way to mount on this machine, and removes all traces of the trials.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@ namespace squenv::run {
 struct Probe {
     std::string subject{};  ///< "/dev/fuse"
     bool is_passed = false;
-    std::string finding{};  ///< what is so
+    std::string finding{};  ///< what was found
     std::string remedy{};   ///< what to do, or what to tell an administrator; "" when passed
 };
 
-/// Whether a way works, and what keeps it from that or is special about it.
+/// Whether a method works, and what prevents it or is special about it.
 struct Verdict {
     mount::Method method = mount::Method::automatic;
     bool works = false;
@@ -33,15 +33,15 @@ struct Diagnosis {
     [[nodiscard]] bool has_way() const;
 };
 
-/// What is asked about; without an image, the machine alone.
+/// The subject of the diagnosis; without an image, the machine alone.
 struct DiagnosisSubject {
     std::string image{};             ///< as the user wrote it
     std::optional<Wanted> wanted{};  ///< the image where `run` would have it
-    std::optional<Error> refusal{};  ///< why `run` would not even try
+    std::optional<Error> refusal{};  ///< why `run` would stop before any trial
 };
 
 /// Mounts for real: on directories of its own below TMPDIR, and an image at its path, by the steps
-/// of provide(). Leaves nothing behind. Before any thread exists.
+/// of obtain_mounts(). Removes all that it made. Before any thread exists.
 [[nodiscard]] Diagnosis diagnose(const DiagnosisSubject& subject);
 
 }  // namespace squenv::run

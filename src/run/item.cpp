@@ -15,7 +15,7 @@ namespace squenv::run {
 
 namespace {
 
-/// What `request` asks for and `method` cannot do.
+/// Fails when `request` asks for something that `method` cannot do.
 Status check_fitness(mount::Method method, const daemon::Request& request) {
     const bool is_alone = method == mount::Method::userns || method == mount::Method::extract;
     if (is_alone && (request.allow_other || request.allow_root))
@@ -28,7 +28,7 @@ Status check_fitness(mount::Method method, const daemon::Request& request) {
     return {};
 }
 
-/// Canonical, but a link of ours at the path is the path and not the tree that it shows.
+/// Canonical. A link of this program at the path counts as the path, not as the tree it shows.
 Result<std::string> place_of(const std::string& path) {
     SQUENV_TRY_ASSIGN(auto place, system::canonical_mountpoint(path));
     const auto directory = cache::cache_path();

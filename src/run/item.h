@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An image on its way to a path, and what is asked before a way is tried.
+// An image on its way to a path, and the checks before a method is tried.
 #pragma once
 
 #include <optional>
@@ -23,10 +23,10 @@ struct Item {
     void refuse(mount::Method method, const Error& error) {
         refuse(mount::method_name(method), error);
     }
-    /// Whether `method` can do what is asked there; if not, that is the reason.
+    /// Whether `method` can do what the request asks for; if not, keeps the reason.
     bool is_fit(mount::Method method);
     [[nodiscard]] Status fitness(mount::Method method) const;
-    /// Where a link to its tree goes; one inside of another tree would be a change of that.
+    /// The path of a link to its tree. A link inside of another tree would change that tree.
     [[nodiscard]] std::string link_path() const { return is_inside ? "" : placement.mountpoint; }
     [[nodiscard]] PlacedRequest placed() const {
         return {wanted.request, placement.mountpoint, {}};
@@ -36,13 +36,13 @@ struct Item {
 /// Errors: what is wrong with the path, or with what the request names besides the image.
 [[nodiscard]] Result<Item> make_item(const Wanted& wanted);
 
-/// What lies inside another image is mounted after it, or it would be hidden.
+/// What lies inside another image is mounted after it; the other order would hide it.
 [[nodiscard]] std::vector<Item*> outer_first(std::vector<Item>& items);
 
-/// Finds out what the other ways have to know, after those in place.
+/// Finds out what the remaining methods need to know, after those in place.
 void survey(const std::vector<Item*>& items);
 
-/// Whether unpacking comes to something: asked before a tree is made that could not be used.
+/// Whether unpacking leads to a usable tree: checked before a tree is made.
 bool can_be_unpacked(Item& item);
 
 }  // namespace squenv::run

@@ -26,10 +26,10 @@ namespace squenv::run {
 
 namespace {
 
-/// Above what shells and scripts use by number.
+/// Above the numbers that shells and scripts use.
 constexpr int kFirstKeptDescriptor = 200;
 
-/// What another way to mount cannot mend: an error of our own checks, not of a system call.
+/// True for what no other method can mend: an error of a check, not of a system call.
 bool is_final(const Error& error) {
     return error.code == Errc::corrupt || error.code == Errc::unsupported ||
            (error.code == Errc::invalid_argument && error.sys_errno == 0);
@@ -115,12 +115,12 @@ Status Methods::mount_in_userns(std::vector<Item*> items) {
     return {};
 }
 
-/// The very image is mounted there by processes that may end before us, and we cannot mount it
-/// anew without taking it from them. Better than nothing.
+/// Uses an existing mount of the same image, whose processes may end before this one. A new mount
+/// would take the image from them.
 void Methods::use_as_it_is(Item& item) {
     const auto entry = system::find_mount(item.placement.mountpoint);
     if (!entry || !*entry || !(*entry)->is_squenv()) return;
-    // The identity is what the mount itself says.
+    // The mount itself reports the identity.
     if (!(*entry)->is_trusted_by(::geteuid())) return;
     const auto statistics =
         mount::query_statistics(item.placement.mountpoint, mount::kQueryTimeout);
@@ -130,7 +130,7 @@ void Methods::use_as_it_is(Item& item) {
     item.placement.note = "mounted there by another job or container, with which it will end";
 }
 
-/// Unpacks, and puts the tree at its path where that is free; `is_done` says whether it was.
+/// Unpacks, and puts the tree at its path where that is free; `is_done` tells the outcome.
 Status Methods::unpack(Item& item) {
     const daemon::Request& request = item.wanted.request;
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.file, request.image));
@@ -153,7 +153,7 @@ Status Methods::unpack(Item& item) {
         item.refuse(mount::Method::extract, membership.error());
         link.path.clear();
         membership = link_tree(link, inherited_fds({}));
-        // The other methods have their reasons, too.
+        // The other methods keep their reasons, too.
         if (!membership) {
             item.refuse(mount::Method::extract, membership.error());
             return {};
@@ -164,8 +164,8 @@ Status Methods::unpack(Item& item) {
     return {};
 }
 
-/// Shows trees that could not be linked at their paths in a namespace, or, when that cannot be,
-/// lets those be used from where they are that can.
+/// Shows trees in a namespace that could not be linked at their paths. When that fails, relocatable
+/// trees are used from where they are.
 void Methods::bind_trees(const std::vector<Item*>& items) {
     std::vector<PlacedRequest> bound;
     for (const Item* item : items) {
@@ -193,7 +193,7 @@ Status Methods::give_up(const Item& item) const {
                              fmt::format("'squenv doctor {} {}' tests each way", image, place)));
 }
 
-/// Outer ones first, so that in one namespace the inner ones are bound onto them.
+/// Outer images first, so that in one namespace the inner ones are bound onto them.
 Status Methods::unpack_left(const std::vector<Item*>& items) {
     std::vector<Item*> unpacked;
     for (Item* item : items) {
@@ -241,7 +241,7 @@ Error as_one(const std::vector<Refusal>& reasons) {
     return Error{first.code, 0, std::move(text), std::move(hint)};
 }
 
-/// What `method` came to, as the note of a success.
+/// The result of `method`, as the note of a success.
 Result<std::string> attempt_one(Item& item, mount::Method method) {
     const auto& [request, is_relocatable] = item.wanted;
     const std::string& place = item.placement.mountpoint;
@@ -263,7 +263,7 @@ Result<std::string> attempt_one(Item& item, mount::Method method) {
 std::vector<Attempt> Methods::attempt(const Wanted& wanted) {
     std::vector<Attempt> attempts;
     auto item = make_item(wanted);
-    std::optional<Error> end;  // what ends provide(), whatever the method
+    std::optional<Error> end;  // what ends obtain_mounts(), whatever the method
     if (!item)
         end = item.error();
     else
@@ -309,7 +309,7 @@ Status HeldMounts::settle() {
     std::array<char, PATH_MAX> directory;
     const bool has_directory = ::getcwd(directory.data(), directory.size()) != nullptr;
     if (namespaces_) {
-        // Those of root, who needed no user namespace, are root's own.
+        // Without a user namespace the capabilities are the process's own.
         const bool has_new_capabilities = system::has_other_user(namespaces_);
         SQUENV_TRY(system::join_namespaces(namespaces_));
         if (has_new_capabilities) SQUENV_TRY(system::drop_all_capabilities());

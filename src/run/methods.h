@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Images at their paths for a command that is about to be run, by whatever means this machine has.
+// Images at their paths for a command that is about to run, by any method of this machine.
 #pragma once
 
 #include <optional>
@@ -12,13 +12,13 @@
 
 namespace squenv::run {
 
-/// Where an image went, and how.
+/// The place of an image, and the method that put it there.
 struct Placement {
     std::string image{};       ///< its path, absolute
     std::string mountpoint{};  ///< canonical
     std::string tree{};        ///< where the files are: `mountpoint`, or an unpacked tree
     mount::Method method = mount::Method::automatic;
-    bool is_new = false;  ///< made for us; others' are joined
+    bool is_new = false;  ///< made by this call, not joined
     std::string note{};   ///< what the user should know, or ""
 };
 
@@ -29,18 +29,18 @@ struct Wanted {
     bool is_relocatable = false;
 };
 
-/// Everything the command needs to have the images, until it ends.
+/// Everything that the command needs to have the images, until it ends.
 class HeldMounts {
   public:
     std::vector<Placement> placements{};
 
-    /// Moves the calling process, which has one thread and is about to execute the command, to
-    /// where the images are, and makes what it holds survive that. Errors: denied.
+    /// Moves the calling process to where the images are, and makes what it holds survive the exec.
+    /// The process has one thread and is about to execute the command. Errors: denied.
     [[nodiscard]] Status settle();
 
     void keep(UniqueFd fd) { kept_.push_back(std::move(fd)); }
     void keep(share::Membership membership);
-    /// The descriptors that nobody else may inherit.
+    /// The descriptors that no other process may inherit.
     [[nodiscard]] std::vector<int> descriptors() const;
 
   private:
@@ -48,24 +48,26 @@ class HeldMounts {
     system::Namespaces namespaces_{};
 };
 
-/// Tries, for each image, `via`, or with automatic one after the other: joining the mount of
-/// another run or of `squenv mount`, direct, fusermount, userns, extract. `foreign` are the
-/// descriptors that this process was started with. Before any thread exists; none is left.
-/// Errors: what is wrong with an image or a path; environment when there is no way, with the
-/// reason of each on a line of its own (see refusals.h).
+/// Tries, for each image, `via`, or with automatic one method after the other. These are joining
+/// the mount of another run or of `squenv mount`, direct, fusermount, userns, extract.
+/// `inherited_fds` are the descriptors that this process was started with. Before any thread
+/// exists; none is left.
+/// Errors: what is wrong with an image or a path; environment when there is no way, with the reason
+/// of each on a line of its own (see refusals.h).
 [[nodiscard]] Result<HeldMounts> obtain_mounts(const std::vector<Wanted>& wanted, mount::Method via,
                                                std::vector<int> inherited_fds);
 
 /// Whether one method has an image at its path.
 struct Attempt {
     mount::Method method =
-        mount::Method::automatic;    ///< automatic: the mount of others, when nothing else works
+        mount::Method::automatic;    ///< automatic: an existing mount, when nothing else works
     std::optional<Error> refusal{};  ///< why not; empty when it works
     std::string note{};              ///< what the user should know, or ""
 };
 
-/// Takes the steps of provide() for each method alone, up to the daemon or the unpacked tree, and
-/// takes everything back at once. provide() works when one of them does. Before any thread exists.
+/// Takes the steps of obtain_mounts() for each method alone, up to the daemon or the unpacked tree,
+/// and undoes everything at once. That function works when one of them does. Before any thread
+/// exists.
 [[nodiscard]] std::vector<Attempt> attempt(const Wanted& wanted);
 
 }  // namespace squenv::run

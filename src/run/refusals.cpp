@@ -10,14 +10,14 @@ namespace squenv::run {
 
 namespace {
 
-/// A newline in a name must not look like one of ours. Written as the command line writes it.
+/// A newline in a name must not look like one of the text. Written as on the command line.
 std::string one_line(const std::string& text) {
     std::string line;
     for (const char c : text) line += c == '\n' ? std::string("\\x0a") : std::string(1, c);
     return line;
 }
 
-/// A reason and the ways that have it.
+/// A reason and the methods that have it.
 struct Line {
     std::vector<std::string> ways{};
     std::string reason{};

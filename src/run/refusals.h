@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Why none of several ways could be gone, as text.
+// The reasons why all of several methods failed, as text.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 
 namespace squenv::run {
 
-/// One way, and what kept us from it.
+/// One method, and what prevents it.
 struct Refusal {
     std::string way{};
     Error error{};
 };
 
-/// `subject`, then a line for each reason with the ways that have it, then one for each thing that
-/// would mend one of them, then `last`. Nothing is said twice.
+/// `subject`, then a line for each reason with the methods that have it, then one for each remedy
+/// of one of them, then `last`. Nothing appears twice.
 [[nodiscard]] std::string refusal_text(const std::string& subject,
                                        const std::vector<Refusal>& refusals,
                                        const std::string& last);

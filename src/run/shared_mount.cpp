@@ -42,7 +42,7 @@ Result<share::Membership> serve_in_place(const daemon::Request& request, daemon:
         std::move(supervisor), daemon::Lifetime::while_used, {}, {}, opened.device_minor};
     SQUENV_TRY_ASSIGN(service.members,
                       share::Members::create(std::move(listener), std::move(first.member), {}));
-    // A daemon that fails leaves the mount to its keeper.
+    // A daemon that fails leaves the mount to its supervisor.
     SQUENV_TRY(
         daemon::start_daemon(request, std::move(opened), std::move(service), inherited_fds, [] {}));
     return share::Membership{std::move(first.ours), {}, 0, true};
@@ -62,7 +62,7 @@ Result<share::Membership> lead_in_place(const daemon::Request& request,
     return membership;
 }
 
-/// Opens what is mounted from an image; what is shown from a tree needs no daemon.
+/// Opens what is mounted from an image; a bound tree needs no daemon.
 Result<std::vector<daemon::Opened>> open_all(const std::vector<PlacedRequest>& placed) {
     std::vector<daemon::Opened> all;
     for (const auto& [request, mountpoint, tree] : placed) {
@@ -85,7 +85,7 @@ system::Namespaces duplicate(const system::Namespaces& namespaces) {
             UniqueFd(::fcntl(namespaces.mount.get(), F_DUPFD_CLOEXEC, 3))};
 }
 
-/// Starts the daemon of each image, the first one with the users.
+/// Starts the daemon of each image, the first one with the members.
 Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<daemon::Opened> all,
                        mount::UsernsMounts& mounts, UniqueFd listener, share::Member first,
                        const std::vector<int>& inherited_fds) {
@@ -106,7 +106,8 @@ Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<dae
                               share::Members::create(std::move(listener), std::move(first),
                                                      duplicate(mounts.namespaces)));
         }
-        // Not a daemon's to keep: our hold on the namespaces, and the connections of the others.
+        // The daemon must not keep this process's descriptors of the namespaces, nor the
+        // connections of the others.
         auto hidden = inherited_fds;
         hidden.push_back(mounts.namespaces.user.get());
         hidden.push_back(mounts.namespaces.mount.get());
@@ -132,7 +133,7 @@ Result<share::Membership> create_and_serve(const std::vector<PlacedRequest>& pla
     return share::Membership{std::move(first.ours), std::move(mounts.namespaces), 0, true};
 }
 
-/// As the command line takes it.
+/// The form that the command line takes.
 std::string listed(const PlacedRequest& placed) {
     return escaped(placed.request.image_path, ",:") + ':' + escaped(placed.mountpoint, ",:");
 }
@@ -184,7 +185,7 @@ Result<share::Membership> share_mount(const daemon::Request& request, const std:
     };
     SQUENV_TRY_ASSIGN(auto membership, share::join_or_lead(name, lead, bury));
     if (membership.is_new || is_visible(mountpoint, membership.device_minor)) return membership;
-    // It was detached, moved or covered, and is served for those who have it open.
+    // The joined mount was detached, moved or covered, and serves only those that have it open.
     return lead({});
 }
 

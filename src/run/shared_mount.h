@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One mount, and one daemon, for all processes of a user that want the same image at the same path.
+// One mount, and one daemon, for all processes of a user that use the same image at one path.
 #pragma once
 
 #include <string>
@@ -12,9 +12,9 @@
 namespace squenv::run {
 
 /// Joins the mount of `request` at `mountpoint` or makes it, by direct or fusermount.
-/// `foreign` are descriptors that a daemon shall not keep. Before any thread exists.
-/// Errors: exists (something else of ours is mounted there, or the same by processes that end
-/// otherwise), and whatever keeps a mount from being.
+/// `inherited_fds` are descriptors that a daemon does not keep. Before any thread exists.
+/// Errors: exists (something else of this program is mounted there, or the same by processes of
+/// another kill scope), and whatever prevents a mount.
 [[nodiscard]] Result<share::Membership> share_mount(const daemon::Request& request,
                                                     const std::string& mountpoint,
                                                     const std::vector<int>& inherited_fds);
@@ -26,8 +26,8 @@ struct PlacedRequest {
     std::string tree{};  ///< "" mounts the image
 };
 
-/// The same for mounts in a namespace of their own. Users of exactly these mounts share it, unless
-/// one of them is a tree.
+/// The same for mounts in a namespace of their own. Processes with exactly these mounts share it,
+/// unless one of them is a tree.
 [[nodiscard]] Result<share::Membership> share_userns_mounts(
     const std::vector<PlacedRequest>& placed, const std::vector<int>& inherited_fds);
 

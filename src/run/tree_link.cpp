@@ -25,10 +25,10 @@ namespace squenv::run {
 
 namespace {
 
-/// How often processes that outlive the last user are looked for.
+/// Between searches for processes that outlive the last member.
 constexpr int kLeftRetryMs = 500;
 
-/// How often a link that other runs make and remove is tried.
+/// The number of attempts at a link that other runs make and remove.
 constexpr int kLinkAttempts = 100;
 
 bool is_other_than_link(const std::string& path) {
@@ -53,7 +53,8 @@ Status occupied(const std::string& path) {
                 "move it away, so that a link to the unpacked image can take its place");
 }
 
-/// Nothing else is touched: an empty directory at `path` is somebody's mount point.
+/// Leaves everything else as it is: an empty directory at `path` is the mount point of another
+/// process.
 Status make_link(const std::string& tree, const std::string& path) {
     for (int attempt = 0;; ++attempt) {
         if (::symlink(tree.c_str(), path.c_str()) == 0) return {};
@@ -72,14 +73,14 @@ void hide(const TreeLink& link) {
     if (!link.path.empty() && target_of(link.path) == link.tree) ::unlink(link.path.c_str());
 }
 
-/// The entries of the cache whose users this process keeps.
+/// The cache entries that this process keeps for its members.
 class KeptEntries {
   public:
     explicit KeptEntries(const TreeLink& link) : path_(link.entry) {
         locks_.emplace_back(link.lock);
     }
 
-    /// New users come with the entry that has the name now. They let go of it once they are
+    /// A new member comes with the entry that has the name now. It closes that entry once it is
     /// admitted.
     void follow() {
         if (cache::is_named(locks_.back().get(), path_)) return;
@@ -103,7 +104,7 @@ class KeptEntries {
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
     KeptEntries entries(link);
     background.report_ready();
-    // A link that is gone would take the tree from what the last user has left running.
+    // Without the link, the processes that the last member has left running lose the tree.
     while (!members.is_empty() || (!link.path.empty() && share::has_left_processes(link.path))) {
         pollfd waiting{members.ready_fd(), POLLIN, 0};
         const int ready =
@@ -121,7 +122,7 @@ class KeptEntries {
     std::_Exit(0);
 }
 
-/// The directory that the link goes into, held; and the link.
+/// Creates the directory of the link, held, and the link.
 Result<mount::MountpointHold> show(const TreeLink& link) {
     if (link.path.empty()) return mount::MountpointHold{};
     SQUENV_TRY_ASSIGN(auto hold, mount::hold_mountpoint(parent_of(link.path)));
@@ -132,7 +133,7 @@ Result<mount::MountpointHold> show(const TreeLink& link) {
     return tl::unexpected(status.error());
 }
 
-/// Starts the process that keeps the tree for its users.
+/// Starts the process that keeps the tree for its members.
 Result<share::Membership> start_keeping(const TreeLink& link,
                                         const std::vector<std::string>& created, UniqueFd listener,
                                         const std::vector<int>& inherited_fds) {
@@ -165,7 +166,7 @@ Result<share::Membership> lead_tree(const TreeLink& link, UniqueFd listener,
 }  // namespace
 
 Result<share::Membership> link_tree(const TreeLink& link, const std::vector<int>& inherited_fds) {
-    // By name alone: a tree that is unpacked anew has the link of the old one.
+    // The name alone decides: a tree that is unpacked anew has the link of the old one.
     return share::join_or_lead(
         share::rendezvous_name({{FileIdentity{}, link.tree, link.path}}, "tree"),
         [&](UniqueFd listener) { return lead_tree(link, std::move(listener), inherited_fds); },

@@ -28,13 +28,13 @@ namespace squenv::run {
 
 namespace {
 
-/// How often a cache directory is made again that other processes remove.
+/// The number of attempts at a cache directory that other processes remove.
 constexpr int kCacheAttempts = 20;
 
-/// Names a mount that was only tried; no image is called so.
+/// The name of a mount that was only tried; no image has this name.
 constexpr const char* kTrialSource = "squenv-doctor";
 
-/// A directory that is there for one attempt.
+/// A directory that exists for one attempt.
 class ScratchDirectory {
   public:
     ScratchDirectory() {
@@ -62,7 +62,7 @@ class ScratchDirectory {
     std::string path_;
 };
 
-/// The cache directory, which is gone again when it was not there before.
+/// The cache directory. The destructor removes it when it was not there before.
 class AskedCache {
   public:
     AskedCache() : is_there_(exists(cache::cache_path())), directory_(cache::cache_directory()) {}
@@ -83,7 +83,7 @@ class AskedCache {
     Result<std::string> directory_;
 };
 
-/// Mounts an empty connection on `mountpoint`, which no daemon ever answers, and takes it away.
+/// Mounts an empty connection on `mountpoint`, which no daemon ever answers, and removes it.
 Status mount_and_unmount(const std::string& mountpoint, mount::Method method) {
     mount::KernelMount kernel;
     kernel.mountpoint = mountpoint;
@@ -95,8 +95,8 @@ Status mount_and_unmount(const std::string& mountpoint, mount::Method method) {
     return {};
 }
 
-/// Removes what a trial had to make. Unlike remove_mountpoint(), it never waits for others who came
-/// to use it meanwhile.
+/// Removes what a trial created. Unlike remove_mountpoint(), it never waits for processes that use
+/// it meanwhile.
 void remove_made(mount::MountpointHold hold) {
     if (hold.created.empty()) return;
     hold.lock.reset();
@@ -107,13 +107,13 @@ void remove_made(mount::MountpointHold hold) {
         ::rmdir(path->c_str());
 }
 
-/// What is mounted over a directory in use disturbs its users, if only for milliseconds.
+/// A mount over a directory in use disturbs its users, if only for milliseconds.
 bool is_empty_directory(const std::string& path) {
     std::error_code error;
     return std::filesystem::is_empty(path, error) && !error;
 }
 
-/// A dead mount at `place` is detached before anything is mounted there: whether we may do so.
+/// Whether this user may detach a dead mount at `place`, as every mount there does first.
 Status check_detachable(const std::string& place) {
     SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(place));
     if (mount::may_mount_directly() || !entry || entry->user_id == ::geteuid()) return {};
@@ -121,7 +121,7 @@ Status check_detachable(const std::string& place) {
                 "its owner removes it with 'squenv umount " + place + "'");
 }
 
-/// The steps of a leader in sharing.cpp, up to the mount.
+/// The steps of a leader in shared_mount.cpp, up to the mount.
 Status lead_for_a_moment(const std::string& place, mount::Method method) {
     if (has_dead_mount(place)) {
         SQUENV_TRY(check_detachable(place));
@@ -151,7 +151,7 @@ bool has_dead_mount(const std::string& place) {
     const auto entry = system::find_mount(place);
     if (!entry || !*entry || !(*entry)->type.starts_with("fuse")) return false;
     if (!(*entry)->is_squenv()) return mount::is_stale(place);
-    // The kernel may know the attributes of the root for ever, and need no daemon to tell them.
+    // The kernel may know the attributes of the root for ever, and need no daemon for them.
     const auto statistics = mount::query_statistics(place, mount::kQueryTimeout, &**entry);
     return !statistics && (statistics.error().sys_errno == ENOTCONN || mount::is_stale(place));
 }
@@ -177,7 +177,7 @@ Status check_link(const std::string& place) {
     const auto target =
         is_mount ? std::string() : std::filesystem::read_symlink(place, error).string();
     if (!is_mount && target.starts_with(cache::cache_path() + '/')) return {};
-    // One call tells: a link of another run may be removed at any time.
+    // A single call decides: a link of another run may be removed at any time.
     if (is_mount || !error || error == std::errc::invalid_argument)
         return fail(Errc::exists,
                     place + ": something is there already, and nothing can be mounted over it here",
@@ -202,7 +202,7 @@ Status check_tree_place(const std::string& place) {
         const auto made = mount::make_userns_mounts({bound});
         if (made) return {};
         status = tl::unexpected(made.error());
-        // A process that only asked as well has removed the empty directory.
+        // Another trial has removed the empty directory.
         if (made.error().sys_errno != ENOENT) break;
     }
     return status;
@@ -234,7 +234,7 @@ Result<std::string> try_in_place(const daemon::Request& request, const std::stri
         return std::string("joins the mount that is there");
     }
     const system::SignalBlock block;
-    // While this is held, runs of the same image wait for us as for one of them that mounts it.
+    // While this is held, runs of the same image wait for this process as for a run that mounts it.
     const auto turn = share::claim_rendezvous(name);
     SQUENV_TRY(lead_for_a_moment(place, method));
     return std::string();
@@ -245,7 +245,7 @@ Status try_in_namespace(const daemon::Request& request, const std::string& place
     SQUENV_TRY_ASSIGN(auto opened, daemon::open_request(request));
     opened.mountpoint = place;
     const system::SignalBlock block;
-    // A dead mount is left for `run` to take away.
+    // A dead mount is left for `run` to remove.
     mount::MountpointHold hold;
     if (!has_dead_mount(place)) hold = mount::hold_for_userns(place);
     mount::UsernsMount mount;

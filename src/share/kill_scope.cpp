@@ -17,8 +17,8 @@ namespace squenv::share {
 
 namespace {
 
-/// The control groups that are ended as a whole, by one part of their path. What lies below such
-/// a part belongs to it; of several the innermost counts, because it ends first.
+/// The control groups that end as a whole, by one part of their path. What lies below such a part
+/// belongs to it. Of several parts the innermost counts, because it ends first.
 struct Unit {
     std::string_view prefix;
     std::string_view suffix;
@@ -33,13 +33,13 @@ constexpr Unit kUnits[] = {
     {"", "", "jobs"},      // the same with version 2 of control groups
 };
 
-/// The variables of batch and CI systems that run jobs as plain processes. Some track the
-/// processes of a job without control groups, by these very variables or by groups.
+/// The variables of batch and CI systems that run jobs as plain processes. Some track the processes
+/// of a job without control groups, by these very variables or by groups.
 struct JobSystem {
-    const char* name;                         ///< with its unit of killing; null: not one
+    const char* name;                         ///< with its unit of killing; null: no job is killed
     std::array<const char*, 3> marks;         ///< one is set in every job; {}: any of the next
     std::array<const char*, 4> variables;     ///< tell jobs apart; elsewhere they may mean others
-    std::array<const char*, 2> number_parts;  ///< what the job is called
+    std::array<const char*, 2> number_parts;  ///< the parts of the number of a job
 };
 constexpr JobSystem kJobSystems[] = {
     {"Slurm step",
@@ -51,19 +51,20 @@ constexpr JobSystem kJobSystems[] = {
     {nullptr, {"SLURM_JOB_ID"}, {"SLURM_JOB_ID"}, {}},
     // PALS and ALPS start applications in jobs of PBS, as srun starts steps.
     {"Cray application", {}, {"PALS_APID", "ALPS_APP_ID"}, {}},
-    // JOB_ID alone is a name that scripts take for themselves; SGE_TASK_ID is "undefined" at least.
+    // JOB_ID alone is a name that scripts define for themselves; SGE_TASK_ID is at least
+    // "undefined".
     {"Grid Engine job", {"SGE_TASK_ID"}, {"JOB_ID", "SGE_TASK_ID"}, {"JOB_ID"}},
     {"OAR job", {}, {"OAR_JOB_ID"}, {"OAR_JOB_ID"}},
     {"HTCondor job", {}, {"_CONDOR_JOB_AD", "_CONDOR_SCRATCH_DIR", "_CONDOR_SLOT"}, {}},
     {"PBS job", {}, {"PBS_JOBID", "PBS_ARRAY_INDEX", "PBS_ARRAYID"}, {"PBS_JOBID"}},
     {"LSF job", {"LSB_JOBID"}, {"LSB_JOBID", "LSB_JOBINDEX"}, {"LSB_JOBID"}},
-    // Numbers of jobs are unique in one instance of Flux, which its address names.
+    // Job numbers are unique within one instance of Flux, which its address names.
     {"Flux job", {"FLUX_JOB_ID"}, {"FLUX_JOB_ID", "FLUX_URI"}, {"FLUX_JOB_ID"}},
     {"LoadLeveler step", {}, {"LOADL_STEP_ID"}, {"LOADL_STEP_ID"}},
     {"Fujitsu TCS job", {}, {"PJM_JOBID", "PJM_SUBJOBID"}, {"PJM_JOBID"}},
     {"Cobalt job", {}, {"COBALT_JOBID"}, {"COBALT_JOBID"}},
-    // The cookies are what Jenkins kills by: one for a node of a pipeline, one for a step that
-    // is aborted while others go on. A BUILD_ID of another value keeps a process alive.
+    // Jenkins kills by these cookies: one for a node of a pipeline, one for a step that is aborted
+    // while others go on. A BUILD_ID of another value keeps a process alive.
     {"Jenkins build",
      {"JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE", "JENKINS_URL"},
      {"BUILD_TAG", "BUILD_ID", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE"},
@@ -84,8 +85,8 @@ constexpr JobSystem kJobSystems[] = {
     {"CircleCI job", {}, {"CIRCLE_WORKFLOW_JOB_ID", "CIRCLE_BUILD_NUM"}, {"CIRCLE_BUILD_NUM"}},
 };
 
-/// Docker, containerd, CRI-O and Podman without systemd: the 64 digits of a container, perhaps
-/// with a word in front.
+/// Docker, containerd, CRI-O and Podman without systemd: the 64 digits of a container, with or
+/// without a word in front.
 bool is_container(std::string_view part) {
     constexpr std::size_t kDigits = 64;
     return part.size() >= kDigits &&
@@ -101,8 +102,8 @@ bool is_unit(std::string_view part, std::string_view parent) {
     return is_container(part);
 }
 
-/// A session of a login: by default nothing is killed when it ends. Whether this machine has
-/// KillUserProcesses=yes cannot be asked in less time than a run takes.
+/// A login session: by default nothing is killed when it ends. The setting KillUserProcesses=yes of
+/// a machine cannot be read in less time than a run takes.
 bool is_login(std::string_view part, std::string_view parent) {
     return part.starts_with("session-") && part.ends_with(".scope") &&
            parent.starts_with("user-") && parent.ends_with(".slice");
@@ -133,13 +134,13 @@ bool is_inside(const JobSystem& system, const VariableLookup& lookup) {
     return std::any_of(system.variables.begin(), system.variables.end(), is_set);
 }
 
-/// Of a namespace of this process; 0 when it cannot be told.
+/// The number of a namespace of this process; 0 when it is not known.
 std::uint64_t namespace_number(const char* name) {
     struct stat info {};
     return ::stat(fmt::format("/proc/self/ns/{}", name).c_str(), &info) == 0 ? info.st_ino : 0;
 }
 
-/// Each group is listed, because nothing tells which one a batch system added.
+/// All groups are listed, because nothing shows which one a batch system added.
 std::string scope_of_groups() {
     gid_t real = 0;
     gid_t effective = 0;
@@ -157,8 +158,8 @@ std::string scope_of_groups() {
 }  // namespace
 
 std::string kill_scope_of_cgroups(std::string_view text) {
-    // Version 2 has one line, "0::/path"; version 1 one per controller, and each of them may be
-    // the one that is killed by: freezer by Slurm, cpuset by OAR, name=systemd by systemd.
+    // Version 2 has one line, "0::/path". Version 1 has one per controller, and a system may kill
+    // by any of them: Slurm by freezer, OAR by cpuset, systemd by name=systemd.
     std::set<std::string> scopes;
     while (!text.empty()) {
         const std::string_view line = text.substr(0, text.find('\n'));
@@ -168,7 +169,7 @@ std::string kill_scope_of_cgroups(std::string_view text) {
         if (second == std::string_view::npos || second + 1 == line.size()) continue;
         scopes.insert(cut_below_unit(line.substr(second + 1)));
     }
-    // A controller that is not used says nothing.
+    // A controller that is not used has the path "/", which distinguishes nothing.
     if (scopes.size() > 1) scopes.erase("/");
     std::string joined;
     for (const auto& scope : scopes) joined += (joined.empty() ? "" : "\n") + scope;
@@ -189,7 +190,7 @@ std::string kill_scope() {
     std::ifstream file("/proc/self/cgroup");
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     // Paths of control groups are relative to their namespace. A namespace of processes ends with
-    // its first one.
+    // its first process.
     return fmt::format("{}\nnamespaces {} {}\n{}{}", kill_scope_of_cgroups(text),
                        namespace_number("cgroup"), namespace_number("pid"),
                        kill_scope_of_jobs(environment_variable), scope_of_groups());

@@ -26,7 +26,7 @@ namespace squenv::share {
 namespace {
 
 constexpr std::string_view kVariable = "SQUENV_MOUNTS=";
-/// Reading an environment can wait for a process that hangs. Two seconds in all.
+/// Reading the environment of a hanging process may block. Two seconds in total.
 constexpr int kLooks = 1000;
 constexpr timespec kLookPause{0, 2'000'000};
 
@@ -61,7 +61,7 @@ bool names_mountpoint(std::string_view environment, const std::string& mountpoin
 
 namespace {
 
-/// When a process was started, in clock ticks since the machine was; 0 when that cannot be told.
+/// The start of a process, in clock ticks since the machine started; 0 when it is not known.
 std::uint64_t start_time(const std::string& process) {
     const std::string stat = read_text(process + "/stat");
     const auto name_end = stat.rfind(')');  // the name may contain anything
@@ -73,8 +73,8 @@ std::uint64_t start_time(const std::string& process) {
     return std::strtoull(field.c_str(), nullptr, 10);
 }
 
-/// Processes that are older than this one were started from somewhere else, where the variable was
-/// set: a batch job from a shell with the environment, an old terminal multiplexer.
+/// Processes older than this one are skipped: the variable comes from another place. Examples are a
+/// batch job started from a shell with the environment, and an old terminal multiplexer.
 bool look_for_processes(const std::string& mountpoint, std::uint64_t since) {
     struct stat own {};
     const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), &::closedir);

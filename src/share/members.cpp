@@ -26,7 +26,7 @@ namespace {
 constexpr char kAsk = 'j';
 constexpr char kAdmitted = 'r';
 
-/// An event's tag: the key of the user, and which of its two descriptors.
+/// An event's tag: the key of the member, and which of its two descriptors.
 constexpr std::uint64_t kListenerTag = 0;
 constexpr std::uint64_t connection_tag(std::uint64_t key) {
     return key * 2;
@@ -35,14 +35,15 @@ constexpr std::uint64_t process_tag(std::uint64_t key) {
     return key * 2 + 1;
 }
 
-/// How often a daemon that does not answer is looked at.
+/// The time until the first look at a daemon that does not answer, and between later ones.
 constexpr int kFirstLookMs = 50;
 constexpr int kLookMs = 500;
 
-/// A daemon that mounts may take long. One that cannot answer need not be waited for.
+/// A daemon may take long to mount. The wait ends early for a daemon that cannot answer.
 Status await_answer(int connection, int patience_ms) {
     for (int waited = 0; waited < patience_ms;) {
-        // A living daemon answers at once: it is looked at when it did not.
+        // A living daemon answers at once. After the first slice without an answer its state is
+        // read.
         const int slice = waited == 0 ? kFirstLookMs : kLookMs;
         pollfd waiting{connection, POLLIN, 0};
         const int ready = ::poll(&waiting, 1, slice);
@@ -104,8 +105,8 @@ void Members::watch(int fd, std::uint64_t tag, std::uint32_t what) {
         log::warning("a user of the mount cannot be watched");
 }
 
-/// Explicitly, because another process may hold the same open file, and the kernel then goes on
-/// reporting it.
+/// Removes `fd` explicitly, because another process may hold the same open file, and the kernel
+/// then goes on reporting it.
 void Members::unwatch(UniqueFd& fd) {
     if (fd) ::epoll_ctl(events_.get(), EPOLL_CTL_DEL, fd.get(), nullptr);
     fd.reset();
@@ -123,7 +124,8 @@ void Members::accept_all() {
         UniqueFd connection(
             ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!connection) {
-            // Whoever waits would keep the loop awake: looked at again when a user has left.
+            // A waiting connection would keep the loop awake: the listener is watched again when a
+            // member has left.
             is_full_ = errno == EMFILE || errno == ENFILE;
             if (is_full_) {
                 log::warning("no descriptors for more users of the mount: they have to wait");
@@ -163,7 +165,7 @@ void Members::on_connection(std::uint64_t key) {
             ::epoll_ctl(events_.get(), EPOLL_CTL_MOD, user.connection.get(), &event);
             return;
         }
-        unwatch(user.process);  // no user yet: nothing but the connection counts
+        unwatch(user.process);  // no member yet: the connection alone counts
     }
     unwatch(user.connection);
     remove_if_gone(key);
@@ -183,7 +185,7 @@ void Members::serve() {
         const int count =
             ::epoll_wait(events_.get(), events.data(), static_cast<int>(events.size()), 0);
         if (count <= 0) return;
-        // Newcomers first: the last user may be leaving, and they would be turned away.
+        // New members first: the last member may be leaving, and the new ones would be refused.
         for (int i = 0; i < count; ++i)
             if (events[static_cast<std::size_t>(i)].data.u64 == kListenerTag) accept_all();
         for (int i = 0; i < count; ++i) {
@@ -201,7 +203,7 @@ void Members::serve() {
 }
 
 void Members::close() {
-    // The keeper has the socket, too: connecting would succeed for as long as that lives.
+    // The supervisor has the socket, too: connecting would succeed for as long as it lives.
     if (listener_) ::shutdown(listener_.get(), SHUT_RDWR);
     unwatch(listener_);
     namespaces_ = {};

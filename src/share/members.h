@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Who uses a mount that lives as long as it is used: the daemon's side of the meeting point.
+// The members of a mount that lives as long as it is used: the daemon's side of the rendezvous.
 #pragma once
 
 #include <unistd.h>
@@ -15,31 +15,31 @@
 
 namespace squenv::share {
 
-/// A user as the daemon knows it. It is gone when its process is and nobody else, such as a child
-/// that inherited it, has the other end of the connection open. Neither alone would do: programs
-/// close descriptors they do not know, and children outlive the process that was asked to run.
+/// A member as the daemon knows it. It is gone when its process is gone and no other process, such
+/// as a child, holds the other end of the connection. Neither condition is enough alone: programs
+/// close descriptors they do not know, and children outlive the process that the user ran.
 struct Member {
     UniqueFd connection{};
     UniqueFd process{};  ///< a pidfd, or empty where the kernel has none
     bool is_admitted = false;
 };
 
-/// What a user is told when it is admitted.
+/// What a member receives when it is admitted.
 struct Admission {
-    system::Namespaces namespaces{};  ///< what the mount lives in, if it has its own
+    system::Namespaces namespaces{};  ///< those of the mount, if it has its own
     std::uint32_t device_minor = 0;   ///< of its FUSE connection; 0 when that does not matter
 };
 
-/// The user's side: asks for admission over `connection` and waits for it, `patience_ms` at most.
+/// The member's side: asks for admission over `connection` and waits for it, `patience_ms` at most.
 /// Nothing when the daemon went away meanwhile. Errors: busy (no answer in time, or none can come,
 /// because the daemon is stopped or frozen), environment (the daemon is dead).
 [[nodiscard]] Result<std::optional<Admission>> ask_admission(int connection, int patience_ms);
 
-/// The daemon's side. Used by the main thread only. Nobody is admitted before serve() is called.
+/// The daemon's side. Used by the main thread only. No member is admitted before serve() is called.
 class Members {
   public:
-    /// `listener` may be empty: then there is only `first`, who is admitted already.
-    /// `namespaces`, if any, are given to everybody who is admitted.
+    /// `listener` may be empty: the only member is then `first`, which counts as admitted. Each
+    /// admitted member receives `namespaces`, if any.
     [[nodiscard]] static Result<Members> create(UniqueFd listener, Member first,
                                                 system::Namespaces namespaces);
     Members(Members&&) = default;
@@ -47,12 +47,12 @@ class Members {
 
     /// Readable when serve() has something to do.
     [[nodiscard]] int ready_fd() const { return events_.get(); }
-    /// Admits who has come and forgets who has gone. Never waits.
+    /// Admits new members and removes those that have gone. Never waits.
     void serve();
     [[nodiscard]] bool is_empty() const { return members_.empty(); }
-    /// Turns away who comes from now on, and lets go of the namespaces.
+    /// Refuses new members from now on, and closes the namespaces.
     void close();
-    /// What everybody is told who is admitted from now on.
+    /// The device_minor that each member admitted from now on receives.
     void set_device_minor(std::uint32_t minor) { device_minor_ = minor; }
     [[nodiscard]] int listener() const { return listener_.get(); }
 

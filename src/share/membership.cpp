@@ -15,12 +15,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long others may take to mount or to unmount; on a loaded machine that is seconds.
+/// The longest time for another process to mount or unmount: seconds on a loaded machine.
 constexpr std::chrono::seconds kPatience{60};
-/// Somebody has the name and does not let us in. A daemon listens at once, and takes a queue of
-/// thousands in milliseconds; anybody on the machine may bind a name and do nothing.
+/// The longest wait for a process that has the name and admits no member. A daemon listens at once,
+/// and takes a queue of thousands in milliseconds. Any user of the machine may bind a name and do
+/// nothing.
 constexpr std::chrono::seconds kSquatterPatience{5};
-/// Between looking again whether a daemon that is about to end has done so.
+/// Between looks at a daemon that is about to end.
 constexpr timespec kPause{0, 1'000'000};
 
 }  // namespace
@@ -32,7 +33,7 @@ Result<Membership> join_or_lead(const std::string& name, const Lead& lead,
     bool is_buried = false;
     while (Clock::now() < start + kPatience) {
         auto connection = visit_rendezvous(name);
-        // Whoever is there, it is nobody who serves us: then without others.
+        // No process there admits this one: it leads without other members.
         const bool is_squatted = Clock::now() > shut_out_since + kSquatterPatience;
         if (!connection && (connection.error().code == Errc::denied ||
                             (connection.error().code == Errc::busy && is_squatted)))
@@ -51,7 +52,7 @@ Result<Membership> join_or_lead(const std::string& name, const Lead& lead,
             if (!is_dead && *admission)
                 return Membership{std::move(**connection), std::move((*admission)->namespaces),
                                   (*admission)->device_minor, false};
-            // A thread that is stuck keeps the name until its connection is ended.
+            // A stuck thread keeps the name until its connection is ended.
             if (is_dead && is_buried) return lead({});
             if (is_dead) bury();
             is_buried = is_dead;

@@ -19,10 +19,10 @@ namespace squenv::share {
 
 namespace {
 
-/// Ranks of a node that start at once; the kernel lowers it to net.core.somaxconn.
+/// The ranks of a node that start at once; the kernel lowers it to net.core.somaxconn.
 constexpr int kBacklog = 4096;
 
-/// Abstract: the path begins with a NUL.
+/// An abstract address: the path begins with a NUL.
 struct Address {
     sockaddr_un socket{};
     socklen_t size = 0;
@@ -89,7 +89,7 @@ Result<std::optional<UniqueFd>> visit_rendezvous(const std::string& name) {
 }
 
 void announce_listener(int listener) {
-    // The kernel notes who called listen(2) last. The queue stays as it is.
+    // The kernel notes the last caller of listen(2). The queue stays as it is.
     (void)::listen(listener, kBacklog);
 }
 

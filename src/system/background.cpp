@@ -13,7 +13,7 @@ namespace squenv::system {
 
 namespace {
 
-/// The daemon's word: how it went, then the text of the error.
+/// The daemon's message to its parent: the outcome, then the text of the error.
 struct Word {
     bool is_ready = false;
     Errc code = Errc::internal;
@@ -32,7 +32,7 @@ Result<Background> Background::start() {
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
     if (child != 0) {
-        // Twice, so that the daemon is no child of a program that this process may become.
+        // A double fork: the daemon is no child of a program that this process may become.
         reap(child);
         return Background(false, std::move(reader), {});
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Going into the background, with the parent waiting until the daemon is of use.
+// A daemon in the background. The parent waits until the daemon is ready.
 #pragma once
 
 #include "base/result.h"
@@ -7,16 +7,16 @@
 
 namespace squenv::system {
 
-/// After start() there are two processes: the parent, and the daemon in a session of its own.
+/// After start() there are two processes: the parent, and the daemon in its own session.
 class Background {
   public:
     /// Before any thread exists. Errors: limit (no process).
     [[nodiscard]] static Result<Background> start();
     [[nodiscard]] bool is_daemon() const { return is_daemon_; }
 
-    /// Parent: waits for the daemon's word. Errors: what the daemon reported, or that it died.
+    /// Parent: waits for the daemon's message. Errors: what the daemon reported, or that it died.
     [[nodiscard]] Status wait_until_ready();
-    /// Daemon: lets the parent return and lets go of the terminal.
+    /// Daemon: lets the parent return and closes the terminal.
     void report_ready();
     void report_failure(const Error& error);
 
@@ -25,7 +25,7 @@ class Background {
         : is_daemon_(is_daemon), pipe_(std::move(pipe)), null_(std::move(null)) {}
     bool is_daemon_;
     UniqueFd pipe_;
-    UniqueFd null_;  ///< /dev/null, opened while the sandbox still lets us
+    UniqueFd null_;  ///< /dev/null, opened while the sandbox still permits it
 };
 
 }  // namespace squenv::system

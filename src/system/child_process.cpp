@@ -18,7 +18,7 @@ Result<ChildProcess> fork_child(const std::function<void(int socket)>& run) {
     const pid_t child = ::fork();
     if (child < 0) return fail_errno(errno, "fork");
     if (child == 0) {
-        ours.reset();  // or the end of the other side would not be seen
+        ours.reset();  // otherwise the child would not see the end of the other side
         run(theirs.get());
         ::_exit(0);
     }

@@ -10,8 +10,8 @@
 
 namespace squenv::system {
 
-/// A process beside the daemon and the daemon's end of the socket between them. The kernel closes
-/// the other end when either dies.
+/// A process beside the daemon, with the daemon's end of the socket between them. The kernel closes
+/// the other end when either process dies.
 struct ChildProcess {
     UniqueFd socket;
     pid_t pid = -1;
@@ -21,7 +21,7 @@ struct ChildProcess {
 /// Errors: limit (no process).
 [[nodiscard]] Result<ChildProcess> fork_child(const std::function<void(int socket)>& run);
 
-/// The same without it being a child of the caller, which may become another program.
+/// The same, but the process is no child of the caller, which may become another program.
 [[nodiscard]] Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run);
 
 /// Waits for a child that is about to end, or has been killed. Its status does not matter.

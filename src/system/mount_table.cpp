@@ -16,7 +16,7 @@ namespace squenv::system {
 
 namespace {
 
-/// The kernel writes blank, tab, newline and backslash as three octal digits.
+/// The kernel writes blank, tab, newline and backslash as three octal digits each.
 std::string unescape(const std::string& text) {
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -33,7 +33,7 @@ std::string unescape(const std::string& text) {
     return plain;
 }
 
-/// All of `text` as a number; nothing when it is none or too large, which must not read as 0.
+/// All of `text` as a number. Nothing when it is no number or too large: neither may read as 0.
 std::optional<std::uint32_t> number_of(std::string_view text) {
     std::uint32_t value = 0;
     const char* end = text.data() + text.size();
@@ -149,15 +149,15 @@ Result<std::string> canonical_mountpoint(const std::string& path) {
         result = parent.get();
         if (result != "/") result += '/';
         result += absolute.filename().string();
-        // A mount there may wait for a daemon that does not answer, or have lost it.
+        // A mount there may wait for a daemon that does not answer, or may have lost its daemon.
         if (has_fuse_mount(result)) return result;
     }
-    // A symlink as the last part is followed only when what it names can be looked at.
+    // A symlink as the last part is followed only when its target can be looked at.
     if (const auto whole = real(absolute)) return std::string(whole.get());
     if (parent) return result;
     if (parent_code != ENOENT && parent_code != EACCES)
         return fail_errno(parent_code, absolute.parent_path().string());
-    // What lies in a directory that we may not enter has the name that it was given.
+    // An entry of a directory that this process may not enter keeps its given name.
     SQUENV_TRY_ASSIGN(result, canonical_mountpoint(absolute.parent_path().string()));
     if (result != "/") result += '/';
     return result + absolute.filename().string();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The mounts of this mount namespace, read from /proc/self/mountinfo. Never touches a mount point,
-// so a dead or hanging mount cannot stop it.
+// The mounts of this mount namespace, read from /proc/self/mountinfo. No mount point is touched, so
+// a dead or hanging mount cannot block the caller.
 #pragma once
 
 #include <array>
@@ -13,22 +13,22 @@
 
 namespace squenv::system {
 
-/// The types of our mounts behind "fuse.": by these they are found again.
+/// The types of mounts of this program, without the prefix "fuse.". They identify such mounts.
 inline constexpr std::array kSubtypes{"squenv", "squashfuse", "squashfuse_ll"};
 
 struct MountEntry {
     std::string mountpoint;
     std::string type;                      ///< "fuse.squenv"
-    std::string source;                    ///< for our mounts the path of the image
-    std::optional<std::uint32_t> user_id;  ///< FUSE: who mounted it
+    std::string source;                    ///< for a mount of this program the path of the image
+    std::optional<std::uint32_t> user_id;  ///< FUSE: the uid that mounted it
     std::optional<std::uint32_t> group_id;
     std::uint32_t device_minor = 0;  ///< the number of the FUSE connection in /sys/fs/fuse
     bool is_read_only = false;
 
     /// Served by this program, under its own name or as a squashfuse replacement.
     [[nodiscard]] bool is_squenv() const;
-    /// Mounted by `user`, or by root, whom everybody has to trust. Any other user can serve a mount
-    /// that calls itself ours, names any image and answers anything.
+    /// True when the mount is of `user` or of root, which every user has to trust. Any other user
+    /// can serve a mount that claims to be of this program, names any image and answers anything.
     [[nodiscard]] bool is_trusted_by(std::uint32_t user) const;
 };
 
@@ -42,19 +42,19 @@ struct MountEntry {
 /// The device_minor of the visible mount at `path`; 0 when there is none.
 [[nodiscard]] std::uint32_t minor_at(const std::string& path);
 
-/// Whether the visible mount at `path` is one of FUSE. Looking at such a path may wait for a daemon
+/// Whether the visible mount at `path` is a FUSE mount. A look at such a path may wait for a daemon
 /// that does not answer.
 [[nodiscard]] bool has_fuse_mount(const std::string& path);
 
-/// Where the mount of FUSE connection `device_minor` is now; nothing when it is gone.
+/// The present path of the mount of FUSE connection `device_minor`; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
 
-/// Parses one line; nothing when it is not of the documented form.
+/// Parses one line; nothing when it does not have the documented form.
 [[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);
 
-/// `path` made absolute with the symlinks of its parents resolved, as far as they exist and may be
-/// looked at, but not touching the last part: a stale FUSE mount there would make every system call
-/// on it fail.
+/// `path` made absolute, with the symlinks of its parents resolved as far as they exist and may be
+/// looked at. The last part is not touched: a stale FUSE mount there makes every system call on it
+/// fail.
 [[nodiscard]] Result<std::string> canonical_mountpoint(const std::string& path);
 
 }  // namespace squenv::system

@@ -21,9 +21,9 @@ namespace {
 
 constexpr const char* kMaxUsers = "/proc/sys/user/max_user_namespaces";
 constexpr const char* kMaxMounts = "/proc/sys/user/max_mnt_namespaces";
-/// What a new user namespace has for a limit: then it is an outer one's that counts.
+/// The limit of a new user namespace. It means that the limit of an outer namespace decides.
 constexpr const char* kUnlimited = "2147483647";
-/// Processes above each other; a loop cannot be, but /proc may be anything.
+/// Bounds the walk over parent processes. A real chain has no loop, but /proc may hold anything.
 constexpr int kMaxAncestors = 64;
 
 std::string first_line(const char* path) {
@@ -38,7 +38,7 @@ std::string contents(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// 0 when there is none, or none that is seen.
+/// 0 when there is no parent, or none that is visible.
 pid_t parent_of(pid_t process) {
     std::ifstream file(fmt::format("/proc/{}/status", process));
     constexpr std::string_view kKey = "PPid:\t";
@@ -49,7 +49,7 @@ pid_t parent_of(pid_t process) {
     return parent;
 }
 
-/// The number of a mount and where it is, from a line of mountinfo.
+/// The number and the path of a mount, from a line of mountinfo.
 struct MountLine {
     std::string_view id;
     std::string_view mountpoint;
@@ -71,7 +71,7 @@ MountLine take_mount_line(std::string_view& mountinfo) {
     return mount;
 }
 
-/// The number of the mount that is seen at "/"; "" when the root directory is within a mount.
+/// The number of the mount that is visible at "/"; "" when the root directory lies within a mount.
 std::string_view root_mount(std::string_view mountinfo) {
     std::string_view id;
     while (!mountinfo.empty())
@@ -79,7 +79,7 @@ std::string_view root_mount(std::string_view mountinfo) {
     return id;
 }
 
-/// Those that started this process are asked too: process 1 may be in another mount namespace.
+/// Compares with all ancestors of this process: process 1 may be in another mount namespace.
 bool is_in_chroot() {
     const std::string own = contents("/proc/self/mountinfo");
     if (has_changed_root(own, contents("/proc/1/mountinfo"))) return true;
@@ -92,7 +92,7 @@ bool is_in_chroot() {
     return false;
 }
 
-/// Tried in a child, because it cannot be undone.
+/// The attempt runs in a child process, because it cannot be undone.
 bool can_make_user_namespace() {
     const pid_t child = ::fork();
     if (child < 0) return false;
@@ -103,7 +103,7 @@ bool can_make_user_namespace() {
     return status == 0;
 }
 
-/// Both kinds are counted, for each namespace that they are in.
+/// The kernel counts both kinds, in every namespace that encloses the new one.
 std::string remedy_of_limit() {
     if (first_line(kMaxMounts) == "0")
         return "mount namespaces are switched off: an administrator sets user.max_mnt_namespaces "
@@ -148,13 +148,13 @@ Standing own_standing() {
 }
 
 std::string namespace_remedy(int code, std::string_view step, Standing before) {
-    // Older kernels have other codes for it.
+    // Older kernels report other codes for it.
     if (first_line(kMaxUsers) == "0")
         return "they are switched off: an administrator sets user.max_user_namespaces above 0";
     if (code == ENOSPC || code == EUSERS) return remedy_of_limit();
     if (code == EPERM || code == EACCES) return remedy_of_denial(step, before);
     if (code != EINVAL || step != "unshare") return {};
-    // Several threads cannot have them, and we begin with one.
+    // A process with several threads cannot enter them. This process begins with one.
     if (::access("/proc/self/ns/user", F_OK) == 0)
         return "this process has several threads: an emulator (qemu-user) or a library in "
                "LD_PRELOAD started them";
@@ -164,10 +164,10 @@ std::string namespace_remedy(int code, std::string_view step, Standing before) {
 bool has_changed_root(std::string_view own_mountinfo, std::string_view other_mountinfo) {
     if (own_mountinfo.empty()) return false;
     const auto own_root = root_mount(own_mountinfo);
-    // Mounts above the root directory are not listed.
+    // The table does not list mounts above the root directory.
     if (own_root.empty()) return true;
     if (own_root == root_mount(other_mountinfo)) return false;
-    // No two mounts of a machine have one number.
+    // A mount number is unique on a machine.
     while (!other_mountinfo.empty())
         if (take_mount_line(other_mountinfo).id == own_root) return true;
     return false;

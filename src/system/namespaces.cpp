@@ -44,8 +44,8 @@ bool is_same_file(const struct stat& one, const struct stat& other) {
     return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/// A user namespace cannot be had or is of no use. (Ubuntu's AppArmor lets unshare(2) succeed and
-/// refuses what follows.)
+/// The error for a user namespace that is refused or useless. (Ubuntu's AppArmor lets unshare(2)
+/// succeed and refuses what follows.)
 tl::unexpected<Error> refusal(int code, const char* step, Standing before) {
     return tl::unexpected(Error{Errc::environment, code, fmt::format("user namespace: {}", step),
                                 namespace_remedy(code, step, before)});
@@ -83,8 +83,8 @@ Result<UniqueFd> enter_mount_namespace() {
     }
     SQUENV_TRY_ASSIGN(auto root, open_file("/", O_PATH | O_DIRECTORY));
     SQUENV_TRY_ASSIGN(const auto own, open_file("/proc/self/ns/mnt", O_RDONLY));
-    // To the root of the namespace: that of a chroot need not be a mount, and only the propagation
-    // of mounts can be changed.
+    // Goes to the root of the namespace. The root of a chroot need not be a mount, and only mounts
+    // have a propagation.
     if (::setns(own.get(), CLONE_NEWNS) != 0) return fail_errno(errno, "mount namespace: setns");
     if (::mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
         return fail_errno(errno, "mount namespace: mount propagation");
@@ -140,15 +140,15 @@ Status join_namespaces(const Namespaces& namespaces) {
     const bool has_directory =
         ::getcwd(directory.data(), directory.size()) != nullptr && directory[0] == '/';
     const auto here = open_file(".", O_PATH | O_DIRECTORY);
-    // The kernel refuses to let a process join the user namespace that it is in.
+    // The kernel refuses to let a process join its own user namespace.
     if (has_other_user(namespaces) && ::setns(namespaces.user.get(), CLONE_NEWUSER) != 0)
         return fail_errno(errno, "joining the user namespace");
     if (::setns(namespaces.mount.get(), CLONE_NEWNS) != 0)
         return fail_errno(errno, "joining the mount namespace");
     if (namespaces.root && (::fchdir(namespaces.root.get()) != 0 || ::chroot(".") != 0))
         return fail_errno(errno, "the root directory in the mount namespace");
-    // By its path first: that shows what is mounted there now. A directory whose path leads through
-    // a closed one, or is covered, can still be gone back to.
+    // The path comes first: it leads to what is mounted there now. The descriptor still leads back
+    // to a directory whose path is covered or passes a closed directory.
     if (has_directory && ::chdir(directory.data()) == 0) return {};
     if (here) (void)!::fchdir(here->get());
     return {};

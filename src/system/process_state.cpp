@@ -15,7 +15,7 @@ std::string read_text(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// Version 2 tells it of every group, version 1 of those of its freezer.
+/// Version 2 of control groups reports the state of every group, version 1 that of freezer groups.
 bool is_frozen(const std::string& process) {
     std::ifstream groups(process + "/cgroup");
     for (std::string line; std::getline(groups, line);) {
@@ -38,7 +38,7 @@ bool is_frozen(const std::string& process) {
 }  // namespace
 
 char state_letter(std::string_view stat) {
-    // The name before it may contain anything, also parentheses.
+    // The name in front may contain any character, parentheses too.
     const auto name_end = stat.rfind(')');
     return name_end == std::string_view::npos || name_end + 2 >= stat.size() ? '?'
                                                                              : stat[name_end + 2];

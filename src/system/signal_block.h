@@ -6,8 +6,8 @@
 namespace squenv::system {
 
 /// Holds back the signals that end a process in an orderly way (Ctrl-C, hangup, termination) while
-/// a mount is made: between mounting and a daemon that looks after it there is nobody who could
-/// take it away again. What came meanwhile is delivered at the end. Single-threaded processes.
+/// a mount is made. Between the mount and a daemon that serves it, no process could remove the
+/// mount. The destructor delivers what came meanwhile. For processes with one thread.
 class SignalBlock {
   public:
     SignalBlock() {

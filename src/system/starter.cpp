@@ -21,8 +21,8 @@ namespace squenv::system {
 
 namespace {
 
-/// The strings lie where the kernel put them, behind each other. What was set since lies elsewhere,
-/// and is forgotten with the list.
+/// The strings lie one after the other where the kernel put them. Strings set since then lie
+/// elsewhere and go with the list.
 void empty_environment() {
     if (environ == nullptr) return;
     char* const begin = environ[0];
@@ -34,7 +34,7 @@ void empty_environment() {
     environ = &nothing;
 }
 
-/// What this process needs itself: where fusermount3 is, and how the log writes times.
+/// The variables that this process needs: the path of fusermount3, and the time zone of the log.
 class KeptVariables {
   public:
     KeptVariables() {
@@ -60,7 +60,7 @@ void lift_soft_limits() {
     for (const int signal : {SIGXCPU, SIGXFSZ}) ::signal(signal, SIG_IGN);
 }
 
-/// Only privileged processes may have more than an ordinary share: what is refused stays.
+/// Only privileged processes may have more than an ordinary share: a refused step changes nothing.
 void be_ordinary() {
     (void)::setpriority(PRIO_PROCESS, 0, 0);
     const sched_param ordinary{};
@@ -73,7 +73,7 @@ void be_ordinary() {
 
 void use_all_processors() {
     cpu_set_t all;
-    std::memset(&all, 0xff, sizeof all);  // the kernel leaves out what the control group has not
+    std::memset(&all, 0xff, sizeof all);  // the kernel drops what the control group does not have
     (void)::sched_setaffinity(0, sizeof all, &all);
 }
 

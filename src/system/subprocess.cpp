@@ -25,8 +25,8 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
     return result;
 }
 
-/// Leaves `kept_fd` open and closes the others behind the standard ones. A kernel before 5.9
-/// cannot, and what callers left open goes to the helper, which ends soon.
+/// Leaves `kept_fd` open and closes all others above the standard ones. A kernel before 5.9 cannot.
+/// The helper, which ends soon, then inherits what callers left open.
 void close_all_but(int kept_fd) {
     constexpr unsigned kFirst = 3;
     if (kept_fd < static_cast<int>(kFirst)) {
@@ -41,7 +41,8 @@ void close_all_but(int kept_fd) {
 /// Between fork and exec: async-signal-safe calls only.
 [[noreturn]] void run_child(char* const* arguments, char* const* environment, int null_fd,
                             int errors_fd, int kept_fd) {
-    // Also of what our caller ignores: a helper that ignores SIGCHLD cannot wait for its own.
+    // Covers signals that the caller ignores: a helper that ignores SIGCHLD cannot wait for its
+    // own.
     struct sigaction plain {};
     plain.sa_handler = SIG_DFL;
     for (int number = 1; number < NSIG; ++number) ::sigaction(number, &plain, nullptr);
@@ -56,7 +57,7 @@ void close_all_but(int kept_fd) {
     ::_exit(127);
 }
 
-/// Where SIGCHLD is ignored, and a caller may have left it so, no exit status can be had.
+/// With SIGCHLD ignored, as a caller may have left it, no exit status is available.
 class ChildSignalDefault {
   public:
     ChildSignalDefault() {
