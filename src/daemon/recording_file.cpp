@@ -11,33 +11,26 @@
 
 namespace squenv::daemon {
 
-namespace {
-
-/// Opens the file for recording, unless it is the image itself.
-Result<UniqueFd> open_beside(const std::string& path, const image::ImageFile& image) {
+Result<RecordingFile> RecordingFile::open(const std::string& path, const image::ImageFile& image) {
     SQUENV_TRY_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT, 0666));
     SQUENV_TRY_ASSIGN(const auto file, identify(fd.get(), path));
     if (file.device == image.identity().device && file.inode == image.identity().inode)
         return fail(Errc::invalid_argument, path + ": is the image, and would be overwritten",
                     "record into another file");
-    return fd;
+    return RecordingFile(std::move(fd), path);
 }
 
-}  // namespace
-
-Status RecordingFile::check(const std::string& path, const image::ImageFile& image) {
-    SQUENV_TRY(open_beside(path, image));
+Status RecordingFile::lock() {
+    // Where files cannot be locked, another recording is not seen.
+    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return fail(Errc::busy, path_ + ": another mount is recording into it",
+                    "record into another file");
     return {};
 }
 
-Result<RecordingFile> RecordingFile::open(const std::string& path, const image::ImageFile& image) {
-    SQUENV_TRY_ASSIGN(UniqueFd fd, open_beside(path, image));
-    // On file systems without locks there is no mount to wait for.
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return fail(Errc::busy, path + ": another mount is recording into it",
-                    "record into another file");
-    if (::ftruncate(fd.get(), 0) != 0) return fail_errno(errno, path);
-    return RecordingFile(std::move(fd), path);
+Status RecordingFile::clear() {
+    if (::ftruncate(fd_.get(), 0) != 0) return fail_errno(errno, path_);
+    return {};
 }
 
 Status RecordingFile::write(const trace::Trace& trace) {

@@ -11,19 +11,22 @@
 
 namespace squenv::daemon {
 
-/// Opened, emptied and locked while the mount is made, because the daemon may open nothing later;
-/// written when the mount is gone. The daemon cannot use a temporary file and a rename either. So
-/// the file is empty in between, and a trace without its last line is invalid. Not thread-safe.
+/// Opened, locked and emptied before the mount is made, because the daemon may open nothing later;
+/// written when the mount is gone. A temporary file and a rename are denied to it as well, so what
+/// is there in between is an empty file, and a trace without its last line is no trace.
+/// Not thread-safe.
 class RecordingFile {
   public:
-    /// Creates or empties the file at `path`. Errors: busy (another mount records into it),
-    /// invalid_argument (it is `image`), denied, and others of opening.
+    /// Makes the file at `path` if there is none; what is in it stays. Errors: invalid_argument (it
+    /// is `image`), denied, and others of opening.
     [[nodiscard]] static Result<RecordingFile> open(const std::string& path,
                                                     const image::ImageFile& image);
-    /// Whether the file can be opened, with or without its lock. Creates it, but does not empty it.
-    [[nodiscard]] static Status check(const std::string& path, const image::ImageFile& image);
-    /// Writes and closes; a process that waits for the lock can then read. Errors: limit (disk
-    /// full), io.
+    /// Until it is written, or this is gone. Errors: busy (another mount records into it).
+    [[nodiscard]] Status lock();
+    /// Errors: of ftruncate(2).
+    [[nodiscard]] Status clear();
+    [[nodiscard]] int descriptor() const { return fd_.get(); }
+    /// Writes and closes: a reader that waits for the lock finds all of it. Errors: limit (disk full), io.
     [[nodiscard]] Status write(const trace::Trace& trace);
 
   private:

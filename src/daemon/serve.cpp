@@ -28,6 +28,7 @@ Result<std::optional<share::Members>> welcome_members(const Request& request,
 }
 
 struct Mounted {
+    RequestFiles files;
     Opened opened;
     Service service;
 };
@@ -49,28 +50,54 @@ Result<mount::MountpointHold> obtain_mountpoint(const std::string& path) {
     return hold;
 }
 
-Result<Mounted> mount_opened(const Request& request, Opened opened) {
+Result<Mounted> mount_opened(const Request& request, RequestFiles files, Opened opened) {
     SQUENV_TRY(mount::check_mountpoint(opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto members, welcome_members(request, opened.mountpoint));
     SQUENV_TRY_ASSIGN(auto supervisor,
                       mount_in_place(request, opened, members ? members->listener() : -1));
-    const std::uint32_t minor = opened.device_minor;
     return Mounted{
-        std::move(opened),
-        Service{std::move(supervisor), Lifetime::until_unmounted, std::move(members), {}, minor}};
+        std::move(files), std::move(opened),
+        Service{std::move(supervisor), Lifetime::until_unmounted, std::move(members), {}}};
 }
 
 /// Everything that can fail in front of the user.
 Result<Mounted> open_and_mount(Request& request) {
     SQUENV_TRY(open_image(request));
     SQUENV_TRY_ASSIGN(auto opened, open_request(request));
+    SQUENV_TRY_ASSIGN(auto files, RequestFiles::open(request));
+    SQUENV_TRY(files.begin(*opened.image));
     SQUENV_TRY_ASSIGN(opened.mountpoint, system::canonical_mountpoint(request.mountpoint));
     SQUENV_TRY_ASSIGN(opened.hold, obtain_mountpoint(opened.mountpoint));
     const auto created = opened.hold.created;
-    auto mounted = mount_opened(request, std::move(opened));
+    auto mounted = mount_opened(request, std::move(files), std::move(opened));
     // What was made for nothing goes; the keeper of a mount removes it at its end.
     if (!mounted) mount::remove_mountpoint(created);
     return mounted;
+}
+
+/// In the foreground, or in a daemon of its own, which holds none of `inherited_fds`.
+Status serve_mounted(const Request& request, Mounted mounted, const std::vector<int>& inherited_fds,
+                     std::optional<system::SignalBlock>& block) {
+    auto& [files, opened, service] = mounted;
+    if (!request.is_foreground && !request.trace)
+        return start_daemon(request, files, std::move(opened), std::move(service), inherited_fds);
+    files.log.use();
+    block.reset();
+    const auto status =
+        run_daemon(request, std::move(files), std::move(opened), std::move(service));
+    log::stop();
+    return status;
+}
+
+Status mount_and_serve(Request& request, Notifier& notifier,
+                       const std::vector<int>& inherited_fds) {
+    std::optional<system::SignalBlock> block(std::in_place);
+    SQUENV_TRY_ASSIGN(auto mounted, open_and_mount(request));
+    const std::string mountpoint = mounted.opened.mountpoint;
+    mounted.service.on_ready = [&notifier] { notifier.tell(true); };
+    const auto status = serve_mounted(request, std::move(mounted), inherited_fds, block);
+    if (!status) (void)mount::unmount(mountpoint, mount::UnmountMode::lazy);
+    return status;
 }
 
 }  // namespace
@@ -83,26 +110,7 @@ Status serve(Request request) {
     // Until the mount's own log begins.
     SQUENV_TRY(log::start("stderr", request.log_level));
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));
-    std::optional<system::SignalBlock> block(std::in_place);
-    auto mounted = open_and_mount(request);
-    Status status;
-    if (!mounted) {
-        status = tl::unexpected(mounted.error());
-    } else {
-        auto& [opened, service] = *mounted;
-        const std::string mountpoint = opened.mountpoint;
-        const auto on_ready = [&] { notifier.tell(true); };
-        if (request.is_foreground || request.trace) {
-            opened.log.use();
-            block.reset();
-            status = run_daemon(request, std::move(opened), std::move(service), on_ready);
-            log::stop();
-        } else {
-            status = start_daemon(request, std::move(opened), std::move(service), inherited_fds,
-                                  on_ready);
-        }
-        if (!status) (void)mount::unmount(mountpoint, mount::UnmountMode::lazy);
-    }
+    const auto status = mount_and_serve(request, notifier, inherited_fds);
     if (!status) notifier.tell(false);
     return status;
 }

@@ -39,7 +39,7 @@ Result<UniqueFd> make_file(const std::string& directory) {
     return file;
 }
 
-Status reserve(int file, std::uint64_t bytes, const std::string& directory) {
+Status reserve_space(int file, std::uint64_t bytes, const std::string& directory) {
     struct statvfs space {};
     if (::fstatvfs(file, &space) == 0 && space.f_bavail * space.f_frsize < bytes)
         return fail(Errc::limit,
@@ -49,15 +49,6 @@ Status reserve(int file, std::uint64_t bytes, const std::string& directory) {
     if (::fallocate(file, 0, 0, static_cast<off_t>(bytes)) == 0) return {};
     if (errno != EOPNOTSUPP && errno != ENOSYS) return fail_errno(errno, directory);
     return {};
-}
-
-/// Creates a file with space for an image of `bytes`.
-Result<UniqueFd> make_reserved(const std::string& directory, std::uint64_t bytes) {
-    auto file = make_file(directory);
-    if (!file) return with_context(file.error(), "stage");
-    if (auto status = reserve(file->get(), bytes, directory); !status)
-        return with_context(status.error(), "stage");
-    return file;
 }
 
 Status copy(const image::ByteSource& source, int file, const std::atomic<int>& state) {
@@ -88,14 +79,16 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
 
 }  // namespace
 
-Status Stage::check(const std::string& directory, std::uint64_t bytes) {
-    SQUENV_TRY(make_reserved(directory, bytes));
-    return {};
+Result<Stage> Stage::open(const std::string& directory) {
+    auto file = make_file(directory);
+    if (!file) return with_context(file.error(), "stage");
+    return Stage(std::move(*file), directory);
 }
 
-Result<Stage> Stage::open(const std::string& directory, const image::Image& image) {
-    SQUENV_TRY_ASSIGN(auto file, make_reserved(directory, image.source().size_bytes()));
-    return Stage(std::move(file));
+Status Stage::reserve(std::uint64_t bytes) {
+    const auto status = reserve_space(file_.get(), bytes, directory_);
+    if (!status) return with_context(status.error(), "stage");
+    return {};
 }
 
 Stage::~Stage() {

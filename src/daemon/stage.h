@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,16 +14,16 @@
 
 namespace squenv::daemon {
 
-/// The copy has no name: it goes when the daemon does, however the daemon ends. The daemon may open
-/// no files, so it is created before. Its space is reserved then, so that a full disk is reported
+/// The copy has no name: it goes when the daemon does, however that ends. The daemon may open no
+/// files, so it is made before; its space is reserved before the mount, so that a full disk is told
 /// at once. Not thread-safe; the copying has a thread of its own.
 class Stage {
   public:
-    /// A file for `image` in `directory`. Errors: limit (not enough space), denied, not_found.
-    [[nodiscard]] static Result<Stage> open(const std::string& directory,
-                                            const image::Image& image);
-    /// Whether `directory` can hold a copy of `bytes`. Leaves no file. Errors: those of open().
-    [[nodiscard]] static Status check(const std::string& directory, std::uint64_t bytes);
+    /// An empty file in `directory`. Errors: denied, not_found.
+    [[nodiscard]] static Result<Stage> open(const std::string& directory);
+    /// Takes the space for an image of `bytes`. Errors: limit (not enough), and of fallocate(2).
+    [[nodiscard]] Status reserve(std::uint64_t bytes);
+    [[nodiscard]] int descriptor() const { return file_.get(); }
     Stage(Stage&&) noexcept = default;
     Stage& operator=(Stage&&) = delete;
     ~Stage();
@@ -37,9 +38,13 @@ class Stage {
     struct Shared {
         std::atomic<int> state{0};
     };
-    explicit Stage(UniqueFd file) : file_(std::move(file)), shared_(std::make_unique<Shared>()) {}
+    Stage(UniqueFd file, std::string directory)
+        : file_(std::move(file)),
+          directory_(std::move(directory)),
+          shared_(std::make_unique<Shared>()) {}
 
     UniqueFd file_;
+    std::string directory_;
     std::unique_ptr<Shared> shared_;
     std::jthread thread_;
 };

@@ -6,7 +6,6 @@
 #include <system_error>
 
 #include "cache/cache_directory.h"
-#include "daemon/settings.h"
 #include "mount/mountpoint.h"
 #include "run/trial.h"
 #include "system/mount_table.h"
@@ -60,7 +59,7 @@ Result<Item> make_item(const Wanted& wanted) {
     SQUENV_TRY_ASSIGN(item.placement.mountpoint, place_of(wanted.request.mountpoint));
     SQUENV_TRY(mount::check_place(item.placement.mountpoint));
     SQUENV_TRY(daemon::open_image(item.wanted.request));
-    SQUENV_TRY(daemon::check_settings(item.wanted.request));
+    SQUENV_TRY_ASSIGN(item.files, daemon::RequestFiles::open(item.wanted.request));
     item.placement.tree = item.placement.mountpoint;
     return item;
 }

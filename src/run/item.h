@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/request_files.h"
 #include "run/methods.h"
 #include "run/refusals.h"
 #include "run/shared_mount.h"
@@ -14,6 +15,7 @@ namespace squenv::run {
 
 struct Item {
     Wanted wanted{};
+    daemon::RequestFiles files{};
     Placement placement{};
     bool is_done = false;
     bool is_inside = false;          ///< lies in the place of another one that is not done
@@ -28,8 +30,8 @@ struct Item {
     [[nodiscard]] Status fitness(mount::Method method) const;
     /// The path of a link to its tree. A link inside of another tree would change that tree.
     [[nodiscard]] std::string link_path() const { return is_inside ? "" : placement.mountpoint; }
-    [[nodiscard]] PlacedRequest placed() const {
-        return {wanted.request, placement.mountpoint, {}};
+    [[nodiscard]] PlacedRequest placed() {
+        return {wanted.request, &files, placement.mountpoint, {}};
     }
 };
 

@@ -35,6 +35,11 @@ bool is_final(const Error& error) {
            (error.code == Errc::invalid_argument && error.sys_errno == 0);
 }
 
+bool has_failed_files(const std::vector<Item*>& items) {
+    return std::any_of(items.begin(), items.end(),
+                       [](const Item* item) { return item->files.has_failed(); });
+}
+
 std::string identity_in(const std::string& statistics) {
     const auto answer = mount::parse_answer(statistics);
     return answer ? mount::text_in(*answer, "identity").value_or("") : "";
@@ -52,7 +57,7 @@ class Methods {
     [[nodiscard]] bool may_use(mount::Method method) const {
         return via_ == mount::Method::automatic || via_ == method;
     }
-    /// What the daemon that serves `served` must not keep, images of the other items among it.
+    /// What the daemon that serves `served` must not keep, the files of the other items among it.
     [[nodiscard]] std::vector<int> inherited_fds(const std::vector<const Item*>& served) const;
     void done(Item& item, mount::Method method, bool is_new) {
         item.placement.method = method;
@@ -77,22 +82,27 @@ std::vector<int> Methods::inherited_fds(const std::vector<const Item*>& served) 
     auto all = inherited_fds_;
     const auto ours = held_.descriptors();
     all.insert(all.end(), ours.begin(), ours.end());
-    for (const auto& item : items_)
-        if (std::find(served.begin(), served.end(), &item) == served.end())
-            all.push_back(item.wanted.request.file->descriptor());
+    for (const auto& item : items_) {
+        if (std::find(served.begin(), served.end(), &item) != served.end()) continue;
+        all.push_back(item.wanted.request.file->descriptor());
+        const auto files = item.files.descriptors();
+        all.insert(all.end(), files.begin(), files.end());
+    }
     return all;
 }
 
 Status Methods::mount_in_place(Item& item) {
     daemon::Request request = item.wanted.request;
     request.method = via_;
-    auto membership = share_mount(request, item.placement.mountpoint, inherited_fds({&item}));
+    auto membership =
+        share_mount(request, item.files, item.placement.mountpoint, inherited_fds({&item}));
     const mount::Method method = via_ == mount::Method::automatic && mount::may_mount_directly()
                                      ? mount::Method::direct
                                  : via_ == mount::Method::automatic ? mount::Method::fusermount
                                                                     : via_;
     if (!membership) {
-        if (is_final(membership.error())) return tl::unexpected(membership.error());
+        if (is_final(membership.error()) || item.files.has_failed())
+            return tl::unexpected(membership.error());
         item.refuse(method, membership.error());
         return {};
     }
@@ -103,10 +113,11 @@ Status Methods::mount_in_place(Item& item) {
 
 Status Methods::mount_in_userns(std::vector<Item*> items) {
     std::vector<PlacedRequest> placed;
-    for (const Item* item : items) placed.push_back(item->placed());
+    for (Item* item : items) placed.push_back(item->placed());
     auto membership = share_userns_mounts(placed, inherited_fds({items.begin(), items.end()}));
     if (!membership) {
-        if (is_final(membership.error())) return tl::unexpected(membership.error());
+        if (is_final(membership.error()) || has_failed_files(items))
+            return tl::unexpected(membership.error());
         for (Item* item : items) item->refuse(mount::Method::userns, membership.error());
         return {};
     }
@@ -168,7 +179,7 @@ Status Methods::unpack(Item& item) {
 /// trees are used from where they are.
 void Methods::bind_trees(const std::vector<Item*>& items) {
     std::vector<PlacedRequest> bound;
-    for (const Item* item : items) {
+    for (Item* item : items) {
         bound.push_back(item->placed());
         bound.back().tree = item->placement.tree;
     }

@@ -33,31 +33,32 @@ Status make_mountpoint(daemon::Opened& opened) {
     return mount::check_mountpoint(opened.mountpoint);
 }
 
-Result<share::Membership> serve_in_place(const daemon::Request& request, daemon::Opened opened,
+Result<share::Membership> serve_in_place(const daemon::Request& request,
+                                         daemon::RequestFiles& files, daemon::Opened opened,
                                          UniqueFd listener, std::vector<int> inherited_fds) {
     SQUENV_TRY_ASSIGN(auto supervisor, daemon::mount_in_place(request, opened, listener.get()));
     SQUENV_TRY_ASSIGN(auto first, share::FirstMember::create());
     inherited_fds.push_back(first.ours.get());
-    daemon::Service service{
-        std::move(supervisor), daemon::Lifetime::while_used, {}, {}, opened.device_minor};
+    daemon::Service service{std::move(supervisor), daemon::Lifetime::while_used, {}, {}};
     SQUENV_TRY_ASSIGN(service.members,
                       share::Members::create(std::move(listener), std::move(first.member), {}));
     // A daemon that fails leaves the mount to its supervisor.
     SQUENV_TRY(
-        daemon::start_daemon(request, std::move(opened), std::move(service), inherited_fds, [] {}));
+        daemon::start_daemon(request, files, std::move(opened), std::move(service), inherited_fds));
     return share::Membership{std::move(first.ours), {}, 0, true};
 }
 
-Result<share::Membership> lead_in_place(const daemon::Request& request,
+Result<share::Membership> lead_in_place(const daemon::Request& request, daemon::RequestFiles& files,
                                         const std::string& mountpoint, UniqueFd listener,
                                         const std::vector<int>& inherited_fds) {
     SQUENV_TRY_ASSIGN(auto opened, daemon::open_request(request));
+    SQUENV_TRY(files.begin(*opened.image));
     opened.mountpoint = mountpoint;
     const auto status = make_mountpoint(opened);
     const auto created = opened.hold.created;
-    auto membership =
-        status ? serve_in_place(request, std::move(opened), std::move(listener), inherited_fds)
-               : Result<share::Membership>(tl::unexpected(status.error()));
+    auto membership = status ? serve_in_place(request, files, std::move(opened),
+                                              std::move(listener), inherited_fds)
+                             : Result<share::Membership>(tl::unexpected(status.error()));
     if (!membership) mount::remove_mountpoint(created);
     return membership;
 }
@@ -65,10 +66,11 @@ Result<share::Membership> lead_in_place(const daemon::Request& request,
 /// Opens what is mounted from an image; a bound tree needs no daemon.
 Result<std::vector<daemon::Opened>> open_all(const std::vector<PlacedRequest>& placed) {
     std::vector<daemon::Opened> all;
-    for (const auto& [request, mountpoint, tree] : placed) {
+    for (const auto& [request, files, mountpoint, tree] : placed) {
         daemon::Opened opened;
         if (tree.empty()) {
             SQUENV_TRY_ASSIGN(opened, daemon::open_request(request));
+            SQUENV_TRY(files->begin(*opened.image));
         }
         opened.mountpoint = mountpoint;
         if (tree.empty())
@@ -85,23 +87,29 @@ system::Namespaces duplicate(const system::Namespaces& namespaces) {
             UniqueFd(::fcntl(namespaces.mount.get(), F_DUPFD_CLOEXEC, 3))};
 }
 
-/// Starts the daemon of each image, the first one with the members.
+/// What only the daemon of that image shall hold.
+void add_descriptors(const PlacedRequest& placed, std::vector<int>& hidden) {
+    hidden.push_back(placed.request.file->descriptor());
+    const auto files = placed.files->descriptors();
+    hidden.insert(hidden.end(), files.begin(), files.end());
+}
+
+/// Starts the daemon of each image, the first one with the users.
 Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<daemon::Opened> all,
                        mount::UsernsMounts& mounts, UniqueFd listener, share::Member first,
                        const std::vector<int>& inherited_fds) {
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (!placed[i].tree.empty()) continue;
         all[i].device = std::move(mounts.devices[i]);
+        all[i].device_minor = mounts.minors[i];
         SQUENV_TRY_ASSIGN(
             auto supervisor,
             daemon::Supervisor::start({{}, mounts.minors[i], all[i].hold.created, listener.get()}));
         daemon::Service service{std::move(supervisor),
                                 daemon::Lifetime::with_namespace,
                                 {},
-                                duplicate(mounts.namespaces),
-                                mounts.minors[i]};
+                                duplicate(mounts.namespaces)};
         if (first.connection) {
-            service.lifetime = daemon::Lifetime::while_used;
             SQUENV_TRY_ASSIGN(service.members,
                               share::Members::create(std::move(listener), std::move(first),
                                                      duplicate(mounts.namespaces)));
@@ -114,9 +122,9 @@ Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<dae
         for (const auto& device : mounts.devices)
             if (device) hidden.push_back(device.get());
         for (const auto& other : placed)
-            if (&other != &placed[i]) hidden.push_back(other.request.file->descriptor());
-        SQUENV_TRY(daemon::start_daemon(placed[i].request, std::move(all[i]), std::move(service),
-                                        hidden, [] {}));
+            if (&other != &placed[i]) add_descriptors(other, hidden);
+        SQUENV_TRY(daemon::start_daemon(placed[i].request, *placed[i].files, std::move(all[i]),
+                                        std::move(service), hidden));
     }
     return {};
 }
@@ -169,12 +177,13 @@ Result<share::Membership> lead_privately(const std::vector<PlacedRequest>& place
 
 }  // namespace
 
-Result<share::Membership> share_mount(const daemon::Request& request, const std::string& mountpoint,
+Result<share::Membership> share_mount(const daemon::Request& request, daemon::RequestFiles& files,
+                                      const std::string& mountpoint,
                                       const std::vector<int>& inherited_fds) {
     const auto name = daemon::rendezvous_name_of(request, mountpoint);
     const auto lead = [&](UniqueFd listener) {
         const system::SignalBlock block;
-        return lead_in_place(request, mountpoint, std::move(listener), inherited_fds);
+        return lead_in_place(request, files, mountpoint, std::move(listener), inherited_fds);
     };
     const auto bury = [&] {
         // Another run may have put a living mount there meanwhile.
@@ -194,9 +203,9 @@ Result<share::Membership> share_userns_mounts(const std::vector<PlacedRequest>& 
     SQUENV_TRY(system::check_single_thread());
     std::vector<share::SharedMount> mounts;
     bool has_tree = false;
-    for (const auto& [request, mountpoint, tree] : placed) {
-        mounts.push_back(daemon::shared_mount(request, mountpoint));
-        has_tree = has_tree || !tree.empty();
+    for (const auto& one : placed) {
+        mounts.push_back(daemon::shared_mount(one.request, one.mountpoint));
+        has_tree = has_tree || !one.tree.empty();
     }
     const auto lead = [&](UniqueFd listener) {
         const system::SignalBlock block;
