@@ -35,8 +35,8 @@ TEST(ImpliedDirectories, CostLittleMoreThanTheTree) {
     const Tree tree = builder.build();
     ASSERT_EQ(tree.nodes.size(), 1 + kDirectories + kPaths);
     EXPECT_LT(watch.peak_bytes() / kDirectories, 2 * sizeof(Node));
-    const NodeId file = tree.find(deep_path(kPaths - 1) + "f");
-    ASSERT_NE(file, kNoNode);
+    const EntryId file = tree.find(deep_path(kPaths - 1) + "f");
+    ASSERT_NE(file, kNoEntry);
     EXPECT_EQ(tree.at(file).type, format::InodeType::file);
     EXPECT_EQ(tree.at(tree.at(file).parent).mode, 0755);
     EXPECT_EQ(tree.path_of(file), deep_path(kPaths - 1) + "f");

@@ -2,6 +2,7 @@
 """One mount for many runs: who comes late, who leaves early, who is killed."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from run_support import (
     squenv_run,
     wait_until_nothing_is_left,
 )
+from support import trees
 from support.processes import AS_USER, kill_all, mounts_below, processes_of, run, wait_for
 
 STRESS = os.environ.get("SQUENV_STRESS") == "1"
@@ -88,6 +90,32 @@ def test_directory_above_is_renamed(work, plain_image):
     os.rename(parent, work.path / "renamed")
     assert user.wait(20) == 0
     wait_until_nothing_is_left(work, work.path)
+
+
+def test_image_that_is_replaced_meanwhile(work, tmp_path):
+    """Every run sees one image: the old one or the new one, never files of both."""
+    versions = []
+    for name in ("old", "new"):
+        tree = tmp_path / name
+        tree.mkdir()
+        for file in ("first", "second"):
+            (tree / file).write_text(name)
+        versions.append(trees.mksquashfs(tree, tmp_path / f"{name}.squashfs"))
+    image = work.directory("images") / "image.squashfs"
+    place = work.directory("place")
+    seen = set()
+    for number in range(30):
+        users = [work.start(work.command("run", f"{image}:{place}", "--", "sh", "-c",
+                                         f"cat {place}/first; echo; cat {place}/second"))
+                 for _ in range(2)] if number else []
+        shutil.copy(versions[number % 2], f"{image}.next")
+        os.rename(f"{image}.next", image)
+        for user in users:
+            words = user.communicate(timeout=30)[0].split()
+            assert len(words) == 2 and words[0] == words[1], words
+            seen.add(words[0])
+    assert seen == {b"old", b"new"}
+    wait_until_nothing_is_left(work, place)
 
 
 def test_detached_mount_is_not_joined(work, venv_image, venv_source):

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The habits of CONTRIBUTING.md that a program can look at."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WIDTH = 100
+LONGEST_FILE = 450
+LONGEST_FUNCTION = 60
+
+# A room includes headers of these rooms and of none besides.
+BELOW_PREFETCH = {"base", "format", "codec", "appendix", "image"}
+ROOMS = {
+    "base": set(),
+    "system": {"base"},
+    "mount": {"base", "system"},
+    "share": {"base", "system"},
+    "prefetch": BELOW_PREFETCH,
+    "fuse": BELOW_PREFETCH | {"prefetch", "trace"},
+    "daemon": BELOW_PREFETCH | {"prefetch", "fuse", "trace", "system", "mount", "share"},
+    "run": BELOW_PREFETCH | {"cache", "venv", "system", "mount", "share", "daemon"},
+}
+# Words for persons, and "behind" for "after". The user `nobody` is one of the few that are right.
+DIALECT = re.compile(r"\b(nobody|somebody|whoever|who comes|behind)\b", re.IGNORECASE)
+RIGHT_LINES = 20
+
+
+def files(*patterns):
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
+SOURCES = files("src/*/*.h", "src/*/*.cpp", "include/**/*.h", "tests/*/*.h", "tests/*/*.cpp",
+                "tests/*.cpp")
+PROGRAM = [path for path in SOURCES if path.is_relative_to(ROOT / "src")]
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_lines_have_100_columns():
+    texts = SOURCES + files("tests/**/*.py", "tools/bench/*.py", "src/*/meson.build",
+                            "tests/*/meson.build", "tools/test", "tools/quickstart")
+    long = [f"{name_of(path)}:{number}: {len(line)} columns"
+            for path in texts
+            for number, line in enumerate(lines_of(path), 1)
+            if len(line) > WIDTH]
+    assert not long, "\n".join(long)
+
+
+def test_files_are_formatted():
+    """By the clang-format that Debian 12 has; 'clang-format -i FILE' mends it."""
+    result = subprocess.run(["clang-format", "--dry-run", "-Werror", *map(str, SOURCES)],
+                            capture_output=True, text=True, check=False)
+    found = sorted({line.split(":")[0] for line in result.stderr.splitlines()
+                    if "[-Wclang-format-violations]" in line})
+    assert result.returncode == 0, "\n".join(found) or result.stderr
+
+
+def test_files_are_short():
+    long = [f"{name_of(path)}: {len(lines_of(path))} lines" for path in PROGRAM
+            if len(lines_of(path)) > LONGEST_FILE]
+    assert not long, "\n".join(long)
+
+
+def functions(path):
+    """(line, length) of what begins at the left margin with a brace and ends with one there."""
+    start = None
+    for number, line in enumerate(lines_of(path), 1):
+        if re.match(r"[A-Za-z\[].*\{$", line) and not re.match(r"(namespace|struct|class|enum|const|"
+                                                               r"inline const|union)", line):
+            start = number
+        elif re.match(r" {4,}.*\) (const )?(noexcept )?\{$", line) and start is None:
+            start = number
+        elif line.startswith("}") and start is not None:
+            yield start, number - start + 1
+            start = None
+
+
+def test_functions_are_short():
+    long = [f"{name_of(path)}:{line}: {length} lines" for path in PROGRAM
+            for line, length in functions(path) if length > LONGEST_FUNCTION]
+    assert not long, "\n".join(long)
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_no_arrow_up(room):
+    """The layers of ARCHITECTURE.md. The libraries of the build say the same when they are linked."""
+    wrong = []
+    for path in files(f"src/{room}/*.h", f"src/{room}/*.cpp"):
+        for line in lines_of(path):
+            other = re.match(r'#include "(\w+)/', line)
+            if other and other[1] not in ROOMS[room] | {room, "squenv"}:
+                wrong.append(f"{name_of(path)}: {line}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_words_are_those_of_the_field():
+    texts = PROGRAM + files("man/*.[1-8]", "doc/*.md", "README.md", "ARCHITECTURE.md")
+    found = [f"{name_of(path)}:{number}: {line.strip()}" for path in texts
+             for number, line in enumerate(lines_of(path), 1) if DIALECT.search(line)]
+    assert len(found) <= RIGHT_LINES, "\n".join(found)
+
+
+def test_manual_pages_are_well_formed():
+    for page in files("man/*.[1-8]"):
+        result = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", "-t", str(page)],
+                                capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, ""), page.name
