@@ -37,10 +37,10 @@ struct NodeId {
 struct Stat {
     NodeId id;
     FileType type = FileType::file;
-    std::uint32_t permissions = 0;   ///< mode without the type, 07777
+    std::uint32_t permissions = 0;  ///< mode without the type, 07777
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
-    std::int64_t mtime = 0;          ///< seconds since 1970
+    std::int64_t mtime = 0;  ///< seconds since 1970
     std::uint32_t link_count = 1;
     std::uint32_t inode_number = 0;  ///< from 1 to Image::inode_count()
     /// Bytes: of a file's content, of a symlink's target; of other types of no use.
@@ -58,8 +58,8 @@ struct DirectoryEntry {
 };
 
 struct ImageOptions {
-    std::uint64_t offset = 0;    ///< bytes in front of the image in its file
-    bool finds_offset = false;   ///< look for the image instead: AppImage, SIF
+    std::uint64_t offset = 0;   ///< bytes in front of the image in its file
+    bool finds_offset = false;  ///< look for the image instead: AppImage, SIF
     /// Upper bound of all caches of the image together, in bytes.
     std::size_t cache_bytes = std::size_t{32} << 20;
 };
@@ -92,7 +92,7 @@ class Image {
     [[nodiscard]] std::uint64_t size_bytes() const noexcept;  ///< of the image, without padding
     [[nodiscard]] std::uint32_t block_size() const noexcept;  ///< bytes that are decoded at once
     [[nodiscard]] std::uint32_t inode_count() const noexcept;
-    [[nodiscard]] std::int64_t created() const noexcept;      ///< seconds since 1970
+    [[nodiscard]] std::int64_t created() const noexcept;  ///< seconds since 1970
     /// "gzip", "lzma", "lzo", "xz", "lz4" or "zstd".
     [[nodiscard]] std::string codec() const;
     /// True when the file was changed since it was opened: its size, time, or first 96 bytes.

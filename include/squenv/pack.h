@@ -65,11 +65,11 @@ struct Manifest {
 
 struct Options {
     Codec codec = Codec::zstd;
-    std::optional<int> level;           ///< the codec's preset when not set (zstd: 3)
+    std::optional<int> level;  ///< the codec's preset when not set (zstd: 3)
     /// Bytes; a power of two from 4096 to 1048576. 256 KiB makes an environment 4 % smaller than
     /// 128 KiB and its first import no slower (measured through squenv's mount).
     std::uint32_t block_size = 262144;
-    bool has_fragments = true;          ///< small files share blocks
+    bool has_fragments = true;  ///< small files share blocks
     bool has_duplicates_removed = true;
 
     unsigned jobs = 0;     ///< threads that compress; 0: as many as this process may use
@@ -114,25 +114,25 @@ struct Finding {
 struct Report {
     std::uint64_t entries = 0;  ///< names found in the source, and its root
     std::uint64_t inodes = 0;   ///< in the image
-    std::uint64_t files = 0;  ///< regular ones, links to the same inode counted once
+    std::uint64_t files = 0;    ///< regular ones, links to the same inode counted once
     std::uint64_t directories = 0;
-    std::uint64_t source_bytes = 0;      ///< of regular files
-    std::uint64_t image_bytes = 0;       ///< size of the output file
-    std::uint64_t duplicate_files = 0;   ///< stored once already
+    std::uint64_t source_bytes = 0;     ///< of regular files
+    std::uint64_t image_bytes = 0;      ///< size of the output file
+    std::uint64_t duplicate_files = 0;  ///< stored once already
     std::uint64_t duplicate_bytes = 0;
-    std::uint64_t blocks = 0;            ///< stored, of file data
-    std::uint64_t fragment_blocks = 0;   ///< those of them that hold several small files
-    std::uint64_t raw_blocks = 0;        ///< those that compression does not make smaller
-    std::uint64_t block_bytes = 0;       ///< of all of them, as stored
-    std::uint64_t metadata_bytes = 0;    ///< everything else in the image
-    std::uint64_t hot_files = 0;         ///< stored first
-    std::uint64_t lost_xattrs = 0;       ///< attributes that squashfs cannot hold
-    std::string lost_xattr_example;      ///< name of one of them
-    std::uint64_t clamped_mtimes = 0;    ///< outside 1970..2106, or newer than newest_mtime
+    std::uint64_t blocks = 0;           ///< stored, of file data
+    std::uint64_t fragment_blocks = 0;  ///< those of them that hold several small files
+    std::uint64_t raw_blocks = 0;       ///< those that compression does not make smaller
+    std::uint64_t block_bytes = 0;      ///< of all of them, as stored
+    std::uint64_t metadata_bytes = 0;   ///< everything else in the image
+    std::uint64_t hot_files = 0;        ///< stored first
+    std::uint64_t lost_xattrs = 0;      ///< attributes that squashfs cannot hold
+    std::string lost_xattr_example;     ///< name of one of them
+    std::uint64_t clamped_mtimes = 0;   ///< outside 1970..2106, or newer than newest_mtime
     /// What the image could not keep of the access rights of the file that it replaces, as one
     /// line, or "". Fewer may read it then.
     std::string access_note;
-    std::vector<Finding> left_out;       ///< with ignores_unreadable, or named by the error
+    std::vector<Finding> left_out;  ///< with ignores_unreadable, or named by the error
 };
 
 /// What came of it: a report, or an error and the files it is about.

@@ -72,8 +72,8 @@ Result<image::Inode> inode_of(const image::Image& image, NodeId id) {
 }
 
 tl::unexpected<Error> wrong_type(const image::Inode& inode, int sys_errno) {
-    return tl::unexpected(Error{Errc::invalid_argument, sys_errno,
-                                "inode " + std::to_string(inode.number), {}});
+    return tl::unexpected(
+        Error{Errc::invalid_argument, sys_errno, "inode " + std::to_string(inode.number), {}});
 }
 
 Result<image::Inode> directory_of(const image::Image& image, NodeId id) {
@@ -117,12 +117,14 @@ Result<std::vector<DirectoryEntry>> list_directory(const image::Image& image, No
     SQUENV_TRY_ASSIGN(const auto inode, directory_of(image, id));
     std::vector<DirectoryEntry> entries;
     if (count == 0) return entries;
-    SQUENV_TRY(image.directories().visit(
-        inode, first, [&](std::uint64_t, const image::DirectoryItem& item) {
-            entries.push_back({std::string(item.name), {item.inode.raw()}, type_of(item.type),
-                               item.inode_number});
-            return entries.size() < count;
-        }));
+    SQUENV_TRY(image.directories().visit(inode, first,
+                                         [&](std::uint64_t, const image::DirectoryItem& item) {
+                                             entries.push_back({std::string(item.name),
+                                                                {item.inode.raw()},
+                                                                type_of(item.type),
+                                                                item.inode_number});
+                                             return entries.size() < count;
+                                         }));
     return entries;
 }
 
@@ -151,7 +153,8 @@ Result<std::optional<std::uint64_t>> seek(const image::Image& image, NodeId id,
 
 }  // namespace
 
-Image::Image(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
+Image::Image(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {
+}
 Image::Image(Image&& other) noexcept = default;
 Image& Image::operator=(Image&& other) noexcept = default;
 Image::~Image() = default;
@@ -170,18 +173,30 @@ Expected<Image> Image::open(const std::string& path, const ImageOptions& options
     return Image(std::move(*parts));
 }
 
-std::uint64_t Image::offset() const noexcept { return parts_->image->offset(); }
-std::uint64_t Image::size_bytes() const noexcept { return parts_->image->superblock().bytes_used; }
-std::uint32_t Image::block_size() const noexcept { return parts_->image->superblock().block_size; }
+std::uint64_t Image::offset() const noexcept {
+    return parts_->image->offset();
+}
+std::uint64_t Image::size_bytes() const noexcept {
+    return parts_->image->superblock().bytes_used;
+}
+std::uint32_t Image::block_size() const noexcept {
+    return parts_->image->superblock().block_size;
+}
 std::uint32_t Image::inode_count() const noexcept {
     return parts_->image->superblock().inode_count;
 }
-std::int64_t Image::created() const noexcept { return parts_->image->superblock().mkfs_time; }
+std::int64_t Image::created() const noexcept {
+    return parts_->image->superblock().mkfs_time;
+}
 std::string Image::codec() const {
     return std::string(format::compressor_name(parts_->image->superblock().compressor));
 }
-bool Image::has_changed() const { return parts_->image->has_changed(); }
-NodeId Image::root() const noexcept { return {parts_->image->root().reference.raw()}; }
+bool Image::has_changed() const {
+    return parts_->image->has_changed();
+}
+NodeId Image::root() const noexcept {
+    return {parts_->image->root().reference.raw()};
+}
 
 Expected<Stat> Image::stat(std::string_view path) const {
     return guarded([&]() -> Result<Stat> {
@@ -220,13 +235,11 @@ Expected<std::size_t> Image::read(NodeId file, std::uint64_t offset,
 }
 
 Expected<std::optional<std::uint64_t>> Image::next_data(NodeId file, std::uint64_t offset) const {
-    return guarded(
-        [&] { return seek(*parts_->image, file, offset, image::FileData::Seek::data); });
+    return guarded([&] { return seek(*parts_->image, file, offset, image::FileData::Seek::data); });
 }
 
 Expected<std::optional<std::uint64_t>> Image::next_hole(NodeId file, std::uint64_t offset) const {
-    return guarded(
-        [&] { return seek(*parts_->image, file, offset, image::FileData::Seek::hole); });
+    return guarded([&] { return seek(*parts_->image, file, offset, image::FileData::Seek::hole); });
 }
 
 Expected<std::string> Image::read_link(NodeId symlink) const {

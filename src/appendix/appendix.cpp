@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "appendix/appendix.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <limits>
@@ -139,8 +139,8 @@ Result<Appendix> parse(ByteView bytes) {
     Appendix appendix;
     SQUENV_TRY_ASSIGN(appendix.manifest,
                       parse_manifest(as_text(body.first(header->manifest_size))));
-    SQUENV_TRY_ASSIGN(appendix.hot, parse_hot_list(body.subspan(header->manifest_size,
-                                                                header->hot_list_size)));
+    SQUENV_TRY_ASSIGN(appendix.hot,
+                      parse_hot_list(body.subspan(header->manifest_size, header->hot_list_size)));
     SQUENV_TRY_ASSIGN(appendix.digests, parse_digests(body.last(header->digests_size)));
     return appendix;
 }
@@ -202,8 +202,7 @@ Result<std::vector<HotItem>> load_hot_list(std::uint64_t bytes_used, std::uint64
     if (begin + header->hot_list_size > image_bytes - position)
         return fail(Errc::corrupt, "appendix: truncated");
     // By one byte more than it takes, the parser knows that there is more.
-    const std::uint64_t size =
-        std::min<std::uint64_t>(header->hot_list_size, kMaxHotListBytes + 1);
+    const std::uint64_t size = std::min<std::uint64_t>(header->hot_list_size, kMaxHotListBytes + 1);
     const std::uint64_t end = begin + size;
     const std::size_t got = bytes.size();
     if (end > got) {

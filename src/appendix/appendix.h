@@ -62,8 +62,8 @@ inline constexpr std::size_t kMaxHotListBytes = 2U << 20;
 
 struct Appendix {
     Manifest manifest;
-    std::vector<HotItem> hot;            ///< in the order in which it is needed, see kMaxHotItems
-    std::vector<BlockDigest> digests;    ///< by position; ranges do not overlap
+    std::vector<HotItem> hot;          ///< in the order in which it is needed, see kMaxHotItems
+    std::vector<BlockDigest> digests;  ///< by position; ranges do not overlap
     bool operator==(const Appendix&) const = default;
 };
 

@@ -24,8 +24,8 @@ tl::unexpected<Error> damaged() {
 }
 
 /// Whether `path`, followed from the root of the tree, stays in the tree: it is ".", or names with
-/// one slash between each two. The list comes with the image, and what works ahead by it runs as the
-/// user.
+/// one slash between each two. The list comes with the image, and what works ahead by it runs as
+/// the user.
 bool is_beneath_root(std::string_view path) {
     if (path == ".") return true;
     if (path.size() > kMaxPath) return false;

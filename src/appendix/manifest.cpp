@@ -41,9 +41,8 @@ std::string encode_manifest(const Manifest& manifest) {
     Json json;
     json["mount_point"] = manifest.mount_point;
     json["tool_version"] = manifest.tool_version;
-    json["options"] = {{"codec", manifest.codec},
-                       {"level", manifest.level},
-                       {"block_size", manifest.block_size}};
+    json["options"] = {
+        {"codec", manifest.codec}, {"level", manifest.level}, {"block_size", manifest.block_size}};
     if (!manifest.python_version.empty())
         json["python"] = {{"version", manifest.python_version},
                           {"home", manifest.python_home},

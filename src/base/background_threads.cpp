@@ -17,8 +17,7 @@ constexpr int kNiceness = 5;
 }
 
 unsigned start_background_threads(std::vector<std::jthread>& threads, unsigned count,
-                                  const cpu_set_t& processors,
-                                  const std::function<void()>& body) {
+                                  const cpu_set_t& processors, const std::function<void()>& body) {
     // No latch: the number of threads to wait for is known only after they are made.
     std::mutex mutex;  // protects running
     std::condition_variable changed;

@@ -33,8 +33,8 @@ inline void append(ByteVector& out, ByteView bytes) {
 
 /// Appends the bytes of a trivially copyable T.
 template <class T>
-    requires std::is_trivially_copyable_v<T> && (!std::is_convertible_v<T, ByteView>)
-void append(ByteVector& out, const T& value) {
+requires std::is_trivially_copyable_v<T> &&
+    (!std::is_convertible_v<T, ByteView>)void append(ByteVector& out, const T& value) {
     append(out, std::as_bytes(std::span(&value, 1)));
 }
 

@@ -8,8 +8,7 @@
 
 namespace squenv {
 
-[[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a,
-                                                                 std::uint64_t b) {
+[[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a, std::uint64_t b) {
     if (a > std::numeric_limits<std::uint64_t>::max() - b) return std::nullopt;
     return a + b;
 }
@@ -20,8 +19,7 @@ namespace squenv {
 }
 
 /// True when [position, position + length) lies inside [0, end).
-[[nodiscard]] constexpr bool fits(std::uint64_t position, std::uint64_t length,
-                                  std::uint64_t end) {
+[[nodiscard]] constexpr bool fits(std::uint64_t position, std::uint64_t length, std::uint64_t end) {
     return length <= end && position <= end - length;
 }
 

@@ -61,9 +61,10 @@ class FileSink final : public spdlog::sinks::base_sink<std::mutex> {
 tl::unexpected<Error> log_denied(int sys_errno, const std::string& path) {
     const auto slash = path.rfind('/');
     const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
-    return fail_errno(sys_errno, "log " + path,
-                      (sys_errno == ENOENT ? "create it with 'mkdir -p " + directory + "', or " : "") +
-                          "choose another --log destination");
+    return fail_errno(
+        sys_errno, "log " + path,
+        (sys_errno == ENOENT ? "create it with 'mkdir -p " + directory + "', or " : "") +
+            "choose another --log destination");
 }
 
 }  // namespace
@@ -86,8 +87,8 @@ Result<Destination> open(const std::string& destination, Level threshold) {
         } else {
             auto file = open_file(destination, O_WRONLY | O_CREAT | O_APPEND, 0666);
             if (!file) return log_denied(file.error().sys_errno, destination);
-            logger = std::make_shared<spdlog::logger>(
-                kName, std::make_shared<FileSink>(std::move(*file)));
+            logger = std::make_shared<spdlog::logger>(kName,
+                                                      std::make_shared<FileSink>(std::move(*file)));
             logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");
         }
     } catch (const spdlog::spdlog_ex& exception) {

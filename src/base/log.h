@@ -2,7 +2,7 @@
 // The log: one sink per process, chosen by the program. Libraries below never log above debug.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <atomic>
 #include <chrono>
@@ -50,7 +50,8 @@ void write(Level level, std::string_view text);
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-    if (enabled(Level::debug)) write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
+    if (enabled(Level::debug))
+        write(Level::debug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {

@@ -34,17 +34,17 @@ using Status = Result<void>;
 }  // namespace squenv
 
 /// Returns from the calling function when `expr` (a Status or Result) failed.
-#define SQUENV_TRY(expr)                                                \
-    do {                                                                \
-        if (auto squenv_status = (expr); !squenv_status)                \
-            return tl::unexpected(std::move(squenv_status).error());    \
+#define SQUENV_TRY(expr)                                             \
+    do {                                                             \
+        if (auto squenv_status = (expr); !squenv_status)             \
+            return tl::unexpected(std::move(squenv_status).error()); \
     } while (false)
 
 #define SQUENV_CONCAT_(a, b) a##b
 #define SQUENV_CONCAT(a, b) SQUENV_CONCAT_(a, b)
-#define SQUENV_TRY_ASSIGN_(tmp, lhs, expr)                    \
-    auto tmp = (expr);                                        \
-    if (!tmp) return tl::unexpected(std::move(tmp).error());  \
+#define SQUENV_TRY_ASSIGN_(tmp, lhs, expr)                   \
+    auto tmp = (expr);                                       \
+    if (!tmp) return tl::unexpected(std::move(tmp).error()); \
     lhs = std::move(*tmp)
 /// `SQUENV_TRY_ASSIGN(auto x, f())`: the value of f(), or return its error.
 #define SQUENV_TRY_ASSIGN(lhs, expr) \

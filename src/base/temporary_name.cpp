@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/temporary_name.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/random.h>
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/units.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <charconv>
@@ -28,18 +28,22 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     std::uint64_t unit = 1;
     if (!digits.empty()) {
         switch (digits.back()) {
-            case 'K': case 'k': unit = 1ULL << 10; break;
-            case 'M': case 'm': unit = 1ULL << 20; break;
-            case 'G': case 'g': unit = 1ULL << 30; break;
-            case 'T': case 't': unit = 1ULL << 40; break;
+            case 'K':
+            case 'k': unit = 1ULL << 10; break;
+            case 'M':
+            case 'm': unit = 1ULL << 20; break;
+            case 'G':
+            case 'g': unit = 1ULL << 30; break;
+            case 'T':
+            case 't': unit = 1ULL << 40; break;
             default: break;
         }
     }
     if (unit != 1) digits.remove_suffix(1);
     const auto number = parse_number(digits, std::numeric_limits<std::uint64_t>::max() / unit);
     if (!number)
-        return fail(Errc::invalid_argument,
-                    fmt::format("'{}' is not a size", text), "write bytes, or 64K, 32M, 1G");
+        return fail(Errc::invalid_argument, fmt::format("'{}' is not a size", text),
+                    "write bytes, or 64K, 32M, 1G");
     return *number * unit;
 }
 

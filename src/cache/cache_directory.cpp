@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/cache_directory.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -97,8 +97,8 @@ Status make_parents(const std::string& path) {
     for (const auto& part : std::filesystem::path(path).parent_path()) {
         at /= part;
         struct stat info {};
-        if (::lstat(at.c_str(), &info) != 0 && errno == ENOENT &&
-            ::mkdir(at.c_str(), kMode) != 0 && errno != EEXIST)
+        if (::lstat(at.c_str(), &info) != 0 && errno == ENOENT && ::mkdir(at.c_str(), kMode) != 0 &&
+            errno != EEXIST)
             return fail_errno(errno, at.string() + ": cannot be made", kNextStep);
         SQUENV_TRY(check_parent(at.string()));
     }
@@ -114,8 +114,8 @@ Status check_directory(const std::string& path) {
     SQUENV_TRY(check_mode(path, info.st_mode, "and what is in the cache directory is run"));
     struct statvfs disk {};
     if (::statvfs(path.c_str(), &disk) == 0 && (disk.f_flag & ST_NOEXEC) != 0)
-        return fail(Errc::environment, path + ": is mounted noexec, no program could run from there",
-                    kNextStep);
+        return fail(Errc::environment,
+                    path + ": is mounted noexec, no program could run from there", kNextStep);
     return {};
 }
 

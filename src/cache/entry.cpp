@@ -2,7 +2,7 @@
 #include "cache/entry.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -47,11 +47,15 @@ Result<std::string> make_unique_directory(const std::string& directory, std::str
     return fail_errno(code, fmt::format("{}/{}", directory, name));
 }
 
-std::string record_in(const std::string& entry) { return entry + '/' + kRecord; }
+std::string record_in(const std::string& entry) {
+    return entry + '/' + kRecord;
+}
 
 }  // namespace
 
-std::string tree_in(const std::string& entry) { return entry + "/tree"; }
+std::string tree_in(const std::string& entry) {
+    return entry + "/tree";
+}
 
 std::optional<Record> read_record(const std::string& entry) {
     Record record;

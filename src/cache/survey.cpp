@@ -3,7 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -59,8 +59,8 @@ struct Findings {
 /// Null for an unreadable directory: an image can have such modes.
 Result<std::shared_ptr<const OpenDirectory>> open_directory(const Unlisted& directory) {
     const int at = directory.parent ? directory.parent->fd() : AT_FDCWD;
-    const int fd = ::openat(at, directory.name.c_str(),
-                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd =
+        ::openat(at, directory.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == EACCES) return std::shared_ptr<const OpenDirectory>();
     if (fd < 0) return fail_errno(errno, directory.name);
     DIR* const stream = ::fdopendir(fd);
@@ -156,9 +156,9 @@ void Survey::add(const std::string& path, const struct stat& info) {
     const auto number = [](auto value) { return static_cast<std::uint64_t>(value); };
     // The size of a directory depends on its file system.
     const std::array<std::uint64_t, 6> looks{
-        number(info.st_mode),         number(S_ISDIR(info.st_mode) ? 0 : info.st_size),
-        number(info.st_mtim.tv_sec),  number(info.st_mtim.tv_nsec),
-        number(info.st_ctim.tv_sec),  number(info.st_ctim.tv_nsec)};
+        number(info.st_mode),        number(S_ISDIR(info.st_mode) ? 0 : info.st_size),
+        number(info.st_mtim.tv_sec), number(info.st_mtim.tv_nsec),
+        number(info.st_ctim.tv_sec), number(info.st_ctim.tv_nsec)};
     std::string text = path;
     text.push_back('\0');
     text.append(reinterpret_cast<const char*>(looks.data()), sizeof looks);

@@ -2,7 +2,7 @@
 #include "cache/tree_cache.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -145,11 +145,11 @@ Status make_room(const std::string& directory, std::uint64_t needed) {
         return fail(Errc::limit, directory + ": the cache is full of trees in use",
                     "set SQUENV_CACHE_SIZE to more");
     if (!fits_disk())
-        return fail(Errc::limit,
-                    fmt::format("{}: unpacked it takes {}, the disk has {}", directory,
-                                format_size(needed),
-                                format_size(available_bytes(directory).value_or(0))),
-                    "name a directory with more room in SQUENV_CACHE");
+        return fail(
+            Errc::limit,
+            fmt::format("{}: unpacked it takes {}, the disk has {}", directory, format_size(needed),
+                        format_size(available_bytes(directory).value_or(0))),
+            "name a directory with more room in SQUENV_CACHE");
     return {};
 }
 
@@ -219,8 +219,7 @@ void remove_locks(const std::string& directory) {
         const auto& path = file.path();
         if (path.extension() != kLockSuffix || !is_tree_name(path.stem().string())) continue;
         const auto fd = open_file(path.string(), O_RDWR | O_NOFOLLOW);
-        if (fd && lock_file(fd->get(), LOCK_EX | LOCK_NB) != Locking::busy)
-            ::unlink(path.c_str());
+        if (fd && lock_file(fd->get(), LOCK_EX | LOCK_NB) != Locking::busy) ::unlink(path.c_str());
     }
 }
 

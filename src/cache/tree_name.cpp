@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/tree_name.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,8 +53,8 @@ std::optional<struct stat> look_at(const image::Image& image) {
 /// A text that differs between any two files, and between two states of one.
 std::string stamp_of(const struct stat& info, const image::Image& image) {
     return fmt::format("{:x}-{:x}-{:x}-{:x}.{:x}-{:x}.{:x}-{:x}-{:x}", info.st_dev, info.st_ino,
-                       info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec,
-                       info.st_ctim.tv_sec, info.st_ctim.tv_nsec, info.st_uid, image.offset());
+                       info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
+                       info.st_ctim.tv_nsec, info.st_uid, image.offset());
 }
 
 /// Whether only this user and root can change it. A page that is mapped for writing can be changed
@@ -108,8 +108,7 @@ Result<std::string> remembered_digest(const std::string& note, const TreeName& n
 bool is_note(std::string_view name) {
     const auto suffix = name.find(kNoteSuffix);
     return suffix != std::string_view::npos && suffix != 0 &&
-           name.substr(0, suffix).find_first_not_of("0123456789abcdef-.") ==
-               std::string_view::npos;
+           name.substr(0, suffix).find_first_not_of("0123456789abcdef-.") == std::string_view::npos;
 }
 
 }  // namespace
@@ -126,8 +125,7 @@ Result<TreeName> name_tree(const std::string& directory, const std::string& imag
     const std::string note = fmt::format("{}/{}{}", directory, name.stamp, kNoteSuffix);
     SQUENV_TRY_ASSIGN(name.text, remembered_digest(note, name, *info, image_path, image));
     if (!is_ours_alone(*info))
-        name.text +=
-            '-' + hex(sha256_of(as_bytes(name.stamp))).substr(0, kBindingDigits);
+        name.text += '-' + hex(sha256_of(as_bytes(name.stamp))).substr(0, kBindingDigits);
     return name;
 }
 

@@ -24,8 +24,7 @@ struct TreeName {
 /// s per GiB.
 /// Errors: busy (the file changes), io.
 [[nodiscard]] Result<TreeName> name_tree(const std::string& directory,
-                                         const std::string& image_path,
-                                         const image::Image& image);
+                                         const std::string& image_path, const image::Image& image);
 
 /// Whether the file of `image` is what it was when `name` was found. Its times may lie, but ctime
 /// cannot be set.

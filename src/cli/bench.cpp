@@ -143,8 +143,8 @@ Status BenchCommand::check_interpreter() const {
 /// The same run on a mount that does nothing ahead tells what the command asks for.
 Status BenchCommand::count_operations() {
     const char* temporary = ::getenv("TMPDIR");
-    const TemporaryFile file(fmt::format("{}/squenv-bench.{}",
-                                         temporary != nullptr ? temporary : "/tmp", ::getpid()));
+    const TemporaryFile file(
+        fmt::format("{}/squenv-bench.{}", temporary != nullptr ? temporary : "/tmp", ::getpid()));
     std::string options = "record=" + escaped(file.path(), ",");
     if (!options_.empty()) options += ',' + options_;
     SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options));
@@ -166,7 +166,8 @@ Status BenchCommand::prepare() {
     if (mountpoint_.empty() && manifest && *manifest) {
         SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
         if (!mountpoint_.empty())
-            if (const auto status = run::check_recorded_destination(mountpoint_, mountpoint_); !status)
+            if (const auto status = run::check_recorded_destination(mountpoint_, mountpoint_);
+                !status)
                 return with_context(status.error(), image_);
     }
     if (mountpoint_.empty())
@@ -208,8 +209,8 @@ Status BenchCommand::run(Io& io) {
     const bool has_directory = has_entries(mountpoint_);
     if (has_directory)
         report_.rows.push_back({"directory", "the tree itself, as the caches have it"});
-    report_.rows.push_back({"image from storage",
-                            "a fresh mount; the kernel was asked to forget the image file"});
+    report_.rows.push_back(
+        {"image from storage", "a fresh mount; the kernel was asked to forget the image file"});
     report_.rows.push_back({"image, fresh mount", "a fresh mount; the image file is in memory"});
     report_.rows.push_back({"image, again", "the same mount a second time"});
     SQUENV_TRY(count_operations());

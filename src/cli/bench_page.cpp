@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The report as one HTML page. Nothing is fetched: it can be mailed, and read without a network.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -50,18 +50,17 @@ std::string plot(const std::string& title, const std::vector<Bar>& bars) {
     if (largest <= 0) largest = 1;
     const double room = kPlotWidth - kLabelWidth - kValueWidth;
     const double height = static_cast<double>(bars.size()) * (kBarHeight + kBarGap);
-    std::string out = fmt::format(
-        "<h2>{}</h2>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", escaped(title),
-        kPlotWidth, height, escaped(title));
+    std::string out =
+        fmt::format("<h2>{}</h2>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n",
+                    escaped(title), kPlotWidth, height, escaped(title));
     double top = 0;
     for (const Bar& bar : bars) {
         const double middle = top + kBarHeight / 2;
         const double width = room * bar.value / largest;
         out += fmt::format("<text class=\"label\" x=\"{}\" y=\"{}\">{}</text>\n", kLabelWidth - 10,
                            middle + 5, escaped(bar.label));
-        out += fmt::format(
-            "<rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\" rx=\"3\"/>\n", kLabelWidth,
-            top, std::max(width, 1.0), kBarHeight);
+        out += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\" rx=\"3\"/>\n",
+                           kLabelWidth, top, std::max(width, 1.0), kBarHeight);
         double right = width;
         for (const double sample : bar.samples) {
             right = std::max(right, room * sample / largest);
@@ -110,8 +109,8 @@ std::string as_page(const BenchReport& report) {
             "<tr><td>{}</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{}</td></tr>\n",
             escaped(row.name), middle, *best, *worst,
             row.requests.empty() ? std::string() : std::to_string(total));
-        notes += fmt::format("<li><b>{}</b>: {}</li>\n", escaped(row.name),
-                             escaped(row.explanation));
+        notes +=
+            fmt::format("<li><b>{}</b>: {}</li>\n", escaped(row.name), escaped(row.explanation));
     }
     table += "</table>\n";
     std::string page = fmt::format(

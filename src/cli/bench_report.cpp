@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/bench_report.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -39,9 +39,9 @@ std::string as_table(const BenchReport& report) {
     std::string out =
         fmt::format("{}, {} at {}\n{}\n", report.image, format_size(report.image_bytes),
                     report.mountpoint, report.command);
-    out += fmt::format("{} metadata operations, {} files and {} read\n\n",
-                       report.metadata_operations, report.files_read,
-                       format_size(report.bytes_read));
+    out +=
+        fmt::format("{} metadata operations, {} files and {} read\n\n", report.metadata_operations,
+                    report.files_read, format_size(report.bytes_read));
     out += fmt::format("{:<22} {:>10} {:>10} {:>10} {:>9}\n", "", "median", "best", "worst",
                        "requests");
     for (const BenchRow& row : report.rows) {

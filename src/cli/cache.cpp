@@ -2,7 +2,7 @@
 #include "cache/tree_cache.h"
 
 #include <fmt/chrono.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -33,12 +33,14 @@ class CacheCommand final : public Command {
         for (const auto& [name, summary] :
              {std::pair{"list", "Show the unpacked images of this user on this node"},
               {"clean", "Remove those that no process uses"}})
-            app.add_subcommand(name, summary)->fallthrough()->add_flag("--json", is_json_, "Print a JSON array");
+            app.add_subcommand(name, summary)
+                ->fallthrough()
+                ->add_flag("--json", is_json_, "Print a JSON array");
         list_ = app.get_subcommand("list");
     }
     Status run(Io& io) override {
-        SQUENV_TRY_ASSIGN(const auto entries, list_->parsed() ? cache::list_trees()
-                                                              : cache::remove_unused_trees());
+        SQUENV_TRY_ASSIGN(const auto entries,
+                          list_->parsed() ? cache::list_trees() : cache::remove_unused_trees());
         if (is_json_) {
             auto json = nlohmann::ordered_json::array();
             for (const auto& entry : entries) json.push_back(to_json(entry));
@@ -47,11 +49,11 @@ class CacheCommand final : public Command {
         }
         if (io.is_quiet && !list_->parsed()) return {};
         for (const auto& entry : entries)
-            io.out << fmt::format("{:.12}  {:>10}  {:%F %R}  {:<6}  {}\n", entry.name,
-                                  format_size(entry.size_bytes), fmt::localtime(entry.last_used),
-                                  list_->parsed() ? (entry.is_used ? "in use" : "") : "removed",
-                                  entry.image.empty() ? "of an image that is not known"
-                                                      : printable(entry.image));
+            io.out << fmt::format(
+                "{:.12}  {:>10}  {:%F %R}  {:<6}  {}\n", entry.name, format_size(entry.size_bytes),
+                fmt::localtime(entry.last_used),
+                list_->parsed() ? (entry.is_used ? "in use" : "") : "removed",
+                entry.image.empty() ? "of an image that is not known" : printable(entry.image));
         return {};
     }
 

@@ -107,8 +107,8 @@ void start_cleanly(int argc, char** argv) {
         return;
     }
     if (!asks_for_mount({argv, argv + argc}) || ::getauxval(AT_SECURE) != 0) return;
-    const bool is_preloaded = !environment_variable("LD_PRELOAD").empty() ||
-                              !environment_variable("LD_AUDIT").empty();
+    const bool is_preloaded =
+        !environment_variable("LD_PRELOAD").empty() || !environment_variable("LD_AUDIT").empty();
     const bool is_searched = uses_search_path(environment_variable(kSearchPath.name));
     if (!is_preloaded && !is_searched) return;
     std::error_code error;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -58,8 +58,8 @@ class DoctorCommand final : public Command {
         }
         io.out << "\nWays to have an image at its path, in the order 'squenv run' tries them:\n";
         for (const auto& verdict : diagnosis.verdicts)
-            io.out << fmt::format("  {:<11} {}{}\n", method_name(verdict.method),
-                                  answer(verdict), printable(verdict.reason));
+            io.out << fmt::format("  {:<11} {}{}\n", method_name(verdict.method), answer(verdict),
+                                  printable(verdict.reason));
     }
     static const char* answer(const run::Verdict& verdict) {
         if (!verdict.works) return "no: ";

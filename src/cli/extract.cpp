@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "extract/extract.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -32,9 +32,9 @@ Status missing(const std::string& target, const extract::ExtractReport& report) 
     const bool is_damaged =
         std::any_of(report.errors.begin(), report.errors.end(),
                     [](const Error& error) { return error.code == Errc::corrupt; });
-    return fail(is_damaged ? Errc::corrupt : Errc::io,
-                fmt::format("{}: {} objects are missing or incomplete", target,
-                            report.error_count));
+    return fail(
+        is_damaged ? Errc::corrupt : Errc::io,
+        fmt::format("{}: {} objects are missing or incomplete", target, report.error_count));
 }
 
 class ExtractCommand final : public Command {
@@ -46,10 +46,10 @@ class ExtractCommand final : public Command {
         app.add_option("DIR", target_, "Where to; default: squashfs-root");
         app.add_option("--path", path_, "Only what is below PATH of the image")->type_name("PATH");
         app.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
-        app.add_flag_callback("--no-xattrs", [this] { options_.xattrs = false; },
-                              "Leave extended attributes out");
-        app.add_flag_callback("--no-owner", [this] { options_.owners = false; },
-                              "As root: do not restore owners");
+        app.add_flag_callback(
+            "--no-xattrs", [this] { options_.xattrs = false; }, "Leave extended attributes out");
+        app.add_flag_callback(
+            "--no-owner", [this] { options_.owners = false; }, "As root: do not restore owners");
         app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
             ->type_name("N")
             ->check(CLI::Range(1, 256));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/finding_lines.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cstddef>
 #include <unordered_map>

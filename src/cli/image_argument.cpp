@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/image_argument.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <ostream>

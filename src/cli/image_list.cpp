@@ -91,8 +91,8 @@ void recognise(const image::Image& image, const std::optional<appendix::Manifest
     if (resolved.kind == venv::EnvironmentKind::none)
         resolved.inner_environment = venv::inner_environment(paths_in(image, subdirectory));
     // The programs of conda contain their path, whatever else is recorded.
-    resolved.wanted.is_relocatable = resolved.kind == venv::EnvironmentKind::venv && manifest &&
-                                     manifest->is_relocatable;
+    resolved.wanted.is_relocatable =
+        resolved.kind == venv::EnvironmentKind::venv && manifest && manifest->is_relocatable;
 }
 
 }  // namespace
@@ -124,8 +124,8 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Req
     if (request.mountpoint.empty())
         return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
                     "name one: " + listed.image + ":PATH");
-    resolved.is_bound = manifest && resolved.kind != venv::EnvironmentKind::none &&
-                        !resolved.wanted.is_relocatable;
+    resolved.is_bound =
+        manifest && resolved.kind != venv::EnvironmentKind::none && !resolved.wanted.is_relocatable;
     return resolved;
 }
 
@@ -136,13 +136,12 @@ Status check_path(const ListedRequest& listed, bool force) {
         if (!status) return with_context(status.error(), listed.image);
         return {};
     }
-    const bool is_elsewhere = listed.is_bound && !listed.recorded.empty() &&
-                              !is_same_place(path, listed.recorded);
+    const bool is_elsewhere =
+        listed.is_bound && !listed.recorded.empty() && !is_same_place(path, listed.recorded);
     if (!is_elsewhere || force) return {};
     return fail(Errc::invalid_argument,
                 listed.image + ": was packed at " + printable(listed.recorded) +
-                    " and is not relocatable: its programs would not find it at " +
-                    printable(path),
+                    " and is not relocatable: its programs would not find it at " + printable(path),
                 "leave the path out, or use --force");
 }
 

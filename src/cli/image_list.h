@@ -33,8 +33,8 @@ struct ListedRequest {
     venv::EnvironmentKind kind = venv::EnvironmentKind::none;
     /// The place of an environment in it, when it is none itself: ".venv", or "".
     std::string inner_environment{};
-    bool is_bound = false;        ///< one that works at the recorded path only
-    bool is_given = false;        ///< the user named the path
+    bool is_bound = false;  ///< one that works at the recorded path only
+    bool is_given = false;  ///< the user named the path
 };
 
 /// The kind of environment that `subdirectory` of the image ("" is its root) is.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/chrono.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>

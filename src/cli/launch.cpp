@@ -2,7 +2,7 @@
 #include "cli/launch.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -52,10 +52,10 @@ std::string listed(const std::string& image, const std::string& path) {
 
 /// Refuses options that only make sense for a mount that stays.
 Status check_mount_options(const daemon::Request& request) {
-    const char* name = request.trace                             ? "debug"
-                       : request.idle_timeout.count() != 0       ? "timeout"
-                       : !request.notify_pipe.empty()            ? "notify_pipe"
-                                                                 : nullptr;
+    const char* name = request.trace                       ? "debug"
+                       : request.idle_timeout.count() != 0 ? "timeout"
+                       : !request.notify_pipe.empty()      ? "notify_pipe"
+                                                           : nullptr;
     if (name == nullptr) return {};
     return fail(Errc::invalid_argument,
                 std::string("option ") + name + ": the mount lives as long as the command",
@@ -92,9 +92,10 @@ std::string inner_hint(const Launch& launch) {
         if (image.kind != venv::EnvironmentKind::none) return {};
     for (const auto& image : launch.images)
         if (const std::string& inner = image.inner_environment; !inner.empty())
-            return fmt::format("the environment {} in {} is not activated: add -o subdir={} to have "
-                               "that alone, or name its programs with their path",
-                               inner, image.wanted.request.image_path, inner);
+            return fmt::format(
+                "the environment {} in {} is not activated: add -o subdir={} to have "
+                "that alone, or name its programs with their path",
+                inner, image.wanted.request.image_path, inner);
     return {};
 }
 

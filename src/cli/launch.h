@@ -18,7 +18,7 @@ struct LaunchOptions {
     std::string via = "auto";
     std::vector<std::string> variables{};      ///< NAME=VALUE
     std::vector<std::string> mount_options{};  ///< as of `squenv mount -o`
-    std::string record{};  ///< the file that receives the trace, or ""
+    std::string record{};                      ///< the file that receives the trace, or ""
     bool force = false;
 
     void declare(CLI::App& app);
@@ -29,8 +29,8 @@ struct Launch {
     std::vector<ListedRequest> images{};
     mount::Method via = mount::Method::automatic;
     std::vector<std::string> variables{};  ///< NAME=VALUE
-    std::vector<int> inherited_fds{};  ///< descriptors that this process was started with
-    std::vector<int> closed{};   ///< of the standard ones, which were not open
+    std::vector<int> inherited_fds{};      ///< descriptors that this process was started with
+    std::vector<int> closed{};             ///< of the standard ones, which were not open
 };
 /// Errors: what is wrong with the options or an image.
 [[nodiscard]] Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/chrono.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -97,11 +97,14 @@ class LsCommand final : public Command {
         const auto target = inode.is_symlink() ? image.read_link(inode) : Result<std::string>("");
         const std::string shown_target = target ? *target : "?";
         if (is_json_) {
-            Json json{{"path", name},           {"type", type_text(inode.type)},
+            Json json{{"path", name},
+                      {"type", type_text(inode.type)},
                       {"mode", fmt::format("{:04o}", inode.mode)},
-                      {"uid", inode.uid},       {"gid", inode.gid},
+                      {"uid", inode.uid},
+                      {"gid", inode.gid},
                       {"size", inode.is_directory() ? 0 : inode.size_bytes},
-                      {"mtime", inode.mtime},   {"nlink", inode.nlink},
+                      {"mtime", inode.mtime},
+                      {"nlink", inode.nlink},
                       {"inode", inode.number}};
             if (inode.is_symlink()) json["target"] = shown_target;
             io.out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';

@@ -36,7 +36,8 @@ class MountCommand final : public Command {
     }
     Status run(Io& io) override {
         // An unset variable of a script must not mean the recorded path.
-        if (is_empty_) return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
+        if (is_empty_)
+            return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
         SQUENV_TRY_ASSIGN(request_.mountpoint, given_path(request_.mountpoint));
         for (const auto& options : options_) SQUENV_TRY(apply_mount_options(options, request_));
         request_.log_destination = log_destination(request_.log_destination);
@@ -76,8 +77,10 @@ Status MountCommand::consult_manifest(Io& io) {
     if (!image) return is_given ? Status() : tl::unexpected(image.error());  // serve() says it
     const auto manifest = (*image)->manifest();
     Result<std::string> recorded;
-    if (!manifest) recorded = tl::unexpected(manifest.error());
-    else if (*manifest) recorded = recorded_mountpoint(**manifest, request_.view.subdirectory);
+    if (!manifest)
+        recorded = tl::unexpected(manifest.error());
+    else if (*manifest)
+        recorded = recorded_mountpoint(**manifest, request_.view.subdirectory);
     const char* const next_step = "name the directory to mount on";
     if (is_given) {
         const bool is_bound = manifest && *manifest && !(*manifest)->is_relocatable &&

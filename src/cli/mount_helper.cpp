@@ -57,8 +57,7 @@ Status apply_letters(const std::string& word, HelperCall& call) {
             case 'N':
                 return fail(Errc::invalid_argument, "-N: other namespaces are not entered",
                             "use 'nsenter --mount=NAMESPACE squenv mount IMAGE DIR'");
-            default:
-                return fail(Errc::invalid_argument, "unknown option '" + word + "'", kSeeHelp);
+            default: return fail(Errc::invalid_argument, "unknown option '" + word + "'", kSeeHelp);
         }
     }
     return {};

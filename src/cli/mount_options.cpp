@@ -183,8 +183,7 @@ std::string log_destination(const std::string& text) {
 Status parse_offset(const std::string& text, image::OpenOptions& options) {
     options.find_offset = text == "auto";
     if (options.find_offset) return {};
-    SQUENV_TRY_ASSIGN(options.offset,
-                      parse_number(text, std::numeric_limits<std::int64_t>::max()));
+    SQUENV_TRY_ASSIGN(options.offset, parse_number(text, std::numeric_limits<std::int64_t>::max()));
     return {};
 }
 
@@ -202,10 +201,10 @@ Status apply_mount_options(const std::string& options, daemon::Request& request,
         SQUENV_TRY(check_possible(option));
         SQUENV_TRY_ASSIGN(const bool is_applied, apply(option, request, rules));
         if (is_applied || rules.takes_unknown) continue;
-        return fail(Errc::invalid_argument,
-                    "unknown option '" + option.name + (option.has_value ? "=" + option.value : "") +
-                        "'",
-                    "see squenv-mount(1)");
+        return fail(
+            Errc::invalid_argument,
+            "unknown option '" + option.name + (option.has_value ? "=" + option.value : "") + "'",
+            "see squenv-mount(1)");
     }
     return {};
 }

@@ -20,8 +20,7 @@ struct OptionRules {
 /// Applies "name", "name=value" or several, separated by commas. A backslash escapes a comma or
 /// backslash inside a value; mount(8) also has values in double quotes. Errors: invalid_argument,
 /// naming the option.
-[[nodiscard]] Status apply_mount_options(const std::string& options,
-                                         daemon::Request& request,
+[[nodiscard]] Status apply_mount_options(const std::string& options, daemon::Request& request,
                                          const OptionRules& rules = {});
 
 /// Whether `name`, which has no value, is among the options that mount(8) passes on.

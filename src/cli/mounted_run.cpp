@@ -109,7 +109,8 @@ Result<Mounted> Mounted::mount(const std::string& image, const std::string& moun
 Mounted::Mounted(Mounted&& other) noexcept
     : program_(std::move(other.program_)),
       mountpoint_(std::move(other.mountpoint_)),
-      is_mounted_(std::exchange(other.is_mounted_, false)) {}
+      is_mounted_(std::exchange(other.is_mounted_, false)) {
+}
 
 Mounted::~Mounted() {
     if (is_mounted_) (void)unmount();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/pack_options.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -79,8 +79,7 @@ std::string without_slashes(std::string path) {
 
 void PackArguments::declare(CLI::App& app) {
     app.add_option("DIR", directory_, "The tree to pack");
-    app.add_option("-o,--output", output_, "The image; default: DIR.squashfs")
-        ->type_name("IMAGE");
+    app.add_option("-o,--output", output_, "The image; default: DIR.squashfs")->type_name("IMAGE");
     app.add_option("--tar", archive_, "Pack a tar archive; - is the standard input")
         ->type_name("FILE");
     app.add_option("--from-image", image_, "Pack what is in another image")->type_name("IMAGE");
@@ -167,8 +166,8 @@ Result<std::string> PackArguments::output() const {
 }
 
 Status PackArguments::check_source() const {
-    const int sources = (directory_.empty() ? 0 : 1) + (archive_.empty() ? 0 : 1) +
-                        (image_.empty() ? 0 : 1);
+    const int sources =
+        (directory_.empty() ? 0 : 1) + (archive_.empty() ? 0 : 1) + (image_.empty() ? 0 : 1);
     if (sources != 1)
         return fail(Errc::invalid_argument, "name one thing to pack",
                     "a directory, --tar FILE or --from-image IMAGE");
@@ -248,9 +247,9 @@ Status PackArguments::set_mount_point(pack::Options& options) const {
         return {};
     }
     if (!mount_point_.starts_with('/') || !is_utf8(mount_point_))
-        return fail(Errc::invalid_argument,
-                    fmt::format("--mount-point '{}' is not an absolute path in UTF-8",
-                                mount_point_));
+        return fail(
+            Errc::invalid_argument,
+            fmt::format("--mount-point '{}' is not an absolute path in UTF-8", mount_point_));
     options.manifest.mount_point = mount_point_;
     return {};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/pack_report.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <nlohmann/json.hpp>
 #include <ostream>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/pass_lines.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/units.h"
 #include "pack/pack.h"

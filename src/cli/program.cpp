@@ -59,8 +59,8 @@ std::string stray_words(const CLI::App& app) {
     return words;
 }
 
-int parse_failed(Io& io, const std::string& who, const CLI::App& app,
-                 const CLI::ParseError& error, const Command& command) {
+int parse_failed(Io& io, const std::string& who, const CLI::App& app, const CLI::ParseError& error,
+                 const Command& command) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
     const bool has_strays = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
     const std::string hint = has_strays ? command.stray_word_hint() : "";
@@ -187,9 +187,8 @@ bool is_called_by_mount(const std::vector<std::string>& arguments) {
     if (!is_kind(arguments[2], S_IFDIR)) return false;
     if (!is_kind(arguments[1], S_IFREG) && !is_kind(arguments[1], S_IFBLK)) return false;
     const auto commands = make_commands();
-    return std::none_of(commands.begin(), commands.end(), [&](const auto& command) {
-        return arguments[1] == command->name();
-    });
+    return std::none_of(commands.begin(), commands.end(),
+                        [&](const auto& command) { return arguments[1] == command->name(); });
 }
 
 }  // namespace

@@ -82,8 +82,7 @@ Status ShellCommand::run(Io& io) {
                << ": is started as it is; a PATH that its start-up files set hides the "
                   "environment, see squenv-shell(1)\n";
     SQUENV_TRY_ASSIGN(const auto command,
-                      shell_command(shell, {prompt_mark(held.placements),
-                                            active_variables(launch),
+                      shell_command(shell, {prompt_mark(held.placements), active_variables(launch),
                                             conda_prefix(launch, held)}));
     return become(launch, command);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/shell_start.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -60,9 +60,9 @@ std::string posix_lines(const ShellStart& start, const std::string& prompt) {
 }
 
 Result<std::vector<std::string>> start_bash(const std::string& shell, const ShellStart& start) {
-    SQUENV_TRY_ASSIGN(const auto file,
-                      anonymous_file("if [ -f ~/.bashrc ]; then . ~/.bashrc; fi\n" +
-                                     posix_lines(start, "PS1")));
+    SQUENV_TRY_ASSIGN(
+        const auto file,
+        anonymous_file("if [ -f ~/.bashrc ]; then . ~/.bashrc; fi\n" + posix_lines(start, "PS1")));
     return std::vector<std::string>{shell, "--rcfile", file, "-i"};
 }
 
@@ -103,11 +103,11 @@ std::vector<std::string> start_fish(const std::string& shell, const ShellStart& 
 
 Result<std::vector<std::string>> start_posix(const std::string& shell, const ShellStart& start) {
     const std::string own = environment_variable("ENV");
-    SQUENV_TRY_ASSIGN(const auto file,
-                      anonymous_file((own.empty() ? "unset ENV\n"
-                                                  : fmt::format("ENV={}\n. {}\n", quoted(own),
-                                                                quoted(own))) +
-                                     posix_lines(start, "PS1")));
+    SQUENV_TRY_ASSIGN(
+        const auto file,
+        anonymous_file((own.empty() ? "unset ENV\n"
+                                    : fmt::format("ENV={}\n. {}\n", quoted(own), quoted(own))) +
+                       posix_lines(start, "PS1")));
     ::setenv("ENV", file.c_str(), 1);
     return std::vector<std::string>{shell, "-i"};
 }
@@ -128,7 +128,8 @@ Family family_of(const std::string& shell) {
 }  // namespace
 
 std::string user_shell() {
-    if (auto shell = environment_variable("SHELL"); !shell.empty() && ::access(shell.c_str(), X_OK) == 0)
+    if (auto shell = environment_variable("SHELL");
+        !shell.empty() && ::access(shell.c_str(), X_OK) == 0)
         return shell;
     if (const passwd* account = ::getpwuid(::getuid()); account != nullptr)
         if (account->pw_shell != nullptr && ::access(account->pw_shell, X_OK) == 0 &&

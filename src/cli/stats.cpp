@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -48,10 +48,11 @@ void print_table(std::ostream& out, const Answer& json) {
             out << fmt::format("  {:<12} {:>10}\n", printable(kind.key()), count);
     out << fmt::format("served       {}\n", size_in(json, "bytes_served"));
     out << fmt::format("stored ahead {}\n", size_in(json, "bytes_stored_ahead"));
-    out << fmt::format("image reads  {}, {} in {:.3f} s{}\n", count_in(json, "image_reads"),
-                       size_in(json, "image_bytes_read"),
-                       mount::seconds_in(json, "image_read_seconds").value_or(0),
-                       mount::is_set_in(json, "image_is_staged") ? ", now from the staged copy" : "");
+    out << fmt::format(
+        "image reads  {}, {} in {:.3f} s{}\n", count_in(json, "image_reads"),
+        size_in(json, "image_bytes_read"),
+        mount::seconds_in(json, "image_read_seconds").value_or(0),
+        mount::is_set_in(json, "image_is_staged") ? ", now from the staged copy" : "");
     print_caches(out, mount::object_in(json, "caches"));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -24,10 +24,10 @@ double percent(std::uint64_t part, std::uint64_t whole) {
 
 Json to_json(const trace::Trace& trace, const TraceReport& report,
              const std::optional<ImageShare>& share) {
-    Json json{{"files_read", report.files_read},   {"bytes_read", report.bytes_read},
-              {"looked_at", report.looked_at},     {"directories_listed", report.listed},
-              {"links_read", report.links},        {"names_missing", report.missing},
-              {"is_full", trace.is_full},          {"requests_by_kind", trace.requests}};
+    Json json{{"files_read", report.files_read}, {"bytes_read", report.bytes_read},
+              {"looked_at", report.looked_at},   {"directories_listed", report.listed},
+              {"links_read", report.links},      {"names_missing", report.missing},
+              {"is_full", trace.is_full},        {"requests_by_kind", trace.requests}};
     json["slowest"] = Json::array();
     for (const auto& slow : trace.slowest)
         json["slowest"].push_back({{"microseconds", slow.microseconds},
@@ -76,11 +76,10 @@ void print_report(std::ostream& out, const trace::Trace& trace, const TraceRepor
         out << fmt::format("{:>12}  {}\n", format_size(file.bytes), trace::escaped(file.path));
     if (!trace.slowest.empty()) out << "slowest requests\n";
     for (const auto& slow : trace.slowest)
-        out << fmt::format("{:>9.2f} ms  {:<8} {}{}\n",
-                           static_cast<double>(slow.microseconds) / 1000, slow.kind,
-                           trace::escaped(slow.path),
-                           slow.kind == "read" ? fmt::format(" {}+{}", slow.offset, slow.size_bytes)
-                                               : "");
+        out << fmt::format(
+            "{:>9.2f} ms  {:<8} {}{}\n", static_cast<double>(slow.microseconds) / 1000, slow.kind,
+            trace::escaped(slow.path),
+            slow.kind == "read" ? fmt::format(" {}+{}", slow.offset, slow.size_bytes) : "");
     if (trace.is_full) out << "More was touched than a trace holds.\n";
 }
 

@@ -28,8 +28,8 @@ class BlockSum {
         const bool has_tail = end > count * block_size;
         return image_.data().visit_places(file, [&](const image::BlockPlace& place) {
             // Holes are not visited, so that the numbers are those of a file without any.
-            const bool is_wanted = block == count ? has_tail
-                                                  : block >= first && block * block_size < end;
+            const bool is_wanted =
+                block == count ? has_tail : block >= first && block * block_size < end;
             ++block;
             if (is_wanted && seen_.insert(place.position).second) sum_ += place.stored.size_bytes;
         });

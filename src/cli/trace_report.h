@@ -13,9 +13,9 @@ namespace squenv::cli {
 
 /// How much of an image a trace touches.
 struct ImageShare {
-    std::uint64_t files = 0;         ///< of the image
-    std::uint64_t bytes = 0;         ///< in them
-    std::uint64_t stored_bytes = 0;  ///< of the image itself
+    std::uint64_t files = 0;                 ///< of the image
+    std::uint64_t bytes = 0;                 ///< in them
+    std::uint64_t stored_bytes = 0;          ///< of the image itself
     std::uint64_t touched_stored_bytes = 0;  ///< of the blocks that the reads need
     std::uint64_t unknown_paths = 0;         ///< of the trace, that the image has not got
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,8 +58,9 @@ class UmountCommand final : public Command {
         if (waits_) return wait_until_gone(*entry);
         const auto status = mount::unmount(path, mount::UnmountMode::normal);
         if (!status && status.error().sys_errno == EPERM && status.error().hint.empty())
-            return fail_errno(EPERM, path, "only the user that mounted it can unmount it; in "
-                                           "a namespace of 'squenv run' it goes with the command");
+            return fail_errno(EPERM, path,
+                              "only the user that mounted it can unmount it; in "
+                              "a namespace of 'squenv run' it goes with the command");
         if (status || status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
             io.err << "squenv umount: process " << holder.pid << " (" << printable(holder.command)
@@ -71,16 +72,17 @@ class UmountCommand final : public Command {
     /// Processes that use a mount without an answering daemon wait in the kernel, and cannot be
     /// killed.
     static Status detach(Io& io, const system::MountEntry& entry) {
-        const auto answer =
-            mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
+        const auto answer = mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
         const bool is_silent = !answer && answer.error().code == Errc::busy;
         SQUENV_TRY(mount::unmount(entry.mountpoint, mount::UnmountMode::lazy));
         if (!is_silent) return {};
         if (const auto ended = mount::abort_connection(entry.device_minor); !ended)
-            return with_context(ended.error(), entry.mountpoint + ": detached, but processes that "
-                                                                  "use it may hang");
-        io.err << "squenv umount: " << printable(entry.mountpoint)
-               << ": the daemon did not answer; its connection is ended, and its users get errors\n";
+            return with_context(ended.error(), entry.mountpoint +
+                                                   ": detached, but processes that "
+                                                   "use it may hang");
+        io.err
+            << "squenv umount: " << printable(entry.mountpoint)
+            << ": the daemon did not answer; its connection is ended, and its users get errors\n";
         return {};
     }
     /// Waits until the mount that `entry` describes is gone, by this process or another.

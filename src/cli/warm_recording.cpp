@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/warm_recording.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/mounted_run.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "codec/codec.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "codec/registry.h"
 #include "config.h"

@@ -30,8 +30,8 @@ class Compressor {
     virtual ~Compressor() = default;
     /// Encodes `input` into `output`; 0 when the result does not fit, which tells the caller to
     /// store the block as it is. The same input of the same kind always gives the same bytes.
-    [[nodiscard]] virtual Result<std::size_t> compress(
-        ByteView input, MutableBytes output, BlockKind kind = BlockKind::other) const = 0;
+    [[nodiscard]] virtual Result<std::size_t> compress(ByteView input, MutableBytes output,
+                                                       BlockKind kind = BlockKind::other) const = 0;
 };
 
 /// The levels of a compressor.

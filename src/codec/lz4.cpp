@@ -42,11 +42,10 @@ class Lz4Compressor final : public Compressor {
         auto* target = reinterpret_cast<char*>(output.data());
         const auto source_size = static_cast<int>(input.size());
         const auto target_size = static_cast<int>(output.size());
-        const int size = level_ > 0
-                             ? LZ4_compress_HC_extStateHC(state.get(), source, target, source_size,
-                                                          target_size, level_)
-                             : LZ4_compress_fast_extState(state.get(), source, target,
-                                                          source_size, target_size, 1);
+        const int size = level_ > 0 ? LZ4_compress_HC_extStateHC(state.get(), source, target,
+                                                                 source_size, target_size, level_)
+                                    : LZ4_compress_fast_extState(state.get(), source, target,
+                                                                 source_size, target_size, 1);
         return static_cast<std::size_t>(size);
     }
 

@@ -64,8 +64,8 @@ Status Daemon::create_session() {
     options.only_owner_and_root = request_.allow_root && !request_.allow_other;
     options.name = opened_.image_name;
     options.identity = opened_.identity;
-    SQUENV_TRY_ASSIGN(
-        session_, fuse::Session::create(*opened_.file_system, std::move(options), std::move(opened_.device)));
+    SQUENV_TRY_ASSIGN(session_, fuse::Session::create(*opened_.file_system, std::move(options),
+                                                      std::move(opened_.device)));
     return {};
 }
 

@@ -10,10 +10,10 @@
 namespace squenv::daemon {
 
 enum class Event : char {
-    ready = 'r',      ///< INIT was answered
-    unmounted = 'u',  ///< the kernel closed the connection
+    ready = 'r',             ///< INIT was answered
+    unmounted = 'u',         ///< the kernel closed the connection
     walk_after_pause = 'p',  ///< what the recorded list promises is stored
-    walk_now = 'n',   ///< users only list directories
+    walk_now = 'n',          ///< users only list directories
 };
 
 /// post() is thread-safe, the rest is for the main thread.

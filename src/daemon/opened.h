@@ -34,8 +34,8 @@ struct Opened {
 /// What the kernel is asked for it.
 [[nodiscard]] mount::KernelMount kernel_mount_of(const Request& request, const Opened& opened);
 
-/// Mounts it in place by the method of `request`. The keeper that is returned was there before, and
-/// holds `held_fd`, if that is not -1. Errors: those of mount_kernel(); limit.
+/// Mounts it in place by the method of `request`. Returns its supervisor, which is started before
+/// and holds `held_fd`, unless that is -1. Errors: those of mount_kernel(); limit.
 [[nodiscard]] Result<Supervisor> mount_in_place(const Request& request, Opened& opened,
                                                 int held_fd);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/request.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace squenv::daemon {
 

@@ -70,7 +70,7 @@ Result<Mounted> open_and_mount(Request& request) {
     SQUENV_TRY_ASSIGN(opened.hold, obtain_mountpoint(opened.mountpoint));
     const auto created = opened.hold.created;
     auto mounted = mount_opened(request, std::move(files), std::move(opened));
-    // What was made for nothing goes; the keeper of a mount removes it at its end.
+    // What was made for nothing goes; the supervisor of a mount removes it at its end.
     if (!mounted) mount::remove_mountpoint(created);
     return mounted;
 }

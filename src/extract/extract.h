@@ -12,11 +12,11 @@
 namespace squenv::extract {
 
 struct ExtractOptions {
-    unsigned threads = 0;   ///< 0: by the number of processors
-    bool overwrite = false; ///< into a directory that has content; files there are replaced
+    unsigned threads = 0;    ///< 0: by the number of processors
+    bool overwrite = false;  ///< into a directory that has content; files there are replaced
     bool xattrs = true;
-    bool owners = true;        ///< as far as they can be set, which takes root
-    bool is_read_only = false; ///< without permission to write, whatever the modes of the image
+    bool owners = true;         ///< as far as they can be set, which takes root
+    bool is_read_only = false;  ///< without permission to write, whatever the modes of the image
     /// Ends the extraction once it is set; may be null.
     const std::atomic<bool>* cancel = nullptr;
 };
@@ -28,10 +28,10 @@ struct ExtractReport {
     std::uint64_t skipped_xattrs = 0;  ///< the user may not set them or the target cannot hold them
     std::uint64_t left_owners = 0;     ///< objects that belong to us: theirs could not be set
     std::uint64_t lost_privileges = 0;  ///< objects that lost setuid or setgid
-    bool is_full = false;              ///< the target had no room; the rest was not tried
-    bool is_cancelled = false;         ///< nor was it then
-    std::uint64_t error_count = 0;     ///< objects that are missing or incomplete, of those tried
-    std::vector<Error> errors{};       ///< the first of them
+    bool is_full = false;               ///< the target had no room; the rest was not tried
+    bool is_cancelled = false;          ///< nor was it then
+    std::uint64_t error_count = 0;      ///< objects that are missing or incomplete, of those tried
+    std::vector<Error> errors{};        ///< the first of them
 };
 
 /// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,

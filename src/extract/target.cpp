@@ -2,7 +2,7 @@
 #include "extract/target.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -34,7 +34,8 @@ Job::Job(const image::Image& image, const ExtractOptions& options)
     : image_(image),
       options_(options),
       sets_owners_(options.owners && ::geteuid() == 0),
-      has_root_account_(has_root_account()) {}
+      has_root_account_(has_root_account()) {
+}
 
 void Job::failed(const std::string& path, const Error& error) {
     if (error.sys_errno == ENOSPC || error.sys_errno == EDQUOT) is_full_ = true;
@@ -58,9 +59,9 @@ ExtractReport Job::report() {
 Result<bool> Job::restore_owner(const image::Inode& inode, int directory, const std::string& name,
                                 int fd) {
     if (!sets_owners_) return false;
-    const int result = fd >= 0 ? ::fchown(fd, inode.uid, inode.gid)
-                               : ::fchownat(directory, name.c_str(), inode.uid, inode.gid,
-                                            AT_SYMLINK_NOFOLLOW);
+    const int result =
+        fd >= 0 ? ::fchown(fd, inode.uid, inode.gid)
+                : ::fchownat(directory, name.c_str(), inode.uid, inode.gid, AT_SYMLINK_NOFOLLOW);
     if (result == 0) return true;
     if (!is_foreign_owner(errno)) return fail_errno(errno, "owner");
     left_owners_.fetch_add(1, std::memory_order_relaxed);
@@ -156,9 +157,9 @@ Status TargetFile::copy_part(std::uint64_t offset, std::uint64_t size) {
             is_broken = true;
             break;
         }
-        SQUENV_TRY_ASSIGN(const auto slices,
-                          job.image().data().read(inode, offset,
-                                                  std::min(kReadBytes, end - offset)));
+        SQUENV_TRY_ASSIGN(
+            const auto slices,
+            job.image().data().read(inode, offset, std::min(kReadBytes, end - offset)));
         for (const auto& slice : slices) {
             // Slices of holes have no owner; ftruncate makes them.
             if (slice.owner)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/directory.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/little_endian.h"
 
@@ -34,8 +34,8 @@ Result<DirectoryHeader> parse_directory_header(ByteView bytes) {
 }
 
 void encode_directory_header(ByteVector& out, const DirectoryHeader& header) {
-    append(out, RawDirectoryHeader{header.entry_count - 1, header.inode_block,
-                                   header.inode_number});
+    append(out,
+           RawDirectoryHeader{header.entry_count - 1, header.inode_block, header.inode_number});
 }
 
 Result<DirectoryEntry> parse_directory_entry(ByteView bytes) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/inode.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/checked.h"
 #include "base/little_endian.h"
@@ -97,8 +97,8 @@ void parse_directory(ByteView body, InodeRecord& inode) {
         inode.listing_offset = raw.listing_offset;
     }
     // Sizes below the bias are empty directories to every reader.
-    inode.size_bytes -= inode.size_bytes < kDirectorySizeBias ? inode.size_bytes
-                                                              : kDirectorySizeBias;
+    inode.size_bytes -=
+        inode.size_bytes < kDirectorySizeBias ? inode.size_bytes : kDirectorySizeBias;
 }
 
 void parse_file(ByteView body, InodeRecord& inode) {
@@ -132,8 +132,8 @@ Status check_file(const InodeRecord& inode, const Superblock& sb) {
     const std::uint64_t tail = inode.size_bytes % sb.block_size;
     if (tail == 0) return corrupt("fragment without a tail to hold");
     if (!fits(inode.fragment_offset, tail, sb.block_size))
-        return corrupt(fmt::format("tail at {} does not fit into a fragment block",
-                                   inode.fragment_offset));
+        return corrupt(
+            fmt::format("tail at {} does not fit into a fragment block", inode.fragment_offset));
     return {};
 }
 
@@ -235,8 +235,7 @@ Result<std::size_t> inode_fixed_size(ByteView header) {
         case 1:
             return kInodeHeaderSize +
                    (is_extended ? sizeof(RawExtendedDirectory) : sizeof(RawDirectory));
-        case 2:
-            return kInodeHeaderSize + (is_extended ? sizeof(RawExtendedFile) : sizeof(RawFile));
+        case 2: return kInodeHeaderSize + (is_extended ? sizeof(RawExtendedFile) : sizeof(RawFile));
         case 3: return kInodeHeaderSize + sizeof(RawSymlink);
         case 4:
         case 5: return kInodeHeaderSize + sizeof(RawDevice) + xattr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/metadata_header.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace squenv::format {
 
@@ -18,7 +18,8 @@ Result<StoredSize> parse_metadata_header(std::uint16_t header) {
 }
 
 std::uint16_t encode_metadata_header(const StoredSize& stored) {
-    return static_cast<std::uint16_t>(stored.size_bytes | (stored.is_compressed ? 0 : kMetadataRaw));
+    return static_cast<std::uint16_t>(stored.size_bytes |
+                                      (stored.is_compressed ? 0 : kMetadataRaw));
 }
 
 Result<StoredSize> parse_block_word(std::uint32_t word, std::uint32_t block_size) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/superblock.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <bit>
 
@@ -62,8 +62,8 @@ Status check_kind(const RawSuperblock& raw) {
                     fmt::format("blocks of {} bytes are larger than squashfs 4.0 allows (1 MiB)",
                                 block_size));
     if (!std::has_single_bit(block_size) || block_size < kMinBlockSize)
-        return corrupt(fmt::format("block size {} is not a power of two from 4096 to 1048576",
-                                   block_size));
+        return corrupt(
+            fmt::format("block size {} is not a power of two from 4096 to 1048576", block_size));
     if (raw.block_log > kMaxBlockLog || block_size != 1U << raw.block_log)
         return corrupt(fmt::format("block size {} and its logarithm {} disagree", block_size,
                                    raw.block_log.get()));
@@ -75,14 +75,15 @@ Status check_layout(const Superblock& sb, std::uint64_t image_bytes) {
     if (sb.bytes_used < kSuperblockSize || sb.bytes_used > kMaxFileSize)
         return corrupt(fmt::format("image length {} is impossible", sb.bytes_used));
     if (sb.bytes_used > image_bytes)
-        return fail(Errc::corrupt,
-                    fmt::format("image is truncated: {} of {} bytes are there", image_bytes,
-                                sb.bytes_used),
-                    "copy or download it again");
+        return fail(
+            Errc::corrupt,
+            fmt::format("image is truncated: {} of {} bytes are there", image_bytes, sb.bytes_used),
+            "copy or download it again");
     if (sb.inode_count == 0) return corrupt("no inodes");
     if (sb.id_count == 0) return corrupt("no ids");
     std::uint64_t end = sb.bytes_used;
-    const auto place = [&end](std::uint64_t start, std::uint64_t bytes, const char* table) -> Status {
+    const auto place = [&end](std::uint64_t start, std::uint64_t bytes,
+                              const char* table) -> Status {
         if (!fits(start, bytes, end))
             return corrupt(fmt::format("{} table at {} does not fit", table, start));
         end = start;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuse/file_system.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/checked.h"
 #include "format/posix.h"
@@ -88,8 +88,7 @@ struct stat FileSystem::to_stat(const image::Inode& inode) const {
 
 Result<std::optional<Node>> FileSystem::lookup(NodeId directory, std::string_view name) const {
     SQUENV_TRY_ASSIGN(const auto parent, inode(directory));
-    if (!parent.is_directory())
-        return fail_errno(ENOTDIR, fmt::format("inode {}", parent.number));
+    if (!parent.is_directory()) return fail_errno(ENOTDIR, fmt::format("inode {}", parent.number));
     SQUENV_TRY_ASSIGN(const auto child, image_->lookup(parent, name));
     if (!child) return std::nullopt;
     if (is_reserved(child->reference))
@@ -122,8 +121,7 @@ Result<std::optional<std::uint64_t>> FileSystem::seek(NodeId node, std::uint64_t
 Status FileSystem::list(NodeId directory, std::uint64_t offset,
                         const std::function<bool(const Entry&)>& visit) const {
     SQUENV_TRY_ASSIGN(const auto parent, inode(directory));
-    if (!parent.is_directory())
-        return fail_errno(ENOTDIR, fmt::format("inode {}", parent.number));
+    if (!parent.is_directory()) return fail_errno(ENOTDIR, fmt::format("inode {}", parent.number));
     // Offsets: 1 is after ".", 2 after "..", n + 3 after entry n.
     const bool is_top = directory == kRootNode;
     const Entry dots[] = {

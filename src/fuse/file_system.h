@@ -66,9 +66,9 @@ class FileSystem {
         std::string_view name;
         std::uint64_t next_offset = 0;  ///< where the listing goes on after this entry
         std::uint64_t inode_number = 0;
-        mode_t type = 0;                ///< S_IFMT bits
+        mode_t type = 0;  ///< S_IFMT bits
         format::Reference inode{};
-        bool is_dot = false;            ///< "." or "..", which the kernel does not look up
+        bool is_dot = false;  ///< "." or "..", which the kernel does not look up
     };
     /// Entries from `offset` (0, or a next_offset) on, until `visit` returns false.
     [[nodiscard]] Status list(NodeId directory, std::uint64_t offset,

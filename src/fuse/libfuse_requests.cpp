@@ -95,10 +95,10 @@ void LibfuseSession::on_init(void* userdata, fuse_conn_info* connection) {
     auto& session = *static_cast<LibfuseSession*>(userdata);
     session.can_skip_open_ = (connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
     session.can_skip_opendir_ = (connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
-    const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
-                            FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
-                            FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_IOCTL_DIR |
-                            FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT;
+    const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
+                            FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA |
+                            FUSE_CAP_IOCTL_DIR | FUSE_CAP_NO_OPEN_SUPPORT |
+                            FUSE_CAP_NO_OPENDIR_SUPPORT;
     connection->want = connection->capable & wanted;
     connection->max_background = kMaxBackground;
     connection->congestion_threshold = kMaxBackground * 3 / 4;
@@ -107,8 +107,7 @@ void LibfuseSession::on_init(void* userdata, fuse_conn_info* connection) {
 void LibfuseSession::on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     handle(request, RequestKind::lookup, parent, [&](LibfuseSession& session) {
         const auto found = session.file_system_.lookup(parent, name);
-        if (!found)
-            return session.reply_error(request, RequestKind::lookup, parent, found.error());
+        if (!found) return session.reply_error(request, RequestKind::lookup, parent, found.error());
         if (*found) session.prefetcher_->on_lookup(S_ISDIR((*found)->attributes.st_mode));
         if (auto* recorder = session.options_.recorder; recorder != nullptr) {
             if (*found)
@@ -303,8 +302,8 @@ void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, s
     prefetcher_->on_listed();
 }
 
-void LibfuseSession::on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t size,
-                                off_t offset, fuse_file_info* /*file*/) {
+void LibfuseSession::on_readdir(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset,
+                                fuse_file_info* /*file*/) {
     handle(request, RequestKind::readdir, node, [&](LibfuseSession& session) {
         session.list(request, RequestKind::readdir, node, size, offset, Detail::names);
     });
@@ -333,8 +332,7 @@ void LibfuseSession::on_getxattr(fuse_req_t request, fuse_ino_t node, const char
             return;
         }
         const auto value = session.file_system_.xattr(node, name);
-        if (!value)
-            return session.reply_error(request, RequestKind::getxattr, node, value.error());
+        if (!value) return session.reply_error(request, RequestKind::getxattr, node, value.error());
         if (!*value)
             fuse_reply_err(request, ENODATA);
         else
@@ -376,8 +374,7 @@ void LibfuseSession::on_lseek(fuse_req_t request, fuse_ino_t node, off_t offset,
             whence == SEEK_DATA ? image::FileData::Seek::data : image::FileData::Seek::hole;
         const auto found =
             session.file_system_.seek(node, static_cast<std::uint64_t>(offset), what);
-        if (!found)
-            return session.reply_error(request, RequestKind::lseek, node, found.error());
+        if (!found) return session.reply_error(request, RequestKind::lseek, node, found.error());
         if (!*found)
             fuse_reply_err(request, ENXIO);
         else
@@ -390,8 +387,7 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
                               const void* /*input*/, std::size_t /*input_size*/,
                               std::size_t output_size) {
     handle(request, RequestKind::ioctl, node, [&](LibfuseSession& session) {
-        if (command != static_cast<unsigned>(kStatisticsIoctl) ||
-            output_size < kStatisticsBytes) {
+        if (command != static_cast<unsigned>(kStatisticsIoctl) || output_size < kStatisticsBytes) {
             fuse_reply_err(request, ENOTTY);
             return;
         }

@@ -51,12 +51,14 @@ Status LibfuseSession::open(UniqueFd device) {
     fuse_opt_free_args(&args);  // libfuse has made a copy of its own
     if (session_ == nullptr) return fail(Errc::environment, "libfuse refused to make a session");
     static constexpr fuse_custom_io kIo{
-        .writev = [](int fd, iovec* parts, int count, void* self) {
-            return static_cast<LibfuseSession*>(self)->channel_.writev(fd, parts, count);
-        },
-        .read = [](int fd, void* buffer, std::size_t size, void* self) {
-            return static_cast<LibfuseSession*>(self)->channel_.read(fd, buffer, size);
-        },
+        .writev =
+            [](int fd, iovec* parts, int count, void* self) {
+                return static_cast<LibfuseSession*>(self)->channel_.writev(fd, parts, count);
+            },
+        .read =
+            [](int fd, void* buffer, std::size_t size, void* self) {
+                return static_cast<LibfuseSession*>(self)->channel_.read(fd, buffer, size);
+            },
         .splice_receive = nullptr,
         .splice_send = nullptr};
     const int fd = device.get();

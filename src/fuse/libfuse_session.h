@@ -82,8 +82,8 @@ class LibfuseSession final : public Session {
     void handle_later(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);
     /// How much of a listing's entries is told to the kernel.
     enum class Detail { names, directories, everything };
-    void list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size,
-              off_t offset, Detail detail);
+    void list(fuse_req_t request, RequestKind kind, fuse_ino_t node, std::size_t size, off_t offset,
+              Detail detail);
     std::size_t add_entry(fuse_req_t request, char* buffer, std::size_t room,
                           const FileSystem::Entry& entry, Detail detail) const;
     void list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);

@@ -16,11 +16,8 @@ class NotifyStore final : public prefetch::KernelPages {
     NotifyStore(fuse_session& session, const FileSystem& file_system, ReaderToken& token)
         : session_(session), file_system_(file_system), token_(token) {}
 
-    [[nodiscard]] bool store(prefetch::FileId file, std::uint64_t offset,
-                             ByteView bytes) override;
-    [[nodiscard]] bool are_requests_waiting() const override {
-        return token_.is_request_waiting();
-    }
+    [[nodiscard]] bool store(prefetch::FileId file, std::uint64_t offset, ByteView bytes) override;
+    [[nodiscard]] bool are_requests_waiting() const override { return token_.is_request_waiting(); }
     [[nodiscard]] bool is_receiving() const override;
     [[nodiscard]] bool store_while_receiving(prefetch::FileId file, std::uint64_t offset,
                                              ByteView bytes) override;

@@ -108,8 +108,7 @@ bool ReaderToken::should_pass() {
 }
 
 void ReaderToken::note_end_of_slow_work() {
-    if (is_request_waiting())
-        parallel_spells_.store(kRememberedSpells, std::memory_order_relaxed);
+    if (is_request_waiting()) parallel_spells_.store(kRememberedSpells, std::memory_order_relaxed);
 }
 
 }  // namespace squenv::fuse

@@ -111,8 +111,7 @@ trace::Trace Recorder::finish(const FileSystem& file_system,
         const std::string& path = paths[touch.node];
         if (path.empty()) continue;  // its directory cannot be read any more
         if (touch.use == trace::Use::miss)
-            raw.items.push_back(
-                {touch.use, join(path, missing_name_of(touch)), 0, 0});
+            raw.items.push_back({touch.use, join(path, missing_name_of(touch)), 0, 0});
         else if (touch.use == trace::Use::read)
             raw.items.push_back({touch.use, path, touch.offset, touch.size_bytes});
         else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/block_cache.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstring>
@@ -26,7 +26,8 @@ BlockCache::BlockCache(const ByteSource& source, const codec::Decompressor& deco
       decompressor_(decompressor),
       block_size_(block_size),
       buffers_(std::make_shared<Block::Buffers>()),
-      cache_(cache_bytes, shard_count(cache_bytes, block_size)) {}
+      cache_(cache_bytes, shard_count(cache_bytes, block_size)) {
+}
 
 BlockCache::Key BlockCache::key_of(const BlockPlace& place, std::size_t expected) {
     return {place.position, format::encode_block_word(place.stored),
@@ -52,8 +53,8 @@ Result<BlockCache::Answer> BlockCache::get(const BlockPlace& place, std::size_t 
     return Answer{std::move(*block), is_new};
 }
 
-Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place,
-                                                  std::size_t expected, ByteView stored) const {
+Result<std::shared_ptr<Block>> BlockCache::decode(const BlockPlace& place, std::size_t expected,
+                                                  ByteView stored) const {
     const auto failed = [&](const Error& error) {
         return with_context(error, fmt::format("block at {}", place.position));
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/block_list.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -36,15 +36,16 @@ class BlockLists::Walker {
     Status pass(std::uint64_t count, std::vector<BlockPlace>* places) {
         std::array<Le32, kWordsAtOnce> words;
         while (count != 0) {
-            const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(count, kWordsAtOnce));
+            const auto step =
+                static_cast<std::size_t>(std::min<std::uint64_t>(count, kWordsAtOnce));
             const auto part = std::span(words).first(step);
             SQUENV_TRY(cursor_.read(std::as_writable_bytes(part)));
             for (const std::uint32_t word : part) {
                 SQUENV_TRY_ASSIGN(const auto stored,
                                   format::parse_block_word(word, lists_.block_size_));
                 if (!fits(data_position_, stored.size_bytes, lists_.bytes_used_))
-                    return fail(Errc::corrupt, fmt::format("block at {} is past the image end",
-                                                           data_position_));
+                    return fail(Errc::corrupt,
+                                fmt::format("block at {} is past the image end", data_position_));
                 if (places != nullptr) places->push_back({data_position_, stored});
                 data_position_ += stored.size_bytes;
             }
@@ -65,7 +66,8 @@ BlockLists::BlockLists(const MetadataStore& store, const MetadataRegion& inodes,
       inodes_(inodes),
       block_size_(block_size),
       bytes_used_(bytes_used),
-      cache_(cache_bytes, kShards) {}
+      cache_(cache_bytes, kShards) {
+}
 
 Result<std::shared_ptr<const std::shared_ptr<BlockLists::Checkpoints>>> BlockLists::checkpoints(
     const Inode& file) const {
@@ -75,8 +77,8 @@ Result<std::shared_ptr<const std::shared_ptr<BlockLists::Checkpoints>>> BlockLis
         made->stride = kStride;
         made->marks.push_back({file.blocks_start, file.payload});
         // The limit of its growth is charged from the start.
-        const std::uint64_t most = std::min<std::uint64_t>(
-            kMaxCheckpoints, file.block_count(block_size_) / kStride + 1);
+        const std::uint64_t most =
+            std::min<std::uint64_t>(kMaxCheckpoints, file.block_count(block_size_) / kStride + 1);
         return Cache::Loaded{std::make_shared<const std::shared_ptr<Checkpoints>>(made),
                              sizeof(Checkpoints) + most * sizeof(Checkpoint)};
     });

@@ -2,7 +2,7 @@
 #include "image/byte_source.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,7 +41,8 @@ class Stopwatch {
 
 }  // namespace
 
-FileSource::FileSource(std::shared_ptr<const ImageFile> file) : file_(std::move(file)) {}
+FileSource::FileSource(std::shared_ptr<const ImageFile> file) : file_(std::move(file)) {
+}
 
 Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
     SQUENV_TRY_ASSIGN(auto file, ImageFile::open(path));
@@ -86,8 +87,11 @@ Status FileSource::read_from(int descriptor, std::uint64_t start, std::uint64_t 
                                               position + done, position + out.size()));
         } else if (errno != EINTR && errno != EAGAIN) {
             const int code = errno;
-            return tl::unexpected(Error{
-                Errc::io, code, fmt::format("{}: reading at {}", file_->path(), position + done), {}});
+            return tl::unexpected(
+                Error{Errc::io,
+                      code,
+                      fmt::format("{}: reading at {}", file_->path(), position + done),
+                      {}});
         }
     }
     return {};
@@ -108,7 +112,8 @@ bool FileSource::has_changed() const {
     // Some file systems let only the user that opened the file ask: then nothing is known.
     if (!stat_open_file(file_->descriptor(), info)) return errno != EACCES && errno != EPERM;
     return nanoseconds(info.st_mtim) != file_->identity().mtime_ns ||
-           (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) != file_->size_bytes());
+           (S_ISREG(info.st_mode) &&
+            static_cast<std::uint64_t>(info.st_size) != file_->size_bytes());
 }
 
 SourceCounters FileSource::counters() const {

@@ -50,7 +50,9 @@ class FileSource final : public ByteSource {
     [[nodiscard]] static Result<std::unique_ptr<FileSource>> open(const std::string& path);
 
     [[nodiscard]] Status read_exact(std::uint64_t position, MutableBytes out) const override;
-    [[nodiscard]] std::uint64_t size_bytes() const override { return file_->size_bytes() - offset_; }
+    [[nodiscard]] std::uint64_t size_bytes() const override {
+        return file_->size_bytes() - offset_;
+    }
     [[nodiscard]] bool has_changed() const override;
     [[nodiscard]] SourceCounters counters() const override;
     void keep(std::uint64_t position, std::size_t size) const override;
@@ -76,7 +78,7 @@ class FileSource final : public ByteSource {
     mutable std::atomic<std::uint64_t> bytes_{0};
     mutable std::atomic<std::uint64_t> nanoseconds_{0};
     mutable std::atomic<int> copy_{-1};
-    mutable std::shared_ptr<const Kept> kept_owner_;   ///< set once, before kept_
+    mutable std::shared_ptr<const Kept> kept_owner_;  ///< set once, before kept_
     mutable std::atomic<const Kept*> kept_{nullptr};
     mutable std::atomic_flag is_kept_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/directory.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -92,8 +92,8 @@ DirectoryItem DirectorySegment::item(std::size_t index) const {
 }
 
 std::optional<DirectoryItem> DirectorySegment::find(std::string_view name) const {
-    const auto found = std::partition_point(
-        entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    const auto found =
+        std::partition_point(entries_.begin(), entries_.end(), [&](const Entry& entry) {
             return std::string_view(names_).substr(entry.name_start, entry.name_size) < name;
         });
     if (found == entries_.end()) return std::nullopt;
@@ -112,13 +112,14 @@ Directories::Directories(const MetadataStore& store, const MetadataRegion& listi
       listings_(listings),
       inodes_(inodes),
       listing_cache_(cache_bytes / 2, kShards),
-      segment_cache_(cache_bytes / 2, kShards) {}
+      segment_cache_(cache_bytes / 2, kShards) {
+}
 
 Result<Directories::Listing> Directories::parse(const Inode& directory) const {
     Listing listing;
     DirectoryParser parser(store_, listings_, inodes_);
-    SQUENV_TRY(parser.start({directory.listing_block, directory.listing_offset},
-                            directory.size_bytes));
+    SQUENV_TRY(
+        parser.start({directory.listing_block, directory.listing_offset}, directory.size_bytes));
     while (!parser.at_end()) {
         SegmentPlace place;
         place.first_index = listing.entry_count;
@@ -137,17 +138,16 @@ Result<Directories::Listing> Directories::parse(const Inode& directory) const {
 
 Result<Directories::ListingPointer> Directories::listing(const Inode& directory) const {
     using Cache = ShardedCache<std::uint64_t, Listing>;
-    return listing_cache_.get_or_load(
-        directory.reference.raw(), [&]() -> Result<Cache::Loaded> {
-            Result<Listing> parsed = Listing{};
-            if (directory.size_bytes != 0) parsed = parse(directory);
-            if (!parsed)
-                return with_context(parsed.error(),
-                                    fmt::format("directory inode {}", directory.number));
-            std::size_t cost = sizeof(Listing) + parsed->places.size() * 2 * sizeof(SegmentPlace);
-            if (parsed->only_segment) cost += parsed->only_segment->cost_bytes();
-            return Cache::Loaded{std::make_shared<const Listing>(std::move(*parsed)), cost};
-        });
+    return listing_cache_.get_or_load(directory.reference.raw(), [&]() -> Result<Cache::Loaded> {
+        Result<Listing> parsed = Listing{};
+        if (directory.size_bytes != 0) parsed = parse(directory);
+        if (!parsed)
+            return with_context(parsed.error(),
+                                fmt::format("directory inode {}", directory.number));
+        std::size_t cost = sizeof(Listing) + parsed->places.size() * 2 * sizeof(SegmentPlace);
+        if (parsed->only_segment) cost += parsed->only_segment->cost_bytes();
+        return Cache::Loaded{std::make_shared<const Listing>(std::move(*parsed)), cost};
+    });
 }
 
 Result<Directories::SegmentPointer> Directories::segment(const Inode& directory,
@@ -162,21 +162,20 @@ Result<Directories::SegmentPointer> Directories::segment(const Inode& directory,
             SQUENV_TRY(parser.start(place.start, directory.size_bytes - place.listing_bytes));
             SQUENV_TRY_ASSIGN(auto parsed, parser.next_segment());
             const std::size_t cost = parsed.cost_bytes();
-            return Cache::Loaded{std::make_shared<const DirectorySegment>(std::move(parsed)),
-                                 cost};
+            return Cache::Loaded{std::make_shared<const DirectorySegment>(std::move(parsed)), cost};
         });
 }
 
 Result<std::optional<std::pair<format::Reference, format::InodeType>>> Directories::find(
     const Inode& directory, std::string_view name) const {
     SQUENV_TRY_ASSIGN(const auto list, listing(directory));
-    const auto after = std::partition_point(
-        list->places.begin(), list->places.end(),
-        [&](const SegmentPlace& place) { return place.first_name <= name; });
+    const auto after =
+        std::partition_point(list->places.begin(), list->places.end(),
+                             [&](const SegmentPlace& place) { return place.first_name <= name; });
     if (after == list->places.begin()) return std::nullopt;
-    SQUENV_TRY_ASSIGN(const auto part,
-                      segment(directory, *list,
-                              static_cast<std::size_t>(after - list->places.begin()) - 1));
+    SQUENV_TRY_ASSIGN(
+        const auto part,
+        segment(directory, *list, static_cast<std::size_t>(after - list->places.begin()) - 1));
     const auto item = part->find(name);
     if (!item) return std::nullopt;
     return std::pair{item->inode, item->type};
@@ -187,9 +186,9 @@ Status Directories::visit(
     const std::function<bool(std::uint64_t, const DirectoryItem&)>& visit) const {
     SQUENV_TRY_ASSIGN(const auto list, listing(directory));
     if (first >= list->entry_count) return {};
-    const auto after = std::partition_point(
-        list->places.begin(), list->places.end(),
-        [&](const SegmentPlace& place) { return place.first_index <= first; });
+    const auto after =
+        std::partition_point(list->places.begin(), list->places.end(),
+                             [&](const SegmentPlace& place) { return place.first_index <= first; });
     auto index = static_cast<std::size_t>(after - list->places.begin()) - 1;
     for (; index < list->places.size(); ++index) {
         SQUENV_TRY_ASSIGN(const auto part, segment(directory, *list, index));

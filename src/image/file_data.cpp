@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/file_data.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -35,10 +35,9 @@ Result<std::vector<DataSlice>> FileData::read(const Inode& file, std::uint64_t o
     Status status;
     if (offset < blocks_end) status = read_blocks(file, offset, std::min(end, blocks_end), slices);
     if (status && end > blocks_end)
-        status = read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end,
-                           slices);
-    if (!status)
-        return with_context(status.error(), fmt::format("file inode {}", file.number));
+        status =
+            read_tail(file, std::max(offset, blocks_end) - blocks_end, end - blocks_end, slices);
+    if (!status) return with_context(status.error(), fmt::format("file inode {}", file.number));
     return slices;
 }
 
@@ -49,8 +48,8 @@ Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint6
     std::vector<BlockPlace> places;
     for (std::uint64_t first = offset / block_size; first <= last_block; first += kPlacesAtOnce) {
         places.clear();
-        SQUENV_TRY(lists_.places(file, first, std::min(kPlacesAtOnce, last_block - first + 1),
-                                 places));
+        SQUENV_TRY(
+            lists_.places(file, first, std::min(kPlacesAtOnce, last_block - first + 1), places));
         for (std::size_t i = 0; i < places.size(); ++i) {
             const std::uint64_t start = (first + i) * block_size;
             const auto length =
@@ -63,8 +62,7 @@ Status FileData::read_blocks(const Inode& file, std::uint64_t offset, std::uint6
             }
             // A block that is wanted as a whole will live in the page cache, not in this one.
             const bool is_whole = from == 0 && to == length;
-            SQUENV_TRY_ASSIGN(auto found,
-                              blocks_.get(places[i], length, {.is_kept = !is_whole}));
+            SQUENV_TRY_ASSIGN(auto found, blocks_.get(places[i], length, {.is_kept = !is_whole}));
             const ByteView bytes = found.block->bytes().subspan(from, to - from);
             slices.push_back({std::move(found.block), bytes, false});
         }
@@ -85,9 +83,8 @@ Status FileData::read_tail(const Inode& file, std::uint64_t first, std::uint64_t
     SQUENV_TRY_ASSIGN(auto found, blocks_.get(place, BlockCache::kAnyLength, {}));
     const auto tail = tail_in(file, found.block->bytes(), superblock_.block_size);
     if (!tail)
-        return fail(Errc::corrupt,
-                    fmt::format("tail at {} of a fragment of {} bytes", file.fragment_offset,
-                                found.block->bytes().size()));
+        return fail(Errc::corrupt, fmt::format("tail at {} of a fragment of {} bytes",
+                                               file.fragment_offset, found.block->bytes().size()));
     const ByteView bytes =
         tail->subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
     slices.push_back({std::move(found.block), bytes, found.is_new});
@@ -162,8 +159,7 @@ Result<std::optional<std::uint64_t>> FileData::seek(const Inode& file, std::uint
         SQUENV_TRY(lists_.places(file, first, std::min(kPlacesAtOnce, count - first), places));
         for (std::size_t i = 0; i < places.size(); ++i) {
             const bool is_hole = places[i].stored.size_bytes == 0;
-            if (is_hole == (what == Seek::hole))
-                return std::max(offset, (first + i) * block_size);
+            if (is_hole == (what == Seek::hole)) return std::max(offset, (first + i) * block_size);
         }
     }
     if (what == Seek::hole) return file.size_bytes;

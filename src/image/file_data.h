@@ -51,8 +51,8 @@ class FileData {
     /// The first position >= `offset` that is data or a hole, as lseek(2) has it. Holes are whole
     /// sparse blocks, and the end of the file is one. Nothing past the end, or when no data
     /// follows.
-    [[nodiscard]] Result<std::optional<std::uint64_t>> seek(const Inode& file,
-                                                            std::uint64_t offset, Seek what) const;
+    [[nodiscard]] Result<std::optional<std::uint64_t>> seek(const Inode& file, std::uint64_t offset,
+                                                            Seek what) const;
 
     /// Where the bytes of `file` are stored: its blocks that are no holes, then the fragment block
     /// that holds its tail. Errors: corrupt, io.

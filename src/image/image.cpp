@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/image.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -22,19 +22,40 @@ appendix::ReadExact reader_of(const ByteSource& source) {
 
 }  // namespace
 
-Image::Image(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Image::Image(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {
+}
 Image::~Image() = default;
 
-const format::Superblock& Image::superblock() const { return parts_->superblock; }
-const std::string& Image::compressor_options() const { return parts_->compressor_options; }
-std::uint64_t Image::offset() const { return parts_->offset; }
-bool Image::is_streamed() const { return parts_->superblock_position != 0; }
-const Inode& Image::root() const { return parts_->root; }
-const Directories& Image::directories() const { return *parts_->directories; }
-const FileData& Image::data() const { return *parts_->data; }
-const Xattrs& Image::xattrs() const { return parts_->xattrs; }
-const ByteSource& Image::source() const { return *parts_->source; }
-const std::vector<std::uint32_t>& Image::ids() const { return parts_->ids; }
+const format::Superblock& Image::superblock() const {
+    return parts_->superblock;
+}
+const std::string& Image::compressor_options() const {
+    return parts_->compressor_options;
+}
+std::uint64_t Image::offset() const {
+    return parts_->offset;
+}
+bool Image::is_streamed() const {
+    return parts_->superblock_position != 0;
+}
+const Inode& Image::root() const {
+    return parts_->root;
+}
+const Directories& Image::directories() const {
+    return *parts_->directories;
+}
+const FileData& Image::data() const {
+    return *parts_->data;
+}
+const Xattrs& Image::xattrs() const {
+    return parts_->xattrs;
+}
+const ByteSource& Image::source() const {
+    return *parts_->source;
+}
+const std::vector<std::uint32_t>& Image::ids() const {
+    return parts_->ids;
+}
 
 Result<Inode> Image::inode(const format::Reference& reference) const {
     return parts_->inode(reference);
@@ -46,8 +67,8 @@ Result<std::optional<Inode>> Image::lookup(const Inode& directory, std::string_v
     if (!found) return std::nullopt;
     SQUENV_TRY_ASSIGN(auto inode, parts_->inode(found->first));
     if (inode.type != found->second)
-        return fail(Errc::corrupt, fmt::format("inode {} is of another type than its entry says",
-                                               inode.number));
+        return fail(Errc::corrupt,
+                    fmt::format("inode {} is of another type than its entry says", inode.number));
     return inode;
 }
 
@@ -60,8 +81,7 @@ Result<Inode> Image::resolve(std::string_view path) const {
         start = end + 1;
         if (name.empty() || name == ".") continue;
         if (!current.is_directory())
-            return fail(Errc::not_found,
-                        fmt::format("{}: '{}' is not in a directory", path, name));
+            return fail(Errc::not_found, fmt::format("{}: '{}' is not in a directory", path, name));
         SQUENV_TRY_ASSIGN(auto next, lookup(current, name));
         if (!next) return fail(Errc::not_found, fmt::format("{}: no such file in the image", path));
         current = *next;

@@ -21,8 +21,8 @@ namespace squenv::image {
 
 /// How to open an image.
 struct OpenOptions {
-    std::uint64_t offset = 0;   ///< bytes in front of the image in its file
-    bool find_offset = false;   ///< look for the image instead (AppImage, SIF)
+    std::uint64_t offset = 0;  ///< bytes in front of the image in its file
+    bool find_offset = false;  ///< look for the image instead (AppImage, SIF)
     /// Budget of all caches together, in bytes. 32 MiB keeps a daemon below 64 MiB with four
     /// readers (measured, see tools/bench).
     std::size_t cache_bytes = 32U << 20;
@@ -43,8 +43,8 @@ class Image {
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(const std::string& path,
                                                              const OpenOptions& options = {});
     /// The same for a file that is open.
-    [[nodiscard]] static Result<std::unique_ptr<Image>> open(std::shared_ptr<const ImageFile> opened,
-                                                             const OpenOptions& options = {});
+    [[nodiscard]] static Result<std::unique_ptr<Image>> open(
+        std::shared_ptr<const ImageFile> opened, const OpenOptions& options = {});
     /// The same over any source of bytes; `options.offset` is not used.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(std::unique_ptr<ByteSource> source,
                                                              const OpenOptions& options = {});

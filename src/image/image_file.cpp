@@ -2,7 +2,7 @@
 #include "image/image_file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -49,8 +49,7 @@ Result<std::shared_ptr<const ImageFile>> ImageFile::open(const std::string& path
     if (::fstat(fd->get(), &info) != 0) return fail_errno(errno, path);
     SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd->get(), info, path));
     SQUENV_TRY_ASSIGN(const auto identity, identify(fd->get(), path));
-    return std::shared_ptr<const ImageFile>(
-        new ImageFile(path, std::move(*fd), identity, bytes));
+    return std::shared_ptr<const ImageFile>(new ImageFile(path, std::move(*fd), identity, bytes));
 }
 
 }  // namespace squenv::image

@@ -17,8 +17,8 @@ namespace squenv::image {
 /// thread-safe.
 class ImageFile {
   public:
-    /// A regular file or a block device. Errors: not_found, denied, invalid_argument (a directory or
-    /// a pipe), io.
+    /// A regular file or a block device. Errors: not_found, denied, invalid_argument (a directory
+    /// or a pipe), io.
     [[nodiscard]] static Result<std::shared_ptr<const ImageFile>> open(const std::string& path);
 
     [[nodiscard]] const std::string& path() const { return path_; }  ///< as it was given
@@ -28,7 +28,10 @@ class ImageFile {
 
   private:
     ImageFile(std::string path, UniqueFd fd, const FileIdentity& identity, std::uint64_t size_bytes)
-        : path_(std::move(path)), fd_(std::move(fd)), identity_(identity), size_bytes_(size_bytes) {}
+        : path_(std::move(path)),
+          fd_(std::move(fd)),
+          identity_(identity),
+          size_bytes_(size_bytes) {}
 
     std::string path_;
     UniqueFd fd_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Opens an image: a handful of reads, whatever its size.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
@@ -92,8 +92,8 @@ Status Image::Parts::open_tables() {
     if (superblock.fragment_count != 0) SQUENV_TRY(fragments->preload());
     // Used by number only, which is rare: its list stays on disk.
     if (superblock.has_export_table())
-        export_table = table(superblock.export_table_start, superblock.inode_count,
-                             format::kExportRecordSize);
+        export_table =
+            table(superblock.export_table_start, superblock.inode_count, format::kExportRecordSize);
     return {};
 }
 
@@ -161,9 +161,8 @@ Result<Inode> Image::Parts::inode(const format::Reference& reference) const {
     if (!xattr_sets)
         inode.xattr_index = format::kNoXattr;
     else if (inode.xattr_index != format::kNoXattr && inode.xattr_index >= xattr_sets->count())
-        return fail(Errc::corrupt,
-                    fmt::format("inode {}: xattr index {} of {}", inode.number, inode.xattr_index,
-                                xattr_sets->count()));
+        return fail(Errc::corrupt, fmt::format("inode {}: xattr index {} of {}", inode.number,
+                                               inode.xattr_index, xattr_sets->count()));
     return inode;
 }
 

@@ -2,7 +2,7 @@
 #include "image/locate.h"
 
 #include <elf.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <optional>
@@ -81,8 +81,7 @@ bool is_elf(const ByteSource& source) {
 
 bool is_sif(const ByteSource& source) {
     const auto header = read_at<RawSifHeader>(source, 0);
-    return header &&
-           as_text(ByteView(header->magic).first(kSifMagic.size())) == kSifMagic;
+    return header && as_text(ByteView(header->magic).first(kSifMagic.size())) == kSifMagic;
 }
 
 /// Where the sections and the section table of an ELF file of this machine's kind end.
@@ -139,8 +138,9 @@ Result<std::uint64_t> find_image_offset(const ByteSource& source) {
     if (is_elf(source)) offset = appimage_offset(source);
     if (is_sif(source)) offset = sif_offset(source);
     if (offset) return *offset;
-    return fail(Errc::unsupported, "no squashfs image found in it",
-                "offset=auto knows plain images, AppImages and SIF files; give the offset in bytes");
+    return fail(
+        Errc::unsupported, "no squashfs image found in it",
+        "offset=auto knows plain images, AppImages and SIF files; give the offset in bytes");
 }
 
 std::string describe_container(const ByteSource& source) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/lookup_table.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "base/checked.h"
 #include "base/little_endian.h"

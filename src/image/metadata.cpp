@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/metadata.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +19,8 @@ constexpr std::size_t kStoredMax = format::kMetadataHeaderSize + format::kMetada
 
 MetadataStore::MetadataStore(const ByteSource& source, const codec::Decompressor& decompressor,
                              std::size_t cache_bytes)
-    : source_(source), decompressor_(decompressor), cache_(cache_bytes, kShards) {}
+    : source_(source), decompressor_(decompressor), cache_(cache_bytes, kShards) {
+}
 
 Result<MetadataPointer> MetadataStore::block(std::uint64_t position,
                                              const MetadataRegion& region) const {
@@ -114,8 +115,7 @@ Status MetadataCursor::skip(std::uint64_t count) {
 }
 
 format::Reference MetadataCursor::reference() const {
-    if (offset_ >= block_->bytes.size())
-        return {block_->next_position - region_.start, 0};
+    if (offset_ >= block_->bytes.size()) return {block_->next_position - region_.start, 0};
     return {position_ - region_.start, static_cast<std::uint16_t>(offset_)};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/xattrs.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <unordered_set>

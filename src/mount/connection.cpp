@@ -2,7 +2,7 @@
 #include "mount/connection.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Mounts through fusermount3. It opens /dev/fuse, mounts, and passes the descriptor back over a
 // socket named by _FUSE_COMMFD.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

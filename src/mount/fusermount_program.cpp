@@ -2,7 +2,7 @@
 #include "mount/fusermount_program.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/prctl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The meaning of the messages of fusermount3. They are stable since 2.x.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/wait.h>
 
 #include <fstream>

@@ -2,11 +2,9 @@
 #include "mount/kernel_mount.h"
 
 #include <linux/capability.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <array>
 #include <cerrno>
+
+#include "system/capabilities.h"
 
 namespace squenv::mount {
 
@@ -29,10 +27,7 @@ Result<Method> parse_method(std::string_view name) {
 }
 
 bool may_mount_directly() {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> data{};
-    if (::syscall(SYS_capget, &header, data.data()) != 0) return false;
-    return (data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN)) != 0;
+    return system::has_capability(CAP_SYS_ADMIN);
 }
 
 Result<MountedDevice> mount_kernel(const KernelMount& request, Method method) {

@@ -45,48 +45,47 @@ extern "C" {
 
 using squenv::pack::symbol;
 
-#define FORWARD(result, name, parameters, arguments)                         \
-    result name parameters {                                                 \
-        static auto* const function = symbol<result parameters>(#name);      \
-        return function arguments;                                           \
+#define FORWARD(result, name, parameters, arguments)                    \
+    result name parameters {                                            \
+        static auto* const function = symbol<result parameters>(#name); \
+        return function arguments;                                      \
     }
 
 FORWARD(struct archive*, archive_read_new, (void), ())
-FORWARD(int, archive_read_free, (struct archive* a), (a))
-FORWARD(int, archive_read_support_filter_all, (struct archive* a), (a))
-FORWARD(int, archive_read_support_format_raw, (struct archive* a), (a))
-FORWARD(int, archive_read_support_format_empty, (struct archive* a), (a))
-FORWARD(int, archive_read_support_format_tar, (struct archive* a), (a))
-FORWARD(int, archive_read_support_format_gnutar, (struct archive* a), (a))
+FORWARD(int, archive_read_free, (struct archive * a), (a))
+FORWARD(int, archive_read_support_filter_all, (struct archive * a), (a))
+FORWARD(int, archive_read_support_format_raw, (struct archive * a), (a))
+FORWARD(int, archive_read_support_format_empty, (struct archive * a), (a))
+FORWARD(int, archive_read_support_format_tar, (struct archive * a), (a))
+FORWARD(int, archive_read_support_format_gnutar, (struct archive * a), (a))
 FORWARD(int, archive_read_open,
-        (struct archive* a, void* data, archive_open_callback* open, archive_read_callback* read,
+        (struct archive * a, void* data, archive_open_callback* open, archive_read_callback* read,
          archive_close_callback* close),
         (a, data, open, read, close))
-FORWARD(int, archive_read_next_header,
-        (struct archive* a, struct archive_entry** entry),
+FORWARD(int, archive_read_next_header, (struct archive * a, struct archive_entry** entry),
         (a, entry))
 FORWARD(int, archive_read_data_block,
-        (struct archive* a, const void** data, size_t* size, la_int64_t* offset),
+        (struct archive * a, const void** data, size_t* size, la_int64_t* offset),
         (a, data, size, offset))
-FORWARD(la_int64_t, archive_read_header_position, (struct archive* a), (a))
-FORWARD(int, archive_filter_count, (struct archive* a), (a))
-FORWARD(la_int64_t, archive_filter_bytes, (struct archive* a, int n), (a, n))
-FORWARD(int, archive_file_count, (struct archive* a), (a))
-FORWARD(const char*, archive_error_string, (struct archive* a), (a))
-FORWARD(const char*, archive_entry_hardlink, (struct archive_entry* e), (e))
-FORWARD(const char*, archive_entry_pathname, (struct archive_entry* e), (e))
-FORWARD(const char*, archive_entry_symlink, (struct archive_entry* e), (e))
-FORWARD(la_int64_t, archive_entry_uid, (struct archive_entry* e), (e))
-FORWARD(la_int64_t, archive_entry_gid, (struct archive_entry* e), (e))
-FORWARD(la_int64_t, archive_entry_size, (struct archive_entry* e), (e))
-FORWARD(time_t, archive_entry_mtime, (struct archive_entry* e), (e))
-FORWARD(__LA_MODE_T, archive_entry_mode, (struct archive_entry* e), (e))
-FORWARD(__LA_MODE_T, archive_entry_filetype, (struct archive_entry* e), (e))
-FORWARD(dev_t, archive_entry_rdevmajor, (struct archive_entry* e), (e))
-FORWARD(dev_t, archive_entry_rdevminor, (struct archive_entry* e), (e))
-FORWARD(int, archive_entry_xattr_reset, (struct archive_entry* e), (e))
+FORWARD(la_int64_t, archive_read_header_position, (struct archive * a), (a))
+FORWARD(int, archive_filter_count, (struct archive * a), (a))
+FORWARD(la_int64_t, archive_filter_bytes, (struct archive * a, int n), (a, n))
+FORWARD(int, archive_file_count, (struct archive * a), (a))
+FORWARD(const char*, archive_error_string, (struct archive * a), (a))
+FORWARD(const char*, archive_entry_hardlink, (struct archive_entry * e), (e))
+FORWARD(const char*, archive_entry_pathname, (struct archive_entry * e), (e))
+FORWARD(const char*, archive_entry_symlink, (struct archive_entry * e), (e))
+FORWARD(la_int64_t, archive_entry_uid, (struct archive_entry * e), (e))
+FORWARD(la_int64_t, archive_entry_gid, (struct archive_entry * e), (e))
+FORWARD(la_int64_t, archive_entry_size, (struct archive_entry * e), (e))
+FORWARD(time_t, archive_entry_mtime, (struct archive_entry * e), (e))
+FORWARD(__LA_MODE_T, archive_entry_mode, (struct archive_entry * e), (e))
+FORWARD(__LA_MODE_T, archive_entry_filetype, (struct archive_entry * e), (e))
+FORWARD(dev_t, archive_entry_rdevmajor, (struct archive_entry * e), (e))
+FORWARD(dev_t, archive_entry_rdevminor, (struct archive_entry * e), (e))
+FORWARD(int, archive_entry_xattr_reset, (struct archive_entry * e), (e))
 FORWARD(int, archive_entry_xattr_next,
-        (struct archive_entry* e, const char** name, const void** value, size_t* size),
+        (struct archive_entry * e, const char** name, const void** value, size_t* size),
         (e, name, value, size))
 
 #undef FORWARD

@@ -65,9 +65,9 @@ Status BlockPipeline::compress(Job& job) const {
     std::size_t size = 0;
     if (settings_.compressor != nullptr) {
         // One byte less than the input: what is not smaller is stored as it is.
-        SQUENV_TRY_ASSIGN(size, settings_.compressor->compress(
-                                    job.input, {job.output.get(), job.input.size() - 1},
-                                    job.block.target.kind));
+        SQUENV_TRY_ASSIGN(
+            size, settings_.compressor->compress(
+                      job.input, {job.output.get(), job.input.size() - 1}, job.block.target.kind));
     }
     job.block.stored.is_compressed = size != 0;
     job.block.stored.size_bytes = static_cast<std::uint32_t>(size != 0 ? size : job.input.size());
@@ -78,9 +78,8 @@ Status BlockPipeline::compress(Job& job) const {
 }
 
 ByteView BlockPipeline::stored_bytes(const Job& job) const {
-    return job.block.stored.is_compressed
-               ? ByteView(job.output.get(), job.block.stored.size_bytes)
-               : job.input;
+    return job.block.stored.is_compressed ? ByteView(job.output.get(), job.block.stored.size_bytes)
+                                          : job.input;
 }
 
 void BlockPipeline::compress_blocks() {

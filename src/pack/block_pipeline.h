@@ -42,7 +42,7 @@ struct WrittenBlock {
 
 struct PipelineSettings {
     const codec::Compressor* compressor = nullptr;  ///< null stores blocks as they are
-    unsigned threads = 1;  ///< 0: submit() does their work
+    unsigned threads = 1;                           ///< 0: submit() does their work
     std::size_t blocks_in_flight = 8;
     std::size_t block_size = 0;  ///< bytes, of the largest block
     bool has_digests = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pack/content.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <limits>
 

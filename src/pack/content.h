@@ -25,7 +25,7 @@ struct Content {
     std::uint64_t start = 0;       ///< image position of the first stored block, 0 when none is
     std::uint64_t first_word = 0;  ///< index of its block words
     FileKind kind = FileKind::other;
-    bool has_failed = false;       ///< the source could not be read; the file is left out
+    bool has_failed = false;  ///< the source could not be read; the file is left out
 };
 
 /// Size words of all blocks of all files. Zero, which means a hole, until a block is stored; the

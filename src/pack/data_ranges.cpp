@@ -78,8 +78,8 @@ std::optional<Ranges> data_by_seeking(int file, std::uint64_t size) {
 /// file system cannot say that, as tmpfs, or there is too much of it.
 std::optional<Ranges> data_by_blocks(int file) {
     constexpr std::size_t kHead = sizeof(struct fiemap);
-    alignas(struct fiemap)
-        std::array<std::byte, kHead + kExtents * sizeof(struct fiemap_extent)> request{};
+    alignas(struct fiemap) std::array<std::byte, kHead + kExtents * sizeof(struct fiemap_extent)>
+        request{};
     Ranges ranges;
     for (std::uint64_t at = 0;;) {
         struct fiemap head;

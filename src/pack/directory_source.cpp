@@ -51,9 +51,9 @@ class DirectoryReader final : public FileReader {
             SQUENV_TRY(check_unchanged(id));
             ranges_node_ = id;
         }
-        const auto range = std::upper_bound(
-            ranges_.begin(), ranges_.end(), offset,
-            [](std::uint64_t at, const DataRange& one) { return at < one.end; });
+        const auto range =
+            std::upper_bound(ranges_.begin(), ranges_.end(), offset,
+                             [](std::uint64_t at, const DataRange& one) { return at < one.end; });
         return range == ranges_.end() ? node.size_bytes : std::max(offset, range->begin);
     }
 
@@ -77,8 +77,8 @@ class DirectoryReader final : public FileReader {
             directory_node_ = kNoEntry;
             is_overlay_ = node.is_overlay;
             SQUENV_TRY_ASSIGN(directory_,
-                              open_below(is_overlay_ ? overlay_ : root_,
-                                         tree_.path_of(node.parent), O_PATH | O_DIRECTORY));
+                              open_below(is_overlay_ ? overlay_ : root_, tree_.path_of(node.parent),
+                                         O_PATH | O_DIRECTORY));
             directory_node_ = node.parent;
         }
         // O_NONBLOCK: a fifo put in the place of a file must not stop the packer.

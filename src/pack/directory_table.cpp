@@ -46,13 +46,12 @@ ByteVector encode_run(std::span<const ListingEntry> entries) {
         run, {static_cast<std::uint32_t>(entries.size()),
               static_cast<std::uint32_t>(first.inode.block), first.inode_number});
     for (const ListingEntry& entry : entries)
-        format::encode_directory_entry(
-            run,
-            {entry.inode.offset,
-             static_cast<std::int16_t>(std::int64_t{entry.inode_number} -
-                                       std::int64_t{first.inode_number}),
-             entry.type, static_cast<std::uint16_t>(entry.name.size())},
-            entry.name);
+        format::encode_directory_entry(run,
+                                       {entry.inode.offset,
+                                        static_cast<std::int16_t>(std::int64_t{entry.inode_number} -
+                                                                  std::int64_t{first.inode_number}),
+                                        entry.type, static_cast<std::uint16_t>(entry.name.size())},
+                                       entry.name);
     return run;
 }
 

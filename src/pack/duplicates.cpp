@@ -55,8 +55,8 @@ Hash128 HashStream::result() const {
 FileHasher::FileHasher() : seed_(0) {
     // Any seed works; without a random one only the protection against prepared files is weaker.
     if (::getrandom(&seed_, sizeof seed_, 0) != sizeof seed_)
-        seed_ = static_cast<std::uint64_t>(
-            std::chrono::steady_clock::now().time_since_epoch().count());
+        seed_ =
+            static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
 Hash128 FileHasher::of(ByteView bytes) const {
@@ -82,7 +82,8 @@ Result<Hash128> FileHasher::of_file(FileReader& reader, EntryId node, std::uint6
 }
 
 DuplicateIndex::DuplicateIndex(std::size_t expected)
-    : slots_(std::bit_ceil(std::max<std::size_t>(16, expected * 2))) {}
+    : slots_(std::bit_ceil(std::max<std::size_t>(16, expected * 2))) {
+}
 
 DuplicateIndex::Slot& DuplicateIndex::slot_of(const Hash128& key) {
     const std::size_t mask = slots_.size() - 1;
@@ -126,8 +127,7 @@ Status find_large_duplicates(const Source& source, const Tree& tree, Contents& c
         const auto reader = source.open_reader(tree);
         for (std::size_t i = next++; i < candidates.size() && !is_cancelled(options); i = next++) {
             const Content& content = contents.files[candidates[i]];
-            const auto hash =
-                hasher.of_file(*reader, content.node, content.size_bytes, options);
+            const auto hash = hasher.of_file(*reader, content.node, content.size_bytes, options);
             if (hash) hashes[i] = *hash;
         }
     });

@@ -45,8 +45,7 @@ class FileHasher {
     /// The hash of a whole file, read piece by piece. Holes cost nothing, and count as the zeros
     /// they are. Comparable with others of this function only.
     [[nodiscard]] Result<Hash128> of_file(FileReader& reader, EntryId node,
-                                          std::uint64_t size_bytes,
-                                          const Options& options) const;
+                                          std::uint64_t size_bytes, const Options& options) const;
 
   private:
     std::uint64_t seed_;

@@ -47,8 +47,7 @@ class Match {
         next_[0] = false;
         for (std::size_t i = 0; i < pattern_.size(); ++i) {
             if (pattern_[i] != "**") {
-                next_[i + 1] =
-                    reached_[i] && ::fnmatch(pattern_[i].c_str(), name.c_str(), 0) == 0;
+                next_[i + 1] = reached_[i] && ::fnmatch(pattern_[i].c_str(), name.c_str(), 0) == 0;
                 continue;
             }
             // At the end "**" means everything inside, so at least one name.

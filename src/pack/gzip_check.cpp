@@ -43,8 +43,8 @@ void GzipCheck::add_stored(ByteView bytes) {
     if (!is_gzip_) return recent_.clear();
     const ByteView all(recent_);
     while (!has_more_members_ && from + kHeader <= all.size()) {
-        const auto found = std::find(all.begin() + static_cast<std::ptrdiff_t>(from), all.end(),
-                                     std::byte{0x1f});
+        const auto found =
+            std::find(all.begin() + static_cast<std::ptrdiff_t>(from), all.end(), std::byte{0x1f});
         from = static_cast<std::size_t>(found - all.begin());
         if (from + kHeader <= all.size()) has_more_members_ = is_header(all.subspan(from));
         ++from;

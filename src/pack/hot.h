@@ -14,7 +14,7 @@ namespace squenv::pack {
 /// The regular files that `items` have ranges of, in the order of their first one, each inode once
 /// by the entry that stands for it. Hard links are resolved before.
 [[nodiscard]] std::vector<EntryId> find_hot_files(const Tree& tree,
-                                                 const std::vector<Touch>& items);
+                                                  const std::vector<Touch>& items);
 
 /// Sets Node::is_hot of every directory that has something of `items` in it or below it.
 void mark_hot_directories(Tree& tree, const std::vector<Touch>& items);

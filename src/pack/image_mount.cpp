@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pack/image_mount.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

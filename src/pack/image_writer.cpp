@@ -40,7 +40,8 @@ Status ImageWriter::check_output(const std::string& path, bool replaces) {
 ImageWriter::ImageWriter(OutputFile file)
     : file_(std::move(file)),
       buffer_(static_cast<std::byte*>(
-          ::operator new(kBufferSize, std::align_val_t(kBufferAlignment)))) {}
+          ::operator new(kBufferSize, std::align_val_t(kBufferAlignment)))) {
+}
 
 Result<ImageWriter> ImageWriter::create(const std::string& path, bool replaces) {
     SQUENV_TRY_ASSIGN(OutputFile file, OutputFile::create(path, replaces));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pack/inode_table.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <limits>
@@ -48,10 +48,8 @@ Result<InodeRecord> Builder::common(const Node& node) {
     inode.number = node.inode_number;
     inode.nlink = node.link_count;
     const bool is_fixed = options_.owner.kind == Ownership::Kind::fixed;
-    SQUENV_TRY_ASSIGN(inode.uid_index,
-                      out_.ids.index_of(is_fixed ? options_.owner.uid : node.uid));
-    SQUENV_TRY_ASSIGN(inode.gid_index,
-                      out_.ids.index_of(is_fixed ? options_.owner.gid : node.gid));
+    SQUENV_TRY_ASSIGN(inode.uid_index, out_.ids.index_of(is_fixed ? options_.owner.uid : node.uid));
+    SQUENV_TRY_ASSIGN(inode.gid_index, out_.ids.index_of(is_fixed ? options_.owner.gid : node.gid));
     bool is_clamped = false;
     inode.mtime = mtime_of(node, options_, is_clamped);
     out_.clamped_mtimes += is_clamped ? 1 : 0;
@@ -94,8 +92,7 @@ void Builder::fill_directory(EntryId id, InodeRecord& inode, const Listing& list
     inode.listing_offset = listing.start.offset;
     inode.index_count = static_cast<std::uint16_t>(listing.index.size());
     const std::uint32_t root_number = tree_.at(kRootEntry).inode_number;
-    inode.parent_number =
-        id == kRootEntry ? root_number + 1 : tree_.at(node.parent).inode_number;
+    inode.parent_number = id == kRootEntry ? root_number + 1 : tree_.at(node.parent).inode_number;
     constexpr std::uint64_t kMaxBasicListing =
         std::numeric_limits<std::uint16_t>::max() - format::kDirectorySizeBias;
     inode.is_extended =

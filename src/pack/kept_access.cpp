@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pack/kept_access.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -130,9 +130,10 @@ std::optional<std::string> keep_access(int file, const std::string& path) {
     const bool needs_mode = access.acl.empty() && access.mode != (made.st_mode & 0777U);
     if (needs_mode && ::fchmod(file, access.mode) != 0) lose("the mode", errno);
     if (lost.empty()) return lost;
-    return fmt::format("{}: not kept of the image that it replaces: {}; fewer may read it now, set "
-                       "what is missing with chgrp, chmod or setfacl",
-                       path, lost);
+    return fmt::format(
+        "{}: not kept of the image that it replaces: {}; fewer may read it now, set "
+        "what is missing with chgrp, chmod or setfacl",
+        path, lost);
 }
 
 }  // namespace squenv::pack

@@ -8,9 +8,9 @@
 namespace squenv::pack {
 
 /// Gives the open `file` the mode, group and POSIX ACL of the file at `path`, as far as this
-/// process may. Returns what could not be kept, as a line for the user, or ""; nothing when there is
-/// no file at `path`. Whatever is lost, no user but the owner of `file` gets more rights on it than
-/// on the other one.
+/// process may. Returns what could not be kept, as a line for the user, or ""; nothing when there
+/// is no file at `path`. Whatever is lost, no user but the owner of `file` gets more rights on it
+/// than on the other one.
 [[nodiscard]] std::optional<std::string> keep_access(int file, const std::string& path);
 
 }  // namespace squenv::pack

@@ -32,8 +32,8 @@ Status MetadataWriter::end_block() {
     std::array<std::byte, format::kMetadataSize> room;
     std::size_t size = 0;
     if (compressor_ != nullptr) {
-        SQUENV_TRY_ASSIGN(size, compressor_->compress(
-                                    block_, MutableBytes(room).first(block_.size() - 1)));
+        SQUENV_TRY_ASSIGN(
+            size, compressor_->compress(block_, MutableBytes(room).first(block_.size() - 1)));
     }
     const ByteView payload = size != 0 ? ByteView(room).first(size) : ByteView(block_);
     const format::StoredSize stored{static_cast<std::uint32_t>(payload.size()), size != 0};

@@ -2,7 +2,7 @@
 #include "pack/output_file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -70,7 +70,8 @@ Status OutputFile::check(const std::string& path, bool replaces) {
 }
 
 OutputFile::OutputFile(std::string path, bool replaces)
-    : path_(std::move(path)), replaces_(replaces), is_private_(replaces && is_there(path_)) {}
+    : path_(std::move(path)), replaces_(replaces), is_private_(replaces && is_there(path_)) {
+}
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : path_(std::move(other.path_)),
@@ -79,7 +80,8 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       file_(std::move(other.file_)),
       temporary_name_(std::exchange(other.temporary_name_, {})),
       guard_(std::move(other.guard_)),
-      access_note_(std::move(other.access_note_)) {}
+      access_note_(std::move(other.access_note_)) {
+}
 
 OutputFile::~OutputFile() {
     if (!temporary_name_.empty()) ::unlink(temporary_name_.c_str());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "pack/pack.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -57,8 +57,9 @@ ByteVector encode_option_block(const Options& options) {
         format::encode_compressor_options(compressor_of(options.codec), level_of(options));
     ByteVector block;
     if (payload.empty()) return block;
-    append(block, Le16(format::encode_metadata_header(
-                      {static_cast<std::uint32_t>(payload.size()), false})));
+    append(
+        block,
+        Le16(format::encode_metadata_header({static_cast<std::uint32_t>(payload.size()), false})));
     append(block, payload);
     return block;
 }
@@ -69,14 +70,12 @@ Error unreadable(const std::vector<Finding>& findings) {
         return one.code == Errc::corrupt;
     });
     // Leaving out what only changed would leave out parts of what is wanted.
-    const bool has_changed = std::all_of(findings.begin(), findings.end(), [](const Finding& one) {
-        return one.code == Errc::busy;
-    });
+    const bool has_changed = std::all_of(findings.begin(), findings.end(),
+                                         [](const Finding& one) { return one.code == Errc::busy; });
     return {is_damaged ? Errc::corrupt : Errc::busy, 0,
-            findings.size() == 1
-                ? std::string("a file could not be packed; no image was written")
-                : fmt::format("{} files could not be packed; no image was written",
-                              findings.size()),
+            findings.size() == 1 ? std::string("a file could not be packed; no image was written")
+                                 : fmt::format("{} files could not be packed; no image was written",
+                                               findings.size()),
             has_changed ? "pack again when nothing writes to the tree; --ignore-unreadable "
                           "leaves out what changes"
                         : "leave out what cannot be read with --ignore-unreadable"};
@@ -106,8 +105,7 @@ Status write_appendix(const Options& options, std::vector<appendix::BlockDigest>
     appendix::Appendix appendix;
     appendix.manifest = manifest_of(options);
     appendix.hot = std::move(hot);
-    appendix.digests.push_back(
-        {0, static_cast<std::uint32_t>(head.size()), sha256_of(head)});
+    appendix.digests.push_back({0, static_cast<std::uint32_t>(head.size()), sha256_of(head)});
     appendix.digests.insert(appendix.digests.end(), digests.begin(), digests.end());
     SQUENV_TRY(writer.append(appendix::encode(appendix)));
     return writer.align(format::kPadding);
@@ -155,7 +153,7 @@ class Run {
     PassClock clock_;
     const FileHasher hasher_;
     std::unique_ptr<codec::Compressor> compressor_;  ///< null stores everything as it is
-    std::vector<Finding> problems_;  ///< what could not be packed
+    std::vector<Finding> problems_;                  ///< what could not be packed
     Report report_;
     Scanned scanned_;
     Contents contents_;
@@ -178,9 +176,9 @@ Status Run::check_problems() const {
 Status Run::run_passes(const std::string& output) {
     SQUENV_TRY(check(options_));
     if (options_.codec != Codec::none) {
-        SQUENV_TRY_ASSIGN(compressor_, codec::make_compressor(compressor_of(options_.codec),
-                                                              level_of(options_),
-                                                              options_.block_size));
+        SQUENV_TRY_ASSIGN(compressor_,
+                          codec::make_compressor(compressor_of(options_.codec), level_of(options_),
+                                                 options_.block_size));
     }
     SQUENV_TRY(ImageWriter::check_output(output, options_.replaces_output));
     SQUENV_TRY(scan());
@@ -213,8 +211,8 @@ Status Run::order() {
     resolve_hard_links(scanned_.tree);
     Tree& tree = scanned_.tree;
     const std::vector<EntryId> hot_files = find_hot_files(tree, options_.hot);
-    SQUENV_TRY_ASSIGN(contents_, make_contents(tree, order_files(tree, hot_files),
-                                               options_.block_size));
+    SQUENV_TRY_ASSIGN(contents_,
+                      make_contents(tree, order_files(tree, hot_files), options_.block_size));
     contents_.hot_count = hot_files.size();
     report_.hot_files = hot_files.size();
     mark_hot_directories(tree, options_.hot);
@@ -227,9 +225,8 @@ Status Run::store(ImageWriter& writer) {
     SQUENV_TRY(writer.append(encode_option_block(options_)));
     const RetimedSource source(source_, options_);
     SQUENV_TRY_ASSIGN(stored_,
-                      store_contents(source, scanned_.tree, contents_, options_,
-                                     compressor_.get(), hasher_, static_cast<bool>(verify_),
-                                     writer));
+                      store_contents(source, scanned_.tree, contents_, options_, compressor_.get(),
+                                     hasher_, static_cast<bool>(verify_), writer));
     problems_.insert(problems_.end(), stored_.problems.begin(), stored_.problems.end());
     leave_out_failed(scanned_.tree, contents_);
     count_files(contents_, report_);
@@ -267,9 +264,9 @@ Status Run::finish(ImageWriter& writer) {
     SQUENV_TRY(writer.seal(head_));
     clock_.done(Pass::sync, report_);
     if (verify_) {
-        SQUENV_TRY(verify_(writer.temporary_path(),
-                           Expectation{scanned_.tree, contents_, stored_.hashes, hasher_,
-                                       options_}));
+        SQUENV_TRY(
+            verify_(writer.temporary_path(),
+                    Expectation{scanned_.tree, contents_, stored_.hashes, hasher_, options_}));
         clock_.done(Pass::verify, report_);
     }
     SQUENV_TRY(writer.publish());
@@ -280,8 +277,8 @@ Status Run::finish(ImageWriter& writer) {
 }  // namespace
 
 Status check(const Options& options) {
-    if (!std::has_single_bit(options.block_size) ||
-        options.block_size < format::kMinBlockSize || options.block_size > format::kMaxBlockSize)
+    if (!std::has_single_bit(options.block_size) || options.block_size < format::kMinBlockSize ||
+        options.block_size > format::kMaxBlockSize)
         return fail(Errc::invalid_argument,
                     fmt::format("block size {} is not a power of two from 4096 to 1048576",
                                 options.block_size));
@@ -318,8 +315,7 @@ const char* codec_name(Codec codec) {
 }
 
 int level_of(const Options& options) {
-    if (options.codec == Codec::none)
-        return codec::level_range(CompressorId::gzip).preset;
+    if (options.codec == Codec::none) return codec::level_range(CompressorId::gzip).preset;
     return options.level.value_or(codec::level_range(compressor_of(options.codec)).preset);
 }
 

@@ -105,8 +105,7 @@ void UnitReader::read(Unit& unit, FileReader& reader) {
         segment.has_failed = true;
         if (status) continue;
         std::lock_guard lock(mutex_);
-        problems_.push_back(
-            {tree_.path_of(node), status.error().message(), status.error().code});
+        problems_.push_back({tree_.path_of(node), status.error().message(), status.error().code});
         only_checks_ = !options_.ignores_unreadable;
     }
 }

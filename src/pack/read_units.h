@@ -27,11 +27,11 @@ static_assert(kUnitSize % format::kMaxBlockSize == 0, "units of one file begin a
 struct Segment {
     std::uint32_t content = 0;
     std::uint32_t size_bytes = 0;
-    std::uint64_t offset = 0;        ///< in the file
+    std::uint64_t offset = 0;  ///< in the file
     std::size_t buffer_position = 0;
-    Hash128 hash;                    ///< of whole files, when duplicates are looked for
+    Hash128 hash;  ///< of whole files, when duplicates are looked for
     bool is_whole = false;
-    bool has_failed = false;         ///< named in the problems, or not read after another failure
+    bool has_failed = false;  ///< named in the problems, or not read after another failure
 };
 
 struct Unit {
@@ -81,7 +81,7 @@ class UnitReader {
     std::uint64_t next_offset_ = 0;  ///< in the file of next_content_
     std::uint64_t units_planned_ = 0;
     std::uint64_t units_taken_ = 0;
-    bool is_planned_ = false;  ///< nothing is left to plan
+    bool is_planned_ = false;   ///< nothing is left to plan
     bool only_checks_ = false;  ///< something failed: the rest is opened, not read
     std::map<std::uint64_t, Unit> ready_;
     std::vector<Finding> problems_;

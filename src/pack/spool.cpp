@@ -38,8 +38,8 @@ class Spool::Reader final : public FileReader {
             if (is_hole) {
                 std::fill(part.begin(), part.end(), std::byte{0});
             } else {
-                SQUENV_TRY(read_at(spool_.file_.get(), part,
-                                   ranges.front().position + (offset - data)));
+                SQUENV_TRY(
+                    read_at(spool_.file_.get(), part, ranges.front().position + (offset - data)));
                 ranges = ranges.subspan(1);
             }
             offset += part.size();
@@ -58,10 +58,9 @@ class Spool::Reader final : public FileReader {
     [[nodiscard]] std::span<const Range> ranges_from(EntryId id, std::uint64_t offset) const {
         const File& file = spool_.files_[tree_.at(id).source_inode];
         const auto all = std::span(spool_.ranges_).subspan(file.first_range, file.range_count);
-        const auto first =
-            std::partition_point(all.begin(), all.end(), [offset](const Range& range) {
-                return range.offset + range.size_bytes <= offset;
-            });
+        const auto first = std::partition_point(
+            all.begin(), all.end(),
+            [offset](const Range& range) { return range.offset + range.size_bytes <= offset; });
         return all.subspan(static_cast<std::size_t>(first - all.begin()));
     }
 
@@ -96,8 +95,8 @@ Status Spool::write(std::uint64_t offset, ByteView bytes) {
     if (const auto status = write_at(file_.get(), bytes, end_); !status)
         return spool_failure(status.error().sys_errno, directory_);
     File& file = files_[current_];
-    const bool follows = file.range_count > 0 &&
-                         ranges_.back().offset + ranges_.back().size_bytes == offset;
+    const bool follows =
+        file.range_count > 0 && ranges_.back().offset + ranges_.back().size_bytes == offset;
     if (follows) {
         ranges_.back().size_bytes += bytes.size();
     } else {

@@ -20,8 +20,8 @@ PipelineSettings pipeline_settings(const Options& options, const codec::Compress
     settings.threads = compressor_threads(options);
     settings.block_size = options.block_size;
     settings.has_digests = options.has_appendix;
-    settings.blocks_in_flight = std::max<std::size_t>(
-        memory_of(options) / 4 / options.block_size, 2);
+    settings.blocks_in_flight =
+        std::max<std::size_t>(memory_of(options) / 4 / options.block_size, 2);
     return settings;
 }
 
@@ -35,8 +35,8 @@ codec::BlockKind block_kind(const Content& content) {
     return codec::BlockKind::other;
 }
 
-/// Decides in storage order, on one thread, so that the image does not depend on which of the others
-/// is faster.
+/// Decides in storage order, on one thread, so that the image does not depend on which of the
+/// others is faster.
 class Store {
   public:
     Store(const Source& source, const Tree& tree, Contents& contents, const Options& options,
@@ -47,9 +47,8 @@ class Store {
           hasher_(hasher),
           has_hashes_(has_hashes),
           duplicates_(contents.files.size()),
-          fragment_buffers_(
-              std::max<std::size_t>(memory_of(options) / 4 / options.block_size, 2),
-              options.block_size),
+          fragment_buffers_(std::max<std::size_t>(memory_of(options) / 4 / options.block_size, 2),
+                            options.block_size),
           pipeline_(pipeline_settings(options, compressor), writer,
                     [this](const WrittenBlock& block) { note(block); }),
           units_(source, tree, contents, options, hasher_) {
@@ -237,8 +236,8 @@ Result<Stored> store_contents(const Source& source, const Tree& tree, Contents& 
         stored.duplicate_bytes += content.size_bytes;
         if (!contents.files[content.same_as].has_failed || content.has_failed) continue;
         content.has_failed = true;
-        stored.problems.push_back({tree.path_of(content.node),
-                                   "shares its data with a file that could not be read"});
+        stored.problems.push_back(
+            {tree.path_of(content.node), "shares its data with a file that could not be read"});
     }
     return stored;
 }

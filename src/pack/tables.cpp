@@ -28,8 +28,7 @@ class TableAppender {
             const ByteView piece = rest.first(std::min(rest.size(), kDigestedPiece));
             rest = rest.subspan(piece.size());
             digests_->push_back({start + bytes.size() - rest.size() - piece.size(),
-                                 static_cast<std::uint32_t>(piece.size()),
-                                 sha256_of(piece)});
+                                 static_cast<std::uint32_t>(piece.size()), sha256_of(piece)});
         }
         SQUENV_TRY(writer_.append(bytes));
         return start;
@@ -38,9 +37,8 @@ class TableAppender {
     /// The position of the location list.
     Result<std::uint64_t> add_lookup_table(ByteView records) {
         ByteVector bytes;
-        SQUENV_TRY_ASSIGN(
-            const std::uint64_t list,
-            append_lookup_table(bytes, writer_.position(), records, {}, compressor_));
+        SQUENV_TRY_ASSIGN(const std::uint64_t list,
+                          append_lookup_table(bytes, writer_.position(), records, {}, compressor_));
         SQUENV_TRY(add(bytes));
         return list;
     }

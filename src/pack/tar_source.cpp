@@ -3,7 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -232,9 +232,9 @@ Status TarSource::fill(const std::string& path, struct archive_entry* entry, Nod
     node.source_inode = next_inode_++;
     if (node.type == InodeType::symlink) SQUENV_TRY(set_target(path, entry, node));
     if (node.type == InodeType::block_device || node.type == InodeType::char_device)
-        node.device = format::encode_device(
-            makedev(static_cast<unsigned>(::archive_entry_rdevmajor(entry)),
-                    static_cast<unsigned>(::archive_entry_rdevminor(entry))));
+        node.device =
+            format::encode_device(makedev(static_cast<unsigned>(::archive_entry_rdevmajor(entry)),
+                                          static_cast<unsigned>(::archive_entry_rdevminor(entry))));
     set_xattrs(entry, node);
     return {};
 }

@@ -4,7 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -31,8 +31,8 @@ bool is_header(ByteView block) {
     if (is_all_zero(block)) return false;
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < kTarBlock; ++i)
-        sum += i >= kSumAt && i < kSumAt + kSumSize ? ' '
-                                                    : std::to_integer<std::uint32_t>(block[i]);
+        sum +=
+            i >= kSumAt && i < kSumAt + kSumSize ? ' ' : std::to_integer<std::uint32_t>(block[i]);
     std::uint32_t written = 0;
     std::size_t at = kSumAt;
     while (at < kSumAt + kSumSize && block[at] == std::byte{' '}) ++at;
@@ -104,7 +104,8 @@ void TarStream::Free::operator()(struct archive* archive) const {
     ::archive_read_free(archive);
 }
 
-TarStream::TarStream(const std::string& path) : name_(path == "-" ? "standard input" : path) {}
+TarStream::TarStream(const std::string& path) : name_(path == "-" ? "standard input" : path) {
+}
 
 tl::unexpected<Error> TarStream::damaged() const {
     if (input_->is_cancelled()) return fail(Errc::cancelled, name_ + ": stopped");
@@ -178,10 +179,9 @@ Status TarStream::check_end(std::uint64_t header, std::uint64_t position) {
     const auto from_end = [&](std::uint64_t at) {
         return static_cast<std::size_t>(std::min<std::uint64_t>(position_ - at, recent.size()));
     };
-    const bool is_marked =
-        header + kTarBlock <= position && position <= position_ &&
-        position_ - header <= recent.size() &&
-        is_all_zero(ByteView(recent).last(from_end(header)).first(kTarBlock));
+    const bool is_marked = header + kTarBlock <= position && position <= position_ &&
+                           position_ - header <= recent.size() &&
+                           is_all_zero(ByteView(recent).last(from_end(header)).first(kTarBlock));
     if (!is_marked)
         return fail(Errc::corrupt,
                     name_ + ": the archive stops between two files, without the mark of its end",

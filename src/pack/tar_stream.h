@@ -66,8 +66,8 @@ class TarStream {
     std::string name_;
     std::unique_ptr<Input, FreeInput> input_;
     std::unique_ptr<struct archive, Free> archive_;  ///< reads from input_
-    ByteView current_;            ///< what next() returned last
-    std::uint64_t position_ = 0;  ///< of its end in the decompressed stream
+    ByteView current_;                               ///< what next() returned last
+    std::uint64_t position_ = 0;                     ///< of its end in the decompressed stream
     /// The bytes in front of `current_`: enough for the blocks a reader looks at when it ends.
     std::array<std::byte, 4 * kTarBlock> before_{};
 };

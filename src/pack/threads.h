@@ -24,8 +24,8 @@ namespace squenv::pack {
 [[nodiscard]] inline std::uint64_t memory_of(const Options& options) {
     constexpr std::uint64_t kMiB = 1U << 20;
     if (options.memory_bytes != 0) return options.memory_bytes;
-    return std::max({12 * kMiB, 4 * std::uint64_t{options.block_size} *
-                                    (compressor_threads(options) + 2),
+    return std::max({12 * kMiB,
+                     4 * std::uint64_t{options.block_size} * (compressor_threads(options) + 2),
                      2 * kMiB * (reader_threads(options) + 2)});
 }
 

@@ -53,7 +53,7 @@ struct Node {
     EntryId parent = kNoEntry;
     EntryId first_child = kNoEntry;
     std::uint32_t child_count = 0;
-    EntryId same_inode_as = kNoEntry;  ///< hard links: the entry that stands for the inode
+    EntryId same_inode_as = kNoEntry;    ///< hard links: the entry that stands for the inode
     std::uint32_t xattrs = kNoXattrs;    ///< index into the xattr sets
     std::uint32_t content = kNoContent;  ///< regular files: index into the contents
     std::uint32_t inode_number = 0;      ///< given by the tables pass
@@ -61,9 +61,9 @@ struct Node {
     std::uint16_t mode = 0;              ///< permission bits
     format::InodeType type = format::InodeType::file;
     std::uint8_t name_size = 0;
-    bool has_holes = false;        ///< fewer bytes are allocated than the size says
-    bool is_hard_linked = false;   ///< the source counts several links
-    bool is_overlay = false;       ///< directories on disk: of the tree that lies over the other
+    bool has_holes = false;       ///< fewer bytes are allocated than the size says
+    bool is_hard_linked = false;  ///< the source counts several links
+    bool is_overlay = false;      ///< directories on disk: of the tree that lies over the other
     bool is_left_out = false;
     bool is_hot = false;  ///< directories: something hot is in it or below it
 

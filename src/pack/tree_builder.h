@@ -58,7 +58,7 @@ class TreeBuilder {
     /// Of an archive that was made for it all names could fall on one slot; not with a seed.
     FileHasher hasher_;
     TextArena text_;
-    std::deque<Entry> entries_;   ///< [0] is the root
+    std::deque<Entry> entries_;  ///< [0] is the root
     std::deque<Node> nodes_;
     std::vector<NameId> slots_;  ///< a power of two, at most half full; open addressing
 };

@@ -12,12 +12,12 @@ constexpr std::size_t kSharedValueSize = 8;
 }  // namespace
 
 Status XattrTable::write_pair(const XattrPair& pair) {
-    const auto shared = pair.value.size() >= kSharedValueSize ? long_values_.find(pair.value)
-                                                              : long_values_.end();
+    const auto shared =
+        pair.value.size() >= kSharedValueSize ? long_values_.find(pair.value) : long_values_.end();
     const bool is_out_of_line = shared != long_values_.end();
     ByteVector key;
-    format::encode_xattr_key(key, {pair.prefix_id, is_out_of_line,
-                                   static_cast<std::uint16_t>(pair.name.size())});
+    format::encode_xattr_key(
+        key, {pair.prefix_id, is_out_of_line, static_cast<std::uint16_t>(pair.name.size())});
     append(key, as_bytes(pair.name));
     SQUENV_TRY(pairs_.append(key));
 
@@ -46,9 +46,9 @@ Result<std::uint32_t> XattrTable::id_of(std::uint32_t index) {
     for (const XattrPair& pair : set) {
         SQUENV_TRY(write_pair(pair));
         // What stat() counts: the full name with its NUL, and the value.
-        record.size_bytes += static_cast<std::uint32_t>(
-            format::xattr_prefix(pair.prefix_id)->size() + pair.name.size() + 1 +
-            pair.value.size());
+        record.size_bytes +=
+            static_cast<std::uint32_t>(format::xattr_prefix(pair.prefix_id)->size() +
+                                       pair.name.size() + 1 + pair.value.size());
     }
     records_.push_back(record);
     return id->second;
@@ -61,8 +61,8 @@ Result<ByteVector> XattrTable::encode(std::uint64_t position, std::uint64_t& hea
     ByteVector header;
     format::encode_xattr_header(header, {position, static_cast<std::uint32_t>(records_.size())});
     ByteVector out = pairs_.bytes();
-    SQUENV_TRY_ASSIGN(header_position, append_lookup_table(out, position, records, header,
-                                                           compressor_));
+    SQUENV_TRY_ASSIGN(header_position,
+                      append_lookup_table(out, position, records, header, compressor_));
     return out;
 }
 

@@ -25,8 +25,7 @@ class XattrTable {
     [[nodiscard]] bool empty() const { return records_.empty(); }
     /// The bytes of the table if it begins at `position` of the image; `header_position` becomes
     /// what the superblock stores.
-    [[nodiscard]] Result<ByteVector> encode(std::uint64_t position,
-                                            std::uint64_t& header_position);
+    [[nodiscard]] Result<ByteVector> encode(std::uint64_t position, std::uint64_t& header_position);
 
   private:
     [[nodiscard]] Status write_pair(const XattrPair& pair);
@@ -35,7 +34,7 @@ class XattrTable {
     const codec::Compressor* compressor_;
     MetadataWriter pairs_;
     std::vector<format::XattrSetRecord> records_;
-    std::unordered_map<std::uint32_t, std::uint32_t> ids_;          ///< by index of the set
+    std::unordered_map<std::uint32_t, std::uint32_t> ids_;            ///< by index of the set
     std::unordered_map<std::string, format::Reference> long_values_;  ///< where the first one lies
 };
 

@@ -79,8 +79,8 @@ void add_xattr(XattrSet& set, XattrSets& sets, const std::string& name,
     if (!prefix || !value || value->size() > format::kMaxXattrValue)
         sets.lose(name);
     else
-        set.push_back({*prefix, name.substr(format::xattr_prefix(*prefix)->size()),
-                       std::move(*value)});
+        set.push_back(
+            {*prefix, name.substr(format::xattr_prefix(*prefix)->size()), std::move(*value)});
 }
 
 XattrSet read_xattrs(const std::string& path, XattrSets& sets) {

@@ -40,8 +40,8 @@ std::vector<Run> plan_runs(std::vector<Chunk::Piece>& pieces) {
     for (const std::size_t index : by_position(pieces)) {
         const std::uint64_t position = place_of(pieces[index]).position;
         const std::uint64_t end = runs.empty() ? 0 : runs.back().position + runs.back().size;
-        const bool is_near = !runs.empty() && position >= end &&
-                             position - end <= std::min(kMaxGap, gaps_left);
+        const bool is_near =
+            !runs.empty() && position >= end && position - end <= std::min(kMaxGap, gaps_left);
         if (is_near)
             gaps_left -= position - end;
         else
@@ -65,8 +65,7 @@ Chunk read_chunk(const image::ByteSource& source, std::vector<Job> jobs) {
     if (runs.empty()) return chunk;
     chunk.bytes.resize(runs.back().begin + runs.back().size);
     for (const Run& run : runs) {
-        if (source.read_exact(run.position,
-                              MutableBytes(chunk.bytes).subspan(run.begin, run.size)))
+        if (source.read_exact(run.position, MutableBytes(chunk.bytes).subspan(run.begin, run.size)))
             continue;
         std::erase_if(chunk.pieces, [&](const Chunk::Piece& piece) {
             return piece.begin >= run.begin && piece.begin < run.begin + run.size;

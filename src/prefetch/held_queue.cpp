@@ -21,9 +21,9 @@ void HeldQueue::postpone(HoldReason reason, Clock::time_point due) {
 
 std::optional<HeldQueue::Clock::time_point> HeldQueue::next_due() const {
     if (held_.empty()) return std::nullopt;
-    return std::min_element(held_.begin(), held_.end(), [](const Held& a, const Held& b) {
-               return a.due < b.due;
-           })->due;
+    return std::min_element(held_.begin(), held_.end(),
+                            [](const Held& a, const Held& b) { return a.due < b.due; })
+        ->due;
 }
 
 void HeldQueue::remove(std::vector<Held>::iterator request) {

@@ -12,18 +12,18 @@ namespace squenv::prefetch {
 /// attributes of files, which makes a listing twice as fast.
 struct Listing {
     WalkPhase phase = WalkPhase::over;
-    bool is_walker = false;        ///< the tree walker lists, not a user
-    bool is_first_page = false;    ///< of the directory
-    bool has_other_use = false;    ///< users have done more than list directories
-    unsigned user_listings = 0;    ///< begun by users before this one
+    bool is_walker = false;          ///< the tree walker lists, not a user
+    bool is_first_page = false;      ///< of the directory
+    bool has_other_use = false;      ///< users have done more than list directories
+    unsigned user_listings = 0;      ///< begun by users before this one
     bool is_walker_in_tree = false;  ///< the walker lists the tree, not the recorded names
-    bool can_hold = true;          ///< false: this listing must be answered now
-    bool is_stream_read = false;   ///< a program reads a stream
+    bool can_hold = true;            ///< false: this listing must be answered now
+    bool is_stream_read = false;     ///< a program reads a stream
 };
 
 enum class ListingAnswer : std::uint8_t {
-    everything,   ///< with the attributes of all entries
-    directories,  ///< with those of directories only
+    everything,       ///< with the attributes of all entries
+    directories,      ///< with those of directories only
     hold_for_walker,  ///< everything, after HoldReason::listing_beside_walker
     hold_for_stream,  ///< everything, after HoldReason::walker_beside_stream
 };

@@ -62,17 +62,14 @@ void Pool::note_nodes() {
 
 void Pool::wait_until_idle() {
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [&] {
-        return is_ending_ || (has_begun_ && decoding_ == 0 && is_idle());
-    });
+    done_.wait(lock, [&] { return is_ending_ || (has_begun_ && decoding_ == 0 && is_idle()); });
 }
 
 bool Pool::hold(const FileRange& request, Answer answer) {
     const std::lock_guard lock(mutex_);
     if (is_ending_ || !plan_.may_hold(request, is_idle())) return false;
     return pages_.held().hold(
-        plan_.hold_reason(), request,
-        [this, request, answer = std::move(answer)](bool is_late) {
+        plan_.hold_reason(), request, [this, request, answer = std::move(answer)](bool is_late) {
             locked([&] { plan_.on_answer(request, is_late, Plan::Clock::now()); });
             answer();
         });
@@ -194,9 +191,8 @@ bool Pool::store_range(const Work& work) {
     if (range.size() == 0) return true;
     const bool is_kept = pages_.reads().overlaps(range);
     std::vector<image::StoredPart> parts;
-    if (!image_.data().visit_stored(
-            *work.job.file, range.begin, range.size(),
-            [&](const image::StoredPart& part) { parts.push_back(part); }))
+    if (!image_.data().visit_stored(*work.job.file, range.begin, range.size(),
+                                    [&](const image::StoredPart& part) { parts.push_back(part); }))
         return false;
     for (const image::StoredPart& part : parts) {
         const Part wanted{range.file, part.file_offset, part.block_offset, part.size_bytes};
@@ -208,8 +204,7 @@ bool Pool::store_range(const Work& work) {
 
 bool Pool::store_block(const Work& work, const PlannedBlock& block) {
     if (!locked([&] { return plan_.is_wanted(work.job); })) return false;
-    const auto found =
-        image_.data().block(block.place, block.length, {.stored = work.stored});
+    const auto found = image_.data().block(block.place, block.length, {.stored = work.stored});
     if (!found) return false;
     return std::all_of(block.parts.begin(), block.parts.end(), [&](const Part& part) {
         return store_part(work.job, part, found->block->bytes());

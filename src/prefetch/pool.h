@@ -111,17 +111,17 @@ class Pool {
     PageCache& pages_;
     std::function<void()> on_idle_;
 
-    std::mutex mutex_;  ///< protects the plan and everything below but threads_
+    std::mutex mutex_;                   ///< protects the plan and everything below but threads_
     std::condition_variable has_room_;   ///< for the reader
     std::condition_variable has_work_;   ///< for the decoders
     std::condition_variable may_store_;  ///< for decoders that wait for what they store
     std::condition_variable done_;
     std::deque<std::shared_ptr<Chunk>> chunks_;  ///< read, not all taken
     bool has_reader_ = false;
-    bool has_begun_ = false;   ///< the reader is past on_begin()
+    bool has_begun_ = false;  ///< the reader is past on_begin()
     bool is_reading_ = false;
-    bool is_read_ = false;     ///< nothing is left to read
-    unsigned decoding_ = 0;    ///< threads that do
+    bool is_read_ = false;   ///< nothing is left to read
+    unsigned decoding_ = 0;  ///< threads that do
     std::uint64_t node_changes_ = 0;
     std::atomic<bool> is_ending_{false};  ///< set with mutex_ held
     std::vector<std::jthread> threads_;

@@ -13,8 +13,7 @@ Prefetcher::Prefetcher(const image::Image& image, KernelPages& kernel, PrefetchO
     if (options.stores_pages) sequential_.emplace(image, pages_);
     if (options.stores_pages && !options.recorded.empty()) {
         recorded_.emplace(image, std::move(options.recorded), pages_);
-        if (call_walker_)
-            recorded_->on_idle([this] { call_walker_(WalkerCall::after_pause); });
+        if (call_walker_) recorded_->on_idle([this] { call_walker_(WalkerCall::after_pause); });
     }
     if (!options.has_walker) on_walk(WalkPhase::over);
 }
@@ -38,8 +37,7 @@ bool Prefetcher::on_read(const image::Inode& file, const FileRange& request, Ans
         if (recorded_) recorded_->on_stream();
         return sequential_->hold(request, std::move(answer));
     }
-    return recorded_ && recorded_->on_read(request) &&
-           recorded_->hold(request, std::move(answer));
+    return recorded_ && recorded_->on_read(request) && recorded_->hold(request, std::move(answer));
 }
 
 const image::Block* Prefetcher::siblings_in(const std::vector<image::DataSlice>& slices) const {

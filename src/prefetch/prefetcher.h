@@ -81,8 +81,8 @@ class Prefetcher {
     std::optional<SequentialPrefetch> sequential_;
     std::atomic<WalkPhase> walk_phase_;
     std::atomic<bool> stores_siblings_{false};
-    std::atomic<bool> has_other_use_{false};      ///< users have done more than list
-    std::atomic<unsigned> user_listings_{0};      ///< begun by listing-only users
+    std::atomic<bool> has_other_use_{false};        ///< users have done more than list
+    std::atomic<unsigned> user_listings_{0};        ///< begun by listing-only users
     std::atomic<bool> has_listing_program_{false};  ///< the walker was called for it
 };
 

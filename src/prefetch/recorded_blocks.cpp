@@ -46,19 +46,18 @@ void RecordedBlocks::add(const image::Image& image, const appendix::HotItem& ite
     const std::uint64_t wanted = std::min(item.size_bytes, inode->size_bytes - item.offset);
     // A range of blocks without number would be gone through in vain.
     const std::uint64_t room = (kMaxParts - stored.size()) * image.superblock().block_size;
-    const std::uint64_t end = std::min({(item.offset + wanted + kPage - 1) / kPage * kPage,
-                                        inode->size_bytes, begin + room});
+    const std::uint64_t end = std::min(
+        {(item.offset + wanted + kPage - 1) / kPage * kPage, inode->size_bytes, begin + room});
     asked_bytes_ += end - begin;
     if (asked_bytes_ > most_bytes) return;
     const FileId file = file_id(*inode);
     // What cannot be found out about a damaged file is not needed here: reading it will say so.
-    (void)image.data().visit_stored(
-        *inode, begin, end - begin, [&](const image::StoredPart& part) {
-            if (stored.size() == kMaxParts) return;
-            stored.push_back({part.place,
-                              part.length,
-                              {file, part.file_offset, part.block_offset, part.size_bytes}});
-        });
+    (void)image.data().visit_stored(*inode, begin, end - begin, [&](const image::StoredPart& part) {
+        if (stored.size() == kMaxParts) return;
+        stored.push_back({part.place,
+                          part.length,
+                          {file, part.file_offset, part.block_offset, part.size_bytes}});
+    });
 }
 
 /// Makes the blocks, in the order of their first parts. Returns the block number of each part.
@@ -117,11 +116,10 @@ void RecordedBlocks::place_parts(const std::vector<Stored>& stored,
 }
 
 std::optional<std::size_t> RecordedBlocks::find(FileId file, std::uint64_t offset) const {
-    const auto next = std::upper_bound(
-        starts_.begin(), starts_.end(), std::tie(file, offset),
-        [](const auto& wanted, const Start& start) {
-            return wanted < std::tie(start.file, start.file_offset);
-        });
+    const auto next = std::upper_bound(starts_.begin(), starts_.end(), std::tie(file, offset),
+                                       [](const auto& wanted, const Start& start) {
+                                           return wanted < std::tie(start.file, start.file_offset);
+                                       });
     if (next != starts_.begin() && std::prev(next)->file == file) return std::prev(next)->block;
     if (next != starts_.end() && next->file == file) return next->block;
     return std::nullopt;

@@ -31,7 +31,7 @@ class RecordedBlocks {
     /// after `most_bytes` of ranges and after kMaxParts. A list made to take long is left after a
     /// second, and any when `is_ending` becomes true.
     RecordedBlocks(const image::Image& image, const std::vector<appendix::HotItem>& items,
-            std::uint64_t most_bytes, const std::atomic<bool>& is_ending);
+                   std::uint64_t most_bytes, const std::atomic<bool>& is_ending);
     /// In the order of `stored`.
     explicit RecordedBlocks(const std::vector<Stored>& stored);
     RecordedBlocks(const RecordedBlocks&) = delete;

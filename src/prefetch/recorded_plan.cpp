@@ -30,7 +30,8 @@ std::uint64_t recorded_bytes_limit(long pages, long page_bytes) {
            kMemoryShare;
 }
 
-RecordedPlan::RecordedPlan() : window_end_(kFirstWindow) {}
+RecordedPlan::RecordedPlan() : window_end_(kFirstWindow) {
+}
 
 RecordedPlan::Hit RecordedPlan::on_hit(std::size_t index, bool is_exhausted,
                                        Clock::time_point now) {

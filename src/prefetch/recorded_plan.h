@@ -72,9 +72,9 @@ class RecordedPlan final : public Plan {
 
   private:
     const RecordedBlocks* blocks_ = nullptr;
-    std::size_t cursor_ = 0;   ///< the next block to take
-    std::size_t claimed_ = 0;  ///< after the last block that a decoder began
-    std::size_t passed_ = 0;   ///< a program is here; what is before is not worth storing
+    std::size_t cursor_ = 0;    ///< the next block to take
+    std::size_t claimed_ = 0;   ///< after the last block that a decoder began
+    std::size_t passed_ = 0;    ///< a program is here; what is before is not worth storing
     std::uint64_t window_end_;  ///< in bytes of the plan; 0: suspended
     Clock::time_point last_front_{};
     unsigned fronts_in_row_ = 0;  ///< front requests shortly after each other

@@ -9,13 +9,14 @@
 
 namespace squenv::prefetch {
 
-RecordedPrefetch::RecordedPrefetch(const image::Image& image,
-                                   std::vector<appendix::HotItem> items, PageCache& pages)
+RecordedPrefetch::RecordedPrefetch(const image::Image& image, std::vector<appendix::HotItem> items,
+                                   PageCache& pages)
     : image_(image),
       pages_(pages),
       items_(std::move(items)),
       most_bytes_(recorded_bytes_limit(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE))),
-      pool_(image, plan_, pages) {}
+      pool_(image, plan_, pages) {
+}
 
 void RecordedPrefetch::start(unsigned decoders, const cpu_set_t& processors) {
     pool_.start(decoders, processors, {[this] { make_blocks(); }, [this] { log_result(); }});
@@ -34,9 +35,10 @@ void RecordedPrefetch::make_blocks() {
 
 void RecordedPrefetch::log_result() const {
     const auto [hits, front_requests, held] = plan_.counters();
-    log::debug("hot list read: {} of {} bytes stored, {} requests for it, {} at the front, {} of "
-               "them held",
-               pages_.stored_bytes(), blocks_owner_->size_bytes(), hits, front_requests, held);
+    log::debug(
+        "hot list read: {} of {} bytes stored, {} requests for it, {} at the front, {} of "
+        "them held",
+        pages_.stored_bytes(), blocks_owner_->size_bytes(), hits, front_requests, held);
 }
 
 bool RecordedPrefetch::on_read(const FileRange& request) {

@@ -100,8 +100,7 @@ std::vector<Job> SequentialPlan::take(std::size_t /*stored_bytes*/) {
     const std::uint64_t begin = stream->next;
     stream->next += block_size_;
     const std::uint64_t end = std::min(stream->next, stream->inode->size_bytes);
-    const std::uint64_t first =
-        begin == stream->marker ? std::min(begin + kPage, end) : begin;
+    const std::uint64_t first = begin == stream->marker ? std::min(begin + kPage, end) : begin;
     const FileRange range{stream->file, first, end};
     claims_.push_back({++last_number_, range, false});
     return {{.number = last_number_, .file = stream->inode, .range = range}};

@@ -37,8 +37,8 @@ class ImageReader final : public pack::FileReader {
 
     Result<std::uint64_t> next_data(pack::EntryId id, std::uint64_t offset) override {
         SQUENV_TRY(select(id));
-        SQUENV_TRY_ASSIGN(const auto data, image_.data().seek(inode_, offset,
-                                                              image::FileData::Seek::data));
+        SQUENV_TRY_ASSIGN(const auto data,
+                          image_.data().seek(inode_, offset, image::FileData::Seek::data));
         return data.value_or(inode_.size_bytes);
     }
 
@@ -141,8 +141,7 @@ Result<pack::Scanned> ImageSource::scan() {
         if (pack::is_cancelled(options_)) status = pack::cancelled();
         if (!status || is_excluded(path, inode)) return status.has_value();
         if (damaged_.contains(path))
-            scanned.problems.push_back(
-                {path, verify::damaged_file().message(), Errc::corrupt});
+            scanned.problems.push_back({path, verify::damaged_file().message(), Errc::corrupt});
         else
             status = add(path, inode);
         return status.has_value();

@@ -60,9 +60,8 @@ Status read_back(const std::string& path, const pack::Expectation& expected) {
         for (std::uint32_t i = next++; i < expected.contents.files.size() && !has_failed;
              i = next++) {
             if (expected.contents.files[i].has_failed) continue;
-            const Status status =
-                pack::is_cancelled(expected.options) ? Status(pack::cancelled())
-                                                     : check(*image, expected, i);
+            const Status status = pack::is_cancelled(expected.options) ? Status(pack::cancelled())
+                                                                       : check(*image, expected, i);
             if (status) continue;
             std::lock_guard lock(mutex);
             if (!first) first = status.error();

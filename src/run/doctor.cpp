@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "run/doctor.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>

@@ -12,8 +12,8 @@
 
 namespace squenv::run {
 
-/// Joins the mount of `request` at `mountpoint` or makes it, by direct or fusermount. `files`, those
-/// of the request, begin only when it is made; has_failed() tells when that was the reason.
+/// Joins the mount of `request` at `mountpoint` or makes it, by direct or fusermount. `files`,
+/// those of the request, begin only when it is made; has_failed() tells when that was the reason.
 /// `inherited_fds` are descriptors that a daemon shall not keep. Before any thread exists.
 /// Errors: those of RequestFiles::begin(); exists (something else of ours is mounted there, or the
 /// same by processes that end otherwise), and whatever keeps a mount from being.

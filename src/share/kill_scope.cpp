@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "share/kill_scope.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

@@ -2,7 +2,7 @@
 #include "share/left_processes.h"
 
 #include <dirent.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>

@@ -2,7 +2,7 @@
 #include "share/members.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>

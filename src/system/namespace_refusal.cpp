@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "system/namespace_refusal.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <linux/capability.h>
 #include <sched.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <iterator>
+
+#include "system/capabilities.h"
 
 namespace squenv::system {
 
@@ -139,11 +139,7 @@ std::string remedy_of_denial(std::string_view step, Standing before) {
 Standing own_standing() {
     Standing standing;
     standing.uid = ::geteuid();
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> data{};
-    if (::syscall(SYS_capget, &header, data.data()) != 0) return standing;
-    standing.has_setfcap =
-        (data[CAP_TO_INDEX(CAP_SETFCAP)].effective & CAP_TO_MASK(CAP_SETFCAP)) != 0;
+    standing.has_setfcap = has_capability(CAP_SETFCAP);
     return standing;
 }
 

@@ -2,7 +2,7 @@
 #include "system/namespaces.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -20,6 +20,7 @@
 #include <string>
 #include <system_error>
 
+#include "system/capabilities.h"
 #include "system/namespace_refusal.h"
 
 namespace squenv::system {
@@ -31,13 +32,6 @@ Status write_file(const char* path, const std::string& text) {
     if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
         return fail_errno(errno, path);
     return {};
-}
-
-bool has_capability(unsigned capability) {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> data{};
-    if (::syscall(SYS_capget, &header, data.data()) != 0) return false;
-    return (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
 }
 
 bool is_same_file(const struct stat& one, const struct stat& other) {

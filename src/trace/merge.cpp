@@ -89,10 +89,9 @@ Trace merge(const Trace& first, const Trace& second) {
     for (const auto& [kind, count] : second.requests) merged.requests[kind] += count;
     merged.slowest = first.slowest;
     merged.slowest.insert(merged.slowest.end(), second.slowest.begin(), second.slowest.end());
-    std::stable_sort(merged.slowest.begin(), merged.slowest.end(),
-                     [](const SlowRequest& a, const SlowRequest& b) {
-                         return a.microseconds > b.microseconds;
-                     });
+    std::stable_sort(
+        merged.slowest.begin(), merged.slowest.end(),
+        [](const SlowRequest& a, const SlowRequest& b) { return a.microseconds > b.microseconds; });
     if (merged.slowest.size() > kMaxSlow) merged.slowest.resize(kMaxSlow);
     merged.is_full = first.is_full || second.is_full;
     return merged;

@@ -32,7 +32,7 @@ struct Trace {
     std::vector<Item> items;
     std::map<std::string, std::uint64_t> requests;  ///< how many of each kind
     std::vector<SlowRequest> slowest;               ///< slowest first, at most kMaxSlow
-    bool is_full = false;  ///< more was touched than a recorder keeps
+    bool is_full = false;                           ///< more was touched than a recorder keeps
     bool operator==(const Trace&) const = default;
 };
 

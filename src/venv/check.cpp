@@ -2,7 +2,7 @@
 #include "venv/check.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,7 +141,8 @@ Check::Check(Environment environment, std::string compiled)
       compiled_(std::move(compiled)),
       root_(normalise(environment_.root)),
       suffix_(suffix_of_forms(environment_)),
-      is_root_user_(::geteuid() == 0) {}
+      is_root_user_(::geteuid() == 0) {
+}
 
 void Check::add(Finding finding) {
     std::lock_guard lock(mutex_);

@@ -29,13 +29,12 @@ constexpr int kRemovals = 5;
 /// Our variables but for those that would send the forms elsewhere or make others. The order in
 /// sets, and so the forms, must not depend on a random seed.
 Words variables(const std::string& directory) {
-    constexpr std::array<std::string_view, 3> kOthers{"PYTHONPYCACHEPREFIX=", "PYTHONOPTIMIZE=",
-                                                      "PYTHONHASHSEED="};
+    constexpr std::array<std::string_view, 3> kOthers{
+        "PYTHONPYCACHEPREFIX=", "PYTHONOPTIMIZE=", "PYTHONHASHSEED="};
     Words all = own_variables();
     std::erase_if(all, [&](const std::string& variable) {
-        return std::any_of(kOthers.begin(), kOthers.end(), [&](std::string_view name) {
-            return variable.starts_with(name);
-        });
+        return std::any_of(kOthers.begin(), kOthers.end(),
+                           [&](std::string_view name) { return variable.starts_with(name); });
     });
     all.push_back("PYTHONPYCACHEPREFIX=" + directory);
     all.push_back("PYTHONHASHSEED=0");
@@ -75,7 +74,8 @@ Status check_python(const std::string& python, const Words& settings,
 CompiledForms::CompiledForms(CompiledForms&& other) noexcept
     : directory_(std::exchange(other.directory_, {})),
       tree_(std::move(other.tree_)),
-      is_complete_(other.is_complete_) {}
+      is_complete_(other.is_complete_) {
+}
 
 CompiledForms::~CompiledForms() {
     if (directory_.empty()) return;
@@ -131,8 +131,14 @@ Result<CompiledForms> CompiledForms::make(const Environment& environment,
         // -B: what compileall itself imports is none of ours.
         Words command{python, "-B"};
         if (level > 0) command.push_back(level == 1 ? "-O" : "-OO");
-        const Words rest{"-m", "compileall", "-q", "-j", "0", "--invalidation-mode",
-                         "unchecked-hash", join(environment.root, environment.library)};
+        const Words rest{"-m",
+                         "compileall",
+                         "-q",
+                         "-j",
+                         "0",
+                         "--invalidation-mode",
+                         "unchecked-hash",
+                         join(environment.root, environment.library)};
         command.insert(command.end(), rest.begin(), rest.end());
         SQUENV_TRY_ASSIGN(const int status, run(command, settings, cancel));
         forms.is_complete_ = forms.is_complete_ && status == 0;

@@ -34,8 +34,8 @@ std::string find_library(const std::string& root, const std::string& version) {
     for (const FileEntry& entry : *entries) {
         if (entry.kind != Kind::directory) continue;
         if (!entry.name.starts_with("python") && !entry.name.starts_with("pypy")) continue;
-        const bool fits = entry.name.starts_with("python") &&
-                          version.starts_with(entry.name.substr(6) + '.');
+        const bool fits =
+            entry.name.starts_with("python") && version.starts_with(entry.name.substr(6) + '.');
         if (found.empty() || fits) found = "lib/" + entry.name;
     }
     return found;

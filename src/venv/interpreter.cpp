@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "venv/interpreter.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>

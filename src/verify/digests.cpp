@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "verify/digests.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <atomic>
@@ -50,9 +50,8 @@ std::vector<BlockDigest> find_damage(const image::Image& image,
         }
     };
     run_on_threads(threads, work);
-    std::sort(damaged.begin(), damaged.end(), [](const BlockDigest& a, const BlockDigest& b) {
-        return a.position < b.position;
-    });
+    std::sort(damaged.begin(), damaged.end(),
+              [](const BlockDigest& a, const BlockDigest& b) { return a.position < b.position; });
     return damaged;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "verify/verify.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <atomic>
@@ -78,8 +78,7 @@ void Verifier::check_content(const std::string& path, const image::Inode& inode)
         const std::uint64_t end = std::min(start + kPieceBytes, inode.size_bytes);
         queue_.submit([this, path, inode, start, end, step, is_broken] {
             for (std::uint64_t offset = start; offset < end && !*is_broken; offset += step) {
-                const auto slices =
-                    image_.data().read(inode, offset, std::min(step, end - offset));
+                const auto slices = image_.data().read(inode, offset, std::min(step, end - offset));
                 if (!slices) {
                     if (!is_broken->exchange(true)) failed(path, slices.error());
                     return;
@@ -98,13 +97,15 @@ void Verifier::check_xattrs(const std::string& path, const image::Inode& inode) 
 void Verifier::check_links() {
     for (const auto& [reference, seen] : linked_)
         if (seen.names != seen.nlink)
-            failed(seen.path, Error{Errc::corrupt, 0,
-                                    fmt::format("link count {}, but {} names", seen.nlink,
-                                                seen.names),
-                                    {}});
+            failed(seen.path,
+                   Error{Errc::corrupt,
+                         0,
+                         fmt::format("link count {}, but {} names", seen.nlink, seen.names),
+                         {}});
     // Fewer inodes than announced are unreachable ones; more cannot be.
     if (inodes_ > image_.superblock().inode_count)
-        failed("", Error{Errc::corrupt, 0,
+        failed("", Error{Errc::corrupt,
+                         0,
                          fmt::format("{} inodes, but the superblock says {}", inodes_,
                                      image_.superblock().inode_count),
                          {}});

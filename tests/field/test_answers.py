@@ -56,7 +56,8 @@ def test_allow_root_admits_nobody_else(work, venv_image):
     end = " ".join(work.command("umount", path))
     result = run(["unshare", "-m", "--propagation", "private", "sh", "-c",
                   f"mount --bind {config} /etc/fuse.conf; {words} || exit 9\n"
-                  f"{' '.join(AS_USER)} sh -c 'cat {path}/lib/*/site-packages/probe.py; ls -lR {path}'"
+                  f"{' '.join(AS_USER)} sh -c"
+                  f" 'cat {path}/lib/*/site-packages/probe.py; ls -lR {path}'"
                   f" > /dev/null; cat {path}/lib/*/site-packages/probe.py || exit 8\n"
                   f"{' '.join(other)} sh -c 'ls {path} || cat {path}/pyvenv.cfg'; s=$?\n"
                   f"{end}; exit $s"])

@@ -74,7 +74,8 @@ def test_root_in_a_chroot_without_a_device(work, roots_cache, plain_image):
     """No user namespace can be made there, and the root directory is no mount."""
     root = work.directory("root", user=False)
     (root / "marker").touch()
-    script = [f"cd {root}", "mkdir proc dev tmp", "mount -t proc none proc", "mount --bind /tmp tmp"]
+    script = [f"cd {root}", "mkdir proc dev tmp", "mount -t proc none proc",
+              "mount --bind /tmp tmp"]
     for name in ["bin", "sbin", "lib", "lib32", "lib64", "usr", "etc"]:
         if os.path.islink(f"/{name}"):
             script.append(f"cp -a /{name} .")

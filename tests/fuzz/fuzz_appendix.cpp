@@ -175,9 +175,7 @@ std::vector<ByteVector> seeds() {
     digests_only.digests = all.digests;
     const ByteVector without_lists = appendix::encode(Appendix{});
     const ByteVector with_one = appendix::encode(digests_only);
-    return {whole,
-            without_lists,
-            bytes_of(appendix::encode_manifest(all.manifest)),
+    return {whole, without_lists, bytes_of(appendix::encode_manifest(all.manifest)),
             appendix::encode_hot_list(all.hot),
             ByteVector(with_one.begin() + static_cast<std::ptrdiff_t>(without_lists.size()),
                        with_one.end())};

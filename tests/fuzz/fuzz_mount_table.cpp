@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Any lines as /proc/self/mountinfo. Numbers are those of the line, and what is read is written and
 // read as the same.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <limits>
 #include <sstream>
@@ -41,8 +41,8 @@ std::string line_of(const system::MountEntry& entry) {
 
 bool is_same(const system::MountEntry& a, const system::MountEntry& b) {
     return a.mountpoint == b.mountpoint && a.type == b.type && a.source == b.source &&
-           a.user_id == b.user_id && a.group_id == b.group_id &&
-           a.device_minor == b.device_minor && a.is_read_only == b.is_read_only;
+           a.user_id == b.user_id && a.group_id == b.group_id && a.device_minor == b.device_minor &&
+           a.is_read_only == b.is_read_only;
 }
 
 bool is_number(std::string_view text, std::uint32_t value) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as a tar archive, compressed or not. The tree is one that an image can hold, stays
 // inside its root, and every file can be read to its end.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -53,8 +53,7 @@ UniqueFd file_of(ByteView bytes) {
 void require_refusal(const Error& error) {
     // The end of the spool, see kMaxSpool.
     if (error.code == Errc::io && error.sys_errno == EFBIG) return;
-    require_code(error,
-                 {Errc::corrupt, Errc::unsupported, Errc::limit, Errc::invalid_argument});
+    require_code(error, {Errc::corrupt, Errc::unsupported, Errc::limit, Errc::invalid_argument});
 }
 
 void check_attributes(const pack::Node& node, const pack::XattrSets& xattrs) {
@@ -118,9 +117,8 @@ void check_contents(const pack::Source& source, const pack::Tree& tree) {
             left -= size;
         }
         if (node.size_bytes != 0)
-            require(
-                reader->read(id, node.size_bytes - 1, MutableBytes(piece).first(1)).has_value(),
-                "the last byte of a file is there");
+            require(reader->read(id, node.size_bytes - 1, MutableBytes(piece).first(1)).has_value(),
+                    "the last byte of a file is there");
     }
 }
 
@@ -132,8 +130,8 @@ bool check_archive(ByteView bytes) {
     const UniqueFd file = file_of(bytes);
     pack::Options options;
     options.exclude = {"*.pyc"};
-    const auto source =
-        pack::open_tar_source(fmt::format("/proc/self/fd/{}", file.get()), spool_directory, options);
+    const auto source = pack::open_tar_source(fmt::format("/proc/self/fd/{}", file.get()),
+                                              spool_directory, options);
     if (!source) {
         require_refusal(source.error());
         return false;

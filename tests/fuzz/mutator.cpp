@@ -19,9 +19,15 @@ constexpr std::size_t kMostPiece = 64;
 constexpr std::string_view kBytes("\0\x01\x7f\x80\xff \t\n\\/.,:#-=\"{[", 19);
 
 /// Around the bounds of the types that numbers are read into.
-constexpr std::array<std::string_view, 9> kNumbers{
-    "", "0", "-1", "00", "4294967295", "4294967296", "9223372036854775807",
-    "18446744073709551615", "18446744073709551616"};
+constexpr std::array<std::string_view, 9> kNumbers{"",
+                                                   "0",
+                                                   "-1",
+                                                   "00",
+                                                   "4294967295",
+                                                   "4294967296",
+                                                   "9223372036854775807",
+                                                   "18446744073709551615",
+                                                   "18446744073709551616"};
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Runs a fuzz target with any compiler: over its seeds, the files of its corpus, and mutations of
 // both. The input at work is kept in a file, so that it is there when the process dies of it.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
@@ -68,8 +68,7 @@ std::vector<fs::path> files_of(const fs::path& directory) {
 
 void run(ByteView bytes) {
     const squenv::test::AllocationWatch watch;
-    (void)LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                 bytes.size());
+    (void)LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     squenv::fuzz::require(watch.peak_bytes() < kMostBytes, "an input takes little memory");
 }
 

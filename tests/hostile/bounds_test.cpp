@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // No number in an image makes us allocate, wait or recurse: peaks of memory and bounds of time.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -82,8 +82,8 @@ TEST(Bounds, CountsThatAHugeFileHasRoomFor) {
     built.set("superblock.inode_count", 0xFFFFFFFF);
     built.set("superblock.fragment_count", 0xFFFFFFFF);
     const Bounded bounded(kMiB);
-    EXPECT_FALSE(image::Image::open(
-        std::unique_ptr<image::ByteSource>(new EndlessSource(built.bytes))));
+    EXPECT_FALSE(
+        image::Image::open(std::unique_ptr<image::ByteSource>(new EndlessSource(built.bytes))));
 }
 
 BuiltImage huge_file(std::uint64_t size) {
@@ -234,8 +234,7 @@ TEST(Bounds, DamageOfManyObjectsWithLongPaths) {
         const auto found = verify::verify_image(**image, {2});
         EXPECT_EQ(found.error_count, kFiles);
         EXPECT_EQ(found.errors.size(), ErrorList::kMaxKept);
-        const auto written =
-            extract::extract_tree(**image, (*image)->root(), base + "/target", {});
+        const auto written = extract::extract_tree(**image, (*image)->root(), base + "/target", {});
         ASSERT_TRUE(written);
         EXPECT_EQ(written->error_count, kFiles);
         EXPECT_EQ(written->errors.size(), ErrorList::kMaxKept);

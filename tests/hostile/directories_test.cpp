@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Damaged directories: EIO for the directory, never half a listing; walks that always end.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "image/walk.h"
 #include "rows.h"
@@ -10,7 +10,9 @@ namespace squenv::test {
 namespace {
 
 class Directories : public RowTest {};
-TEST_P(Directories, Row) { run(GetParam()); }
+TEST_P(Directories, Row) {
+    run(GetParam());
+}
 
 /// Two names of the same length in "dir", for changes that keep the layout.
 void pair(ImageBuilder& builder) {
@@ -43,8 +45,8 @@ const Row kRows[] = {
     {"run_one_longer", set("run:dir#0.count", 3), eio({"dir"})},
     {"run_one_shorter", set("run:dir#0.count", 1), eio({"dir"})},
     {"entry_number_differs_from_the_inode", set("run:dir#0.inode_number", 1), accept()},
-    {"size_one_longer",
-     [](BuiltImage& b) { b.set("inode:dir.size", b.get("inode:dir.size") + 1); }, eio({"dir"})},
+    {"size_one_longer", [](BuiltImage& b) { b.set("inode:dir.size", b.get("inode:dir.size") + 1); },
+     eio({"dir"})},
     {"size_one_shorter",
      [](BuiltImage& b) { b.set("inode:dir.size", b.get("inode:dir.size") - 1); }, eio({"dir"})},
     {"size_into_the_neighbour",

@@ -70,13 +70,15 @@ class Extract : public testing::Test {
 TEST_F(Extract, RestoresTheTree) {
     auto builder = sample_tree();
     builder.at("small").mode = 0640;
-    if (::geteuid() != 0) builder.root().children.erase(
-        std::find_if(builder.root().children.begin(), builder.root().children.end(),
-                     [](const auto& child) { return child.first == "tty"; }));
+    if (::geteuid() != 0)
+        builder.root().children.erase(
+            std::find_if(builder.root().children.begin(), builder.root().children.end(),
+                         [](const auto& child) { return child.first == "tty"; }));
     const auto built = builder.build();
     const auto report = run(built);
     for (const auto& error : report.errors) ADD_FAILURE() << error.message();
-    for (const auto& [path, content] : built.files) EXPECT_EQ(text(target_ / path), content) << path;
+    for (const auto& [path, content] : built.files)
+        EXPECT_EQ(text(target_ / path), content) << path;
     for (const auto& [path, to] : built.symlinks) EXPECT_EQ(fs::read_symlink(target_ / path), to);
     struct stat info {};
     ASSERT_EQ(::stat((target_ / "small").c_str(), &info), 0);
@@ -165,8 +167,7 @@ TEST_F(Extract, ATargetWithContentIsRefused) {
     std::ofstream(target_ / ".hidden") << "content";
     const auto built = sample_tree().build();
     const auto image = open_image(built);
-    const auto report =
-        extract::extract_tree(**image, (*image)->root(), target_.string(), {});
+    const auto report = extract::extract_tree(**image, (*image)->root(), target_.string(), {});
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code, Errc::exists);
     EXPECT_EQ(entries(target_), 1);
@@ -183,8 +184,8 @@ TEST_P(SymlinkTarget, IsNotFollowed) {
     ASSERT_TRUE(image);
     extract::ExtractOptions options;
     options.overwrite = true;
-    const auto report = extract::extract_tree(**image, (*image)->root(),
-                                              target_.string() + GetParam(), options);
+    const auto report =
+        extract::extract_tree(**image, (*image)->root(), target_.string() + GetParam(), options);
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code, Errc::exists);
     EXPECT_NE(report.error().context.find(target_.string()), std::string::npos);
@@ -287,8 +288,7 @@ TEST_F(Extract, WhatIsNotWholeWhenItIsStoppedIsRemoved) {
     extract::ExtractOptions options;
     options.threads = 1;
     options.cancel = &stop;
-    const auto report =
-        extract::extract_tree(**image, (*image)->root(), target_.string(), options);
+    const auto report = extract::extract_tree(**image, (*image)->root(), target_.string(), options);
     ASSERT_TRUE(report);
     EXPECT_TRUE(report->is_cancelled);
     EXPECT_FALSE(report->is_full);

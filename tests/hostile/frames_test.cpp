@@ -72,14 +72,16 @@ class AnyCompressor : public testing::TestWithParam<CompressorId> {
         const auto compressor =
             codec::make_compressor(GetParam(), codec::level_range(GetParam()).preset, 4096);
         std::string packed(text.size() + 4096, '\0');
-        const auto size = (*compressor)->compress(
-            as_bytes(text), std::as_writable_bytes(std::span(packed)));
+        const auto size =
+            (*compressor)->compress(as_bytes(text), std::as_writable_bytes(std::span(packed)));
         packed.resize(size.value());
         return packed;
     }
 };
 
-TEST_P(AnyCompressor, TheBlockItself) { expect_content(GetParam(), pack(plain())); }
+TEST_P(AnyCompressor, TheBlockItself) {
+    expect_content(GetParam(), pack(plain()));
+}
 TEST_P(AnyCompressor, ShorterOutputThanTheBlock) {
     expect_eio(GetParam(), pack(plain().substr(1)));
     expect_eio(GetParam(), pack(plain().substr(0, 10)));
@@ -95,8 +97,7 @@ TEST_P(AnyCompressor, TrailingGarbage) {
 }
 TEST_P(AnyCompressor, TwoStreams) {
     expect_content_or_eio(GetParam(), pack(plain()) + pack(plain()));
-    expect_content_or_eio(GetParam(),
-                          pack(plain().substr(0, 2000)) + pack(plain().substr(2000)));
+    expect_content_or_eio(GetParam(), pack(plain().substr(0, 2000)) + pack(plain().substr(2000)));
 }
 TEST_P(AnyCompressor, Truncated) {
     const auto stream = pack(plain());
@@ -174,8 +175,8 @@ std::string xz(lzma_check check, std::uint32_t dictionary, bool has_delta = fals
     return out;
 }
 TEST(Xz, ChecksThatUserSpaceReadersKnow) {
-    for (const auto check : {LZMA_CHECK_NONE, LZMA_CHECK_CRC32, LZMA_CHECK_CRC64,
-                             LZMA_CHECK_SHA256})
+    for (const auto check :
+         {LZMA_CHECK_NONE, LZMA_CHECK_CRC32, LZMA_CHECK_CRC64, LZMA_CHECK_SHA256})
         expect_content_or_eio(CompressorId::xz, xz(check, 8192));
     expect_content(CompressorId::xz, xz(LZMA_CHECK_NONE, 8192));
     expect_content(CompressorId::xz, xz(LZMA_CHECK_CRC32, 8192));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Directories that paths imply: two bytes of an archive are enough for one, so each must be small.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "allocation.h"

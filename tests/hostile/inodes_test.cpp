@@ -6,12 +6,16 @@ namespace squenv::test {
 namespace {
 
 class Inodes : public RowTest {};
-TEST_P(Inodes, Row) { run(GetParam()); }
+TEST_P(Inodes, Row) {
+    run(GetParam());
+}
 
 constexpr std::uint64_t kTop = std::uint64_t{1} << 63;
 
 /// A file with 64-bit fields.
-void extended(ImageBuilder& builder) { builder.at("exact").is_extended = true; }
+void extended(ImageBuilder& builder) {
+    builder.at("exact").is_extended = true;
+}
 
 const Row kRows[] = {
     {"number_0", set("inode:small.number", 0), eio({"small"})},
@@ -34,9 +38,7 @@ const Row kRows[] = {
     {"fragment_nearly_all_ones", set("inode:small.fragment", 0xFFFFFFFE), eio({"small"})},
     {"tail_behind_its_fragment", set("inode:small.offset", 3000), eio({"small"})},
     {"tail_partly_behind_its_fragment",
-     [](BuiltImage& b) {
-         b.set("inode:xattrs.offset", b.get("inode:xattrs.offset") + 1);
-     },
+     [](BuiltImage& b) { b.set("inode:xattrs.offset", b.get("inode:xattrs.offset") + 1); },
      eio({"xattrs"})},
     {"tail_offset_all_ones", set("inode:small.offset", 0xFFFFFFFF), eio({"small"})},
     {"tail_offset_of_a_block", set("inode:small.offset", 4096), eio({"small"})},

@@ -6,7 +6,9 @@ namespace squenv::test {
 namespace {
 
 class Metadata : public RowTest {};
-TEST_P(Metadata, Row) { run(GetParam()); }
+TEST_P(Metadata, Row) {
+    run(GetParam());
+}
 
 const std::vector<std::string> kXattrs{"xattrs", "xlink"};
 

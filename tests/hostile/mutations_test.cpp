@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Thousands of images with random damage: no crash, no hang, no large allocation.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <iostream>
 #include <random>
@@ -84,8 +84,8 @@ TEST_P(Mutations, NeverCrashHangOrAllocateMuch) {
     const BuiltImage original = GetParam().build();
     const auto fields = original.fields();
     const int mutations = GetParam().mutations;
-    std::cout << "seed " << kSeed << ", " << mutations << " images of "
-              << original.bytes.size() << " bytes\n";
+    std::cout << "seed " << kSeed << ", " << mutations << " images of " << original.bytes.size()
+              << " bytes\n";
     std::mt19937_64 random(kSeed);
     int opened = 0;
     std::size_t highest = 0;
@@ -109,14 +109,13 @@ TEST_P(Mutations, NeverCrashHangOrAllocateMuch) {
     EXPECT_GT(opened, mutations / 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Images, Mutations,
-                         testing::Values(
-                             Sample{"sample", +[] { return sample_tree().build(); }, 4000},
-                             Sample{"directories", &large_directories, 500},
-                             Sample{"sparse", &sparse_files, 1500},
-                             Sample{"xattrs", &many_xattrs, 2500},
-                             Sample{"compressed", &compressed, 4000}),
-                         [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Images, Mutations,
+    testing::Values(Sample{"sample", +[] { return sample_tree().build(); }, 4000},
+                    Sample{"directories", &large_directories, 500},
+                    Sample{"sparse", &sparse_files, 1500}, Sample{"xattrs", &many_xattrs, 2500},
+                    Sample{"compressed", &compressed, 4000}),
+    [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Mutations, ImagesCutAnywhere) {
     const auto original = sample_tree().build();

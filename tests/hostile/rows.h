@@ -17,8 +17,8 @@ namespace squenv::test {
 /// What an image is good for.
 struct Verdict {
     enum class Kind { refuse, eio, accept } kind = Kind::accept;
-    Errc code = Errc::corrupt;             ///< refuse
-    std::vector<std::string> broken{};     ///< eio: these objects and what is below them
+    Errc code = Errc::corrupt;          ///< refuse
+    std::vector<std::string> broken{};  ///< eio: these objects and what is below them
 };
 inline Verdict refuse(Errc code = Errc::corrupt) {
     return {Verdict::Kind::refuse, code, {}};

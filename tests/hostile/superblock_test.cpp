@@ -8,12 +8,16 @@ namespace {
 using BuildChange = std::function<void(ImageBuilder&)>;
 
 class Superblock : public RowTest {};
-TEST_P(Superblock, Row) { run(GetParam()); }
+TEST_P(Superblock, Row) {
+    run(GetParam());
+}
 
 constexpr std::uint64_t kTop = std::uint64_t{1} << 63;
 
 /// Moves the end of the image to `bytes_used`, as `image` without padding has it.
-void cut(BuiltImage& built) { built.bytes.resize(built.get("superblock.bytes_used")); }
+void cut(BuiltImage& built) {
+    built.bytes.resize(built.get("superblock.bytes_used"));
+}
 
 const Row kRows[] = {
     {"unchanged", nullptr, accept()},
@@ -99,17 +103,20 @@ const Row kRows[] = {
     {"root_reference_all_ones", set("superblock.root_inode", ~0ULL), refuse()},
     {"root_is_a_file", [](BuiltImage& b) { b.set("superblock.root_inode", b.get("export:1")); },
      refuse()},
-    {"gaps_between_parts", nullptr, accept(), nullptr, [] {
+    {"gaps_between_parts", nullptr, accept(), nullptr,
+     [] {
          BuildOptions options;
          options.gap = 5000;
          return options;
      }()},
-    {"gap_before_the_id_list", nullptr, accept(), nullptr, [] {
+    {"gap_before_the_id_list", nullptr, accept(), nullptr,
+     [] {
          BuildOptions options;
          options.gap_before_ids = 8;
          return options;
      }()},
-    {"gap_behind_the_export_list", nullptr, accept(), nullptr, [] {
+    {"gap_behind_the_export_list", nullptr, accept(), nullptr,
+     [] {
          BuildOptions options;
          options.gap_after_exports = 8;
          return options;
@@ -150,7 +157,9 @@ INSTANTIATE_TEST_SUITE_P(All, Starts,
                          [](const auto& row) { return std::string(row.param); });
 
 class Tables : public RowTest {};
-TEST_P(Tables, Row) { run(GetParam()); }
+TEST_P(Tables, Row) {
+    run(GetParam());
+}
 
 const std::vector<std::string> kWithTail{"big",   "dir/a", "dir/b", "dir/c/leaf",
                                          "hard1", "hard2", "small", "xattrs"};
@@ -165,9 +174,7 @@ const Row kTableRows[] = {
     {"id_block_too_short", set("metadata:ids#0", 0x8004), refuse()},
     {"fragment_list_behind_the_image", set("list:fragments#0", kTop), eio(kWithTail)},
     {"fragment_list_at_itself",
-     [](BuiltImage& b) {
-         b.set("list:fragments#0", b.get("superblock.fragment_table_start"));
-     },
+     [](BuiltImage& b) { b.set("list:fragments#0", b.get("superblock.fragment_table_start")); },
      eio(kWithTail)},
     {"fragment_block_too_short", set("metadata:fragments#0", 0x8008), eio(kWithTail)},
     {"fragment_start_behind_the_image", set("fragment:0.start", 1ULL << 40), eio(kWithTail)},

@@ -6,7 +6,9 @@ namespace squenv::test {
 namespace {
 
 class XattrRows : public RowTest {};
-TEST_P(XattrRows, Row) { run(GetParam()); }
+TEST_P(XattrRows, Row) {
+    run(GetParam());
+}
 
 const Row kRows[] = {
     {"name_size_behind_the_pairs", set("xattr:xattrs#0.name_size", 65535), eio({"xattrs"})},

@@ -466,7 +466,8 @@ def test_json_of_an_image_that_cannot_be_opened(work, plain_image, kept_bytes, s
     report = json.loads(result.stdout)
     assert result.returncode == status and str(image) in result.stderr
     assert report["image"] == str(image) and report["ok"] is False
-    assert report["error_count"] == len(report["errors"]) == 1 and report["errors"][0] in result.stderr
+    assert report["error_count"] == len(report["errors"]) == 1
+    assert report["errors"][0] in result.stderr
 
 
 def test_extract_as_user(work, plain_image, plain_tree):

@@ -241,7 +241,8 @@ def test_without_fusectl_nothing_is_stored(work, image):
     """Where a killed daemon could leave stuck processes, it does not do what gets it stuck."""
     path = work.directory("mnt")
     for options, stores in [([], "false"), (["-o", "prefetch=on"], "true")]:
-        script = (f"umount -a -t fusectl; {quoted(work.command('mount', *options, image['plain'], path))}"
+        script = (f"umount -a -t fusectl;"
+                  f" {quoted(work.command('mount', *options, image['plain'], path))}"
                   f" && {quoted(work.command('stats', '--json', path))};"
                   f" {quoted(work.command('umount', path))}")
         result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
@@ -336,7 +337,8 @@ def test_renamed_while_it_is_unmounted(work, image):
         """)])
     try:
         for _ in range(10):
-            work.squenv("run", "-q", "--force", f"{image['plain']}:{path}", "--", "true", timeout=60)
+            work.squenv("run", "-q", "--force", f"{image['plain']}:{path}", "--", "true",
+                        timeout=60)
     finally:
         flip.kill()
         flip.wait()

@@ -168,7 +168,7 @@ def from_tar(work):
 
 
 def crowd_of_owners(archive, in_one_directory, count):
-    """`count` files of up to 65,000 owners, as many as asked for in the root, the rest in others."""
+    """`count` files of up to 65,000 owners, as many as asked in the root, the rest in others."""
 
     def entry(name, kind, mode, owner):
         made = tarfile.TarInfo(name)

@@ -534,7 +534,8 @@ def test_squashfuse_help_and_errors(work):
 def test_mount_helper(work, plain_image):
     """As mount(8) calls it for a line in fstab."""
     path = work.directory("mnt")
-    result = work.squenv(plain_image, path, "-o", "ro,sloppily=yes,noauto,x-systemd.automount,uid=7", "-s",
+    result = work.squenv(plain_image, path,
+                         "-o", "ro,sloppily=yes,noauto,x-systemd.automount,uid=7", "-s",
                          user=False, program="mount.squenv")
     assert result.returncode == 0, result.stderr
     assert os.stat(path / "large").st_uid == 7

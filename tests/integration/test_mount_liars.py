@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Mounts of another user that call themselves ours: nothing they say counts, and they stop nobody."""
+"""Mounts of another user that call themselves ours: nothing they say counts; they stop nobody."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_nothing_is_mounted_over_the_mount_of_another(work, lying, plain_image):
 
 
 def test_the_image_of_another_is_not_taken_for_ours(work, cache, lying, plain_image):
-    """It says that it is the very image that is wanted, at a place where nothing else can be had."""
+    """It says that it is the very image wanted, at a place where nothing else can be had."""
     mount = work.mount(plain_image)
     identity = mount.stats()["identity"]
     mount.umount()

@@ -360,8 +360,9 @@ def test_image_without_a_readable_root_is_not_repacked(tmp_path):
 
 def test_values_that_cannot_be_meant(tmp_path):
     (tmp_path / "tree").mkdir()
-    for words in (["-o", ""], ["--level", ""], ["--mtime", ""], ["--warm", ""], ["--mount-point", ""],
-                  ["--mount-point", "relative"], ["--mount-point", b"/bad\xff"], ["--tar", ""],
+    for words in (["-o", ""], ["--level", ""], ["--mtime", ""], ["--warm", ""],
+                  ["--mount-point", ""], ["--mount-point", "relative"],
+                  ["--mount-point", b"/bad\xff"], ["--tar", ""],
                   ["--owner", "4294967295:0"], ["--owner", "0:4294967295"],
                   ["--level", "3", "--codec", "none"], ["--mount-point", "/x", "--no-appendix"]):
         refused = run(PACK, tmp_path / "tree", *words, check=False)

@@ -10,8 +10,8 @@ import pytest
 
 from pack_support import PACK, run
 
-# Two walks read the names of each directory four times, looked up 3.3 paths for each object and made
-# 4.4 calls for it in all, counting what is asked of open files.
+# Two walks read the names of each directory four times, looked up 3.3 paths for each object and
+# made 4.4 calls for it in all, counting what is asked of open files.
 LISTINGS_PER_DIRECTORY = 2
 LOOKUPS_PER_OBJECT = 2.3
 CALLS_PER_OBJECT = 3.7

@@ -53,7 +53,8 @@ def pack_with_fault(shim, log, source, image, call, mode, error, is_named=False)
                                          ("short", errno.ENOSPC), ("once", errno.EIO)])
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("kind, is_named", [("directory", False), ("archive", False),
-                                            ("image", False), ("directory", True), ("archive", True)])
+                                            ("image", False), ("directory", True),
+                                           ("archive", True)])
 def test_every_call_fails_once(shim, sources, tmp_path, kind, is_named, old, mode, error):
     out = tmp_path / "out"
     out.mkdir()

@@ -358,7 +358,8 @@ def test_attributes_that_do_not_fit(tmp_path):
     try:
         # u::rw- g::r-- u:1000:r-- m::r-- o::r--
         os.setxattr(tree / "file", "system.posix_acl_access", bytes.fromhex(
-            "0200000001000600ffffffff02000400e803000004000400ffffffff10000400ffffffff20000400ffffffff"))
+            "0200000001000600ffffffff02000400e8030000"
+            "04000400ffffffff10000400ffffffff20000400ffffffff"))
     except OSError as error:
         pytest.skip(f"no ACLs here: {error}")
     done = run(PACK, tree, "-o", tmp_path / "image")

@@ -47,7 +47,8 @@ def test_few_threads(place, processes):
     tree = os.path.join(place, "tree")
     run(PACK, "-q", tree, "-o", os.path.join(place, "expected"))
     image = os.path.join(place, "image")
-    done = limited(processes, PACK, "-q", "--verify", "-j", "4", "--readers", "4", tree, "-o", image)
+    done = limited(processes, PACK, "-q", "--verify", "-j", "4", "--readers", "4", tree,
+                   "-o", image)
     assert done.returncode == 0 and done.stderr == b"", done.stderr
     assert digest(image) == digest(os.path.join(place, "expected"))
     again = os.path.join(place, "again")

@@ -95,7 +95,8 @@ def test_bar_is_cleared_before_lines_of_passes(tree, tmp_path):
     assert terminal.end() == 0
     assert BAR.search(terminal.text)
     shown = visible_rest(terminal.text).splitlines()
-    assert [line.split(":")[0] for line in shown[1:]] == ["scan", "order", "store", "tables", "sync"]
+    steps = [line.split(":")[0] for line in shown[1:]]
+    assert steps == ["scan", "order", "store", "tables", "sync"]
 
 
 def test_quiet_has_no_bar(tree, tmp_path):

@@ -63,7 +63,8 @@ def place():
 def repack(place, output="image", *options, umask=0o022, as_user=False, **kwargs):
     user = dict(user=USER, group=USER, extra_groups=[]) if as_user else {}
     done = subprocess.run([PACK, *options, "tree", "-o", output], cwd=place, umask=umask,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **user, **kwargs)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **user,
+                          **kwargs)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -198,7 +199,8 @@ def test_link_is_followed(place, number):
 def test_link_to_what_is_there_needs_force(place):
     os.symlink("image", os.path.join(place, "link"))
     done = run(PACK, "tree", "-o", "link", check=False, cwd=place)
-    assert done.returncode == 1 and b"link exists already" in done.stderr and b"--force" in done.stderr
+    assert done.returncode == 1
+    assert b"link exists already" in done.stderr and b"--force" in done.stderr
     with open(os.path.join(place, "image"), "rb") as file:
         assert file.read() == MAGIC + b" of before"
 
@@ -239,7 +241,7 @@ def protected_links():
 
 @needs_root
 def test_link_that_another_user_left_for_all(place, protected_links):
-    """Where the kernel follows none, neither does the packer: it would replace a file of the user."""
+    """Where the kernel follows none, neither does the packer: it would replace a user's file."""
     shared = os.path.join(place, "shared")
     os.mkdir(shared)
     os.chmod(shared, 0o1777)

@@ -68,8 +68,8 @@ def test_holes_in_many_pieces_are_not_read(tmp_path):
         for i in range(40):
             file.seek(i << 34)
             file.write(b"piece %d" % i)
-        if run("stat", "-f", "-c", "%T", tree).stdout.strip() not in (b"ext2/ext3", b"xfs", b"btrfs",
-                                                                      b"tmpfs"):
+        file_system = run("stat", "-f", "-c", "%T", tree).stdout.strip()
+        if file_system not in (b"ext2/ext3", b"xfs", b"btrfs", b"tmpfs"):
             pytest.skip("holes of this file system are read")
     run(PACK, "-q", tree, "-o", tmp_path / "image", timeout=60)
     assert os.stat(tmp_path / "image").st_size < 64 << 20
@@ -147,8 +147,8 @@ def test_an_interpreter_that_is_not_here_is_said(environment, tmp_path):
     (root / "pyvenv.cfg").write_text("\n".join(lines) + "\n")
     message = run(PACK, root, "-o", tmp_path / "image").stderr.decode()
     advice = "load the module or start the uenv it was made with"
-    assert f"squenv-pack: bin/python3: leads to {tmp_path}/module/bin/python3, which is not here; " \
-        f"{advice}" in message
+    assert f"squenv-pack: bin/python3: leads to {tmp_path}/module/bin/python3, " \
+        f"which is not here; {advice}" in message
     assert f"squenv-pack: pyvenv.cfg: home = {tmp_path}/module/bin, which is not here" in message
 
 
@@ -187,7 +187,8 @@ def test_a_mount_of_an_image_is_said(tmp_path):
         assert f"squenv-pack: {point} is a mount of {tmp_path}/image: " in message
         assert f"'squenv umount {point}' first" in message
         done = run(PACK, os.path.join(point, "below"), "-o", tmp_path / "part")
-        assert f"{point}/below lies in {point}, a mount of {tmp_path}/image: " in done.stderr.decode()
+        message = done.stderr.decode()
+        assert f"{point}/below lies in {point}, a mount of {tmp_path}/image: " in message
         assert run(PACK, "-q", point, "-f", "-o", tmp_path / "again").stderr == b""
     assert describe(unpacked(tmp_path / "again", tmp_path / "out")).keys() == before.keys()
     assert run(PACK, tree, "-f", "-o", tmp_path / "again").stderr == b""

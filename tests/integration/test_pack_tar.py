@@ -39,8 +39,8 @@ def make_archive(format="ustar", prefix=""):
     """An archive and the places where one of its files ends and the next one begins."""
     stream = io.BytesIO()
     # The last bytes of "zeros" look like the mark of the end, and are not.
-    contents = {"first": b"x" * 700, "zeros": b"1" + bytes(5119), "empty": b"", "full": b"y" * BLOCK,
-                "last": b"z"}
+    contents = {"first": b"x" * 700, "zeros": b"1" + bytes(5119), "empty": b"",
+                "full": b"y" * BLOCK, "last": b"z"}
     with tarfile.open(fileobj=stream, mode="w", format=FORMATS[format]) as archive:
         for number, (name, content) in enumerate(contents.items()):
             info = tarfile.TarInfo(prefix + name)
@@ -171,7 +171,8 @@ def test_pipes_that_deliver_little_at_a_time(tmp_path, piece):
     data, ends, _ = make_archive()
     (tmp_path / "out").mkdir()
     for tail, status in ((b"", 3), (bytes(BLOCK), 0), (MARK, 0)):
-        packer = subprocess.Popen([PACK, "-q", "-f", "--tar", "-", "-o", tmp_path / "out" / "image"],
+        image = tmp_path / "out" / "image"
+        packer = subprocess.Popen([PACK, "-q", "-f", "--tar", "-", "-o", image],
                                   stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         stream = data[:ends[-1]] + tail
         for at in range(0, len(stream), piece):
@@ -226,7 +227,8 @@ def test_link_to_what_is_excluded(tmp_path):
         link.type, link.linkname = tarfile.LNKTYPE, "tests/x"
         archive.addfile(link)
     (tmp_path / "tar").write_bytes(stream.getvalue())
-    refused = run(PACK, "--tar", tmp_path / "tar", "-o", tmp_path / "image", "-x", "tests/", check=False)
+    refused = run(PACK, "--tar", tmp_path / "tar", "-o", tmp_path / "image", "-x", "tests/",
+                  check=False)
     assert refused.returncode == 2
     assert b"y is a link to tests/x, which is excluded" in refused.stderr
 

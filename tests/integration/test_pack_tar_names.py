@@ -80,8 +80,8 @@ def test_longest_name(tmp_path, format):
     assert names_in(image) == [longest, longest + "/" + longest]
     image.unlink()
     for path in ("n" * 256, "d/" + "n" * 256 + "/file", "d/" + "n" * 3000):
-        refused(archive_of(path, format=format), image, path[:60].encode() + b"...: a name in it has ",
-                b"Linux takes 255")
+        refused(archive_of(path, format=format), image,
+                path[:60].encode() + b"...: a name in it has ", b"Linux takes 255")
 
 
 def test_long_name_is_not_cut_inside_a_character(tmp_path):
@@ -111,7 +111,8 @@ def link_to(name, target):
     return link
 
 
-@pytest.mark.parametrize("name, target", [("link", "a/" * 50_000 + "a"), ("a/" * 50_000 + "l", "file"),
+@pytest.mark.parametrize("name, target", [("link", "a/" * 50_000 + "a"),
+                                          ("a/" * 50_000 + "l", "file"),
                                           ("link", "n" * 5000)])
 def test_links_with_long_names(tmp_path, name, target):
     stream = io.BytesIO()

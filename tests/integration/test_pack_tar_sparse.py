@@ -69,7 +69,8 @@ def test_same_image_as_of_the_directory(tmp_path, format):
     assert os.stat(tmp_path / "tar").st_size < 8 * MIB
     pack_tree_and_archive(tmp_path, tree, tmp_path / "tar", "--verify", *HUGE)
     with open(tmp_path / "tar", "rb") as stream:
-        run(PACK, "-q", "--tar", "-", "-o", tmp_path / "piped", *HUGE, stdin=stream, timeout=DEADLINE)
+        run(PACK, "-q", "--tar", "-", "-o", tmp_path / "piped", *HUGE, stdin=stream,
+            timeout=DEADLINE)
     assert digest(tmp_path / "piped") == digest(tmp_path / "archive")
 
 
@@ -140,7 +141,8 @@ def test_map_in_order_is_taken(tmp_path):
     assert done.returncode == 0, done.stderr
     run("unsquashfs", "-q", "-n", "-d", tmp_path / "out", tmp_path / "image")
     content = (tmp_path / "out" / "file").read_bytes()
-    assert len(content) == 3 * MIB + 1 and content[5:10] == b"abcde" and content[2 * MIB] == ord("f")
+    assert len(content) == 3 * MIB + 1
+    assert content[5:10] == b"abcde" and content[2 * MIB] == ord("f")
     assert sum(content) == sum(b"abcdef")
 
 

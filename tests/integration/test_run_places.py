@@ -78,12 +78,12 @@ def test_mount_point_that_cannot_be_made(parent, work, plain_image, session_dir)
 def test_private_root_shows_everything_else(work, plain_image):
     """The directory that the new root was assembled on, too, and what is written there stays."""
     places = " ".join(f"/{name}" for name in ["tmp", "mnt", "media", "srv", "opt", "home", "var"])
+    listing = f"ls -d {places}; stat -c '%n %d %i' {places}"
     written = work.path / "written"
     result = squenv_run(work, f"{plain_image}:/squenv-test/venv",
-                        ["sh", "-c", f"ls -d {places}; stat -c '%n %d %i' {places}; echo x > {written}"],
-                        "--via", "userns")
+                        ["sh", "-c", f"{listing}; echo x > {written}"], "--via", "userns")
     assert result.returncode == 0, result.stderr
-    assert result.stdout == check(["sh", "-c", f"ls -d {places}; stat -c '%n %d %i' {places}"]).stdout
+    assert result.stdout == check(["sh", "-c", listing]).stdout
     assert written.read_text(encoding="ascii") == "x\n"
 
 
@@ -114,10 +114,12 @@ def test_options_that_cannot_be_had_end_the_run(work, cache, plain_image, monkey
                               (["-o", f"stage={full}"], f"{full}: 64.0 KiB are free"),
                               (["-o", "log=/nowhere/x"], "/nowhere/x: No such file"),
                               (["-o", "allow_other"], "nobody else would see it"),
-                              (["--via", "extract", "--record", place / "t"], "nothing can be recorded")]:
+                              (["--via", "extract", "--record", place / "t"],
+                               "nothing can be recorded")]:
             given = f"{copy}:{place}" if copy in options else image
             result = squenv_run(work, given, ["true"], *options)
-            assert result.returncode == OWN_FAILURE and word in result.stderr, (options, result.stderr)
+            assert result.returncode == OWN_FAILURE, (options, result.stderr)
+            assert word in result.stderr, (options, result.stderr)
     finally:
         check(["umount", full])
     assert copy.read_bytes() == plain_image.read_bytes()
@@ -127,7 +129,8 @@ def test_options_that_cannot_be_had_end_the_run(work, cache, plain_image, monkey
 def test_mount_right_behind_a_run(work, plain_image):
     place = work.directory("place")
     for _ in range(10):
-        assert squenv_run(work, f"{plain_image}:{place}", ["true"], "--via", "fusermount").returncode == 0
+        result = squenv_run(work, f"{plain_image}:{place}", ["true"], "--via", "fusermount")
+        assert result.returncode == 0, result.stderr
         result = work.squenv("mount", plain_image, place)
         assert result.returncode == 0, result.stderr
         assert work.squenv("umount", place).returncode == 0

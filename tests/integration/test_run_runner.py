@@ -35,7 +35,8 @@ def runner(work, monkeypatch):
     def run_script(script, before=""):
         mounts = "".join(f"mount --bind {etc}/{name} /etc/{name}\n" for name in ETC)
         user = " ".join([str(policy), *map(shlex.quote, AS_USER), "sh", "-c"])
-        return run(["unshare", "-m", "sh", "-ec", f"{mounts}{before}\n{user} {shlex.quote(script)}"])
+        return run(["unshare", "-m", "sh", "-ec",
+                    f"{mounts}{before}\n{user} {shlex.quote(script)}"])
     return run_script
 
 

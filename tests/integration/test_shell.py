@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`squenv shell` on a terminal: prompt, job control, Ctrl-C, and each shell's own start-up files."""
+"""`squenv shell` on a terminal: prompt, job control, Ctrl-C, each shell's own start-up files."""
 
 import contextlib
 import os
@@ -46,7 +46,8 @@ class Terminal:
                 try:
                     self.text += os.read(self.fd, 4096).decode(errors="replace")
                 except OSError:
-                    assert re.search(pattern, self.text), f"ended without {pattern!r}: {self.text!r}"
+                    assert re.search(pattern, self.text), \
+                        f"ended without {pattern!r}: {self.text!r}"
 
     def interrupt(self, pattern):
         """Ctrl-C; again when it came while the shell was still handing the terminal over."""

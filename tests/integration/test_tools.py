@@ -35,7 +35,8 @@ def test_bench_gives_the_device_its_mode_back(tmp_path):
 
 
 def fuzz_targets():
-    return sorted(path.stem.removeprefix("fuzz_") for path in (ROOT / "tests/fuzz").glob("fuzz_*.cpp"))
+    sources = (ROOT / "tests/fuzz").glob("fuzz_*.cpp")
+    return sorted(path.stem.removeprefix("fuzz_") for path in sources)
 
 
 def test_help_names_the_fuzz_targets():

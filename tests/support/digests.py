@@ -44,7 +44,8 @@ def difference(expected, actual, limit=12):
             for key in sorted(left.keys() | right.keys()):
                 if left.get(key) != right.get(key):
                     lines.append(
-                        f"{path}: {key}: expected {left.get(key)!s:.120}, is {right.get(key)!s:.120}"
+                        f"{path}: {key}: expected {left.get(key)!s:.120}, "
+                        f"is {right.get(key)!s:.120}"
                     )
     if len(lines) > limit:
         lines[limit:] = [f"... and {len(lines) - limit} more"]

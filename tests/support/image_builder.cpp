@@ -25,15 +25,24 @@ struct FieldSpec {
 };
 
 constexpr FieldSpec kSuperblockFields[] = {
-    {"magic", 0, 4},          {"inode_count", 4, 4},
-    {"mkfs_time", 8, 4},      {"block_size", 12, 4},
-    {"fragment_count", 16, 4}, {"compressor", 20, 2},
-    {"block_log", 22, 2},     {"flags", 24, 2},
-    {"id_count", 26, 2},      {"version_major", 28, 2},
-    {"version_minor", 30, 2}, {"root_inode", 32, 8},
-    {"bytes_used", 40, 8},    {"id_table_start", 48, 8},
-    {"xattr_table_start", 56, 8}, {"inode_table_start", 64, 8},
-    {"directory_table_start", 72, 8}, {"fragment_table_start", 80, 8},
+    {"magic", 0, 4},
+    {"inode_count", 4, 4},
+    {"mkfs_time", 8, 4},
+    {"block_size", 12, 4},
+    {"fragment_count", 16, 4},
+    {"compressor", 20, 2},
+    {"block_log", 22, 2},
+    {"flags", 24, 2},
+    {"id_count", 26, 2},
+    {"version_major", 28, 2},
+    {"version_minor", 30, 2},
+    {"root_inode", 32, 8},
+    {"bytes_used", 40, 8},
+    {"id_table_start", 48, 8},
+    {"xattr_table_start", 56, 8},
+    {"inode_table_start", 64, 8},
+    {"directory_table_start", 72, 8},
+    {"fragment_table_start", 80, 8},
     {"export_table_start", 88, 8},
 };
 
@@ -47,23 +56,33 @@ std::vector<FieldSpec> inode_fields(const format::InodeRecord& inode) {
     switch (inode.type) {
         case InodeType::directory:
             if (is_extended)
-                add({{"nlink", 16, 4}, {"size", 20, 4}, {"listing_block", 24, 4},
-                     {"parent", 28, 4}, {"index_count", 32, 2}, {"listing_offset", 34, 2},
+                add({{"nlink", 16, 4},
+                     {"size", 20, 4},
+                     {"listing_block", 24, 4},
+                     {"parent", 28, 4},
+                     {"index_count", 32, 2},
+                     {"listing_offset", 34, 2},
                      {"xattr", 36, 4}});
             else
-                add({{"listing_block", 16, 4}, {"nlink", 20, 4}, {"size", 24, 2},
-                     {"listing_offset", 26, 2}, {"parent", 28, 4}});
+                add({{"listing_block", 16, 4},
+                     {"nlink", 20, 4},
+                     {"size", 24, 2},
+                     {"listing_offset", 26, 2},
+                     {"parent", 28, 4}});
             break;
         case InodeType::file:
             if (is_extended)
-                add({{"start", 16, 8}, {"size", 24, 8}, {"sparse", 32, 8}, {"nlink", 40, 4},
-                     {"fragment", 44, 4}, {"offset", 48, 4}, {"xattr", 52, 4}});
+                add({{"start", 16, 8},
+                     {"size", 24, 8},
+                     {"sparse", 32, 8},
+                     {"nlink", 40, 4},
+                     {"fragment", 44, 4},
+                     {"offset", 48, 4},
+                     {"xattr", 52, 4}});
             else
                 add({{"start", 16, 4}, {"fragment", 20, 4}, {"offset", 24, 4}, {"size", 28, 4}});
             break;
-        case InodeType::symlink:
-            add({{"nlink", 16, 4}, {"size", 20, 4}});
-            break;
+        case InodeType::symlink: add({{"nlink", 16, 4}, {"size", 20, 4}}); break;
         case InodeType::block_device:
         case InodeType::char_device:
             add({{"nlink", 16, 4}, {"device", 20, 4}});
@@ -108,8 +127,7 @@ void BuiltImage::set(const std::string& field, std::uint64_t value) {
 void BuiltImage::set_text(const std::string& field, const std::string& text) {
     const Place& where = place(field);
     if (text.size() > where.size()) throw std::logic_error("no room in field " + field);
-    for (std::size_t i = 0; i < text.size(); ++i)
-        bytes[where[i]] = static_cast<std::byte>(text[i]);
+    for (std::size_t i = 0; i < text.size(); ++i) bytes[where[i]] = static_cast<std::byte>(text[i]);
 }
 
 std::vector<std::string> BuiltImage::fields() const {
@@ -125,9 +143,9 @@ class Layout {
 
     BuiltImage build() {
         if (options_.compress_data || options_.compress_metadata)
-            compressor_ = codec::make_compressor(
-                              options_.compressor, codec::level_range(options_.compressor).preset,
-                              options_.block_size)
+            compressor_ = codec::make_compressor(options_.compressor,
+                                                 codec::level_range(options_.compressor).preset,
+                                                 options_.block_size)
                               .value();
         number_nodes();
         sb_.compressor = options_.compressor;
@@ -181,8 +199,8 @@ class Layout {
 
     void write_options() {
         if (options_.compressor != format::CompressorId::lz4) return;
-        append(bytes(), ByteView(metadata_block(format::encode_compressor_options(
-                            options_.compressor, 0))));
+        append(bytes(),
+               ByteView(metadata_block(format::encode_compressor_options(options_.compressor, 0))));
         sb_.flags = format::kFlagCompressorOptions;
     }
 
@@ -339,7 +357,8 @@ class Layout {
                 format::encode_directory_header(listings_,
                                                 {static_cast<std::uint32_t>(end - i),
                                                  static_cast<std::uint32_t>(first.block), base});
-                for (; i < end; ++i) write_entry(*node, children[i].first, *children[i].second, base);
+                for (; i < end; ++i)
+                    write_entry(*node, children[i].first, *children[i].second, base);
             }
             auto& record = node->record;
             const auto reference = chained(start);
@@ -398,7 +417,8 @@ class Layout {
         return positions;
     }
 
-    std::uint64_t write_list(const std::string& table, const std::vector<std::uint64_t>& positions) {
+    std::uint64_t write_list(const std::string& table,
+                             const std::vector<std::uint64_t>& positions) {
         const std::uint64_t start = bytes().size();
         for (std::size_t i = 0; i < positions.size(); ++i) {
             name_plain(numbered("list:" + table, i), bytes().size(), 8);

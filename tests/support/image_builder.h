@@ -69,12 +69,12 @@ struct TestNode {
     std::uint32_t uid = 1000;
     std::uint32_t gid = 100;
     std::uint32_t mtime = 1'000'000'000;
-    std::string content{};   ///< of a file; blocks of zeros become holes
-    std::string target{};    ///< of a symlink
+    std::string content{};  ///< of a file; blocks of zeros become holes
+    std::string target{};   ///< of a symlink
     std::uint32_t device = 0;
     std::vector<std::pair<std::string, std::string>> xattrs{};  ///< "user.x" -> value
-    bool has_values_elsewhere = false;  ///< xattr values out of line
-    bool is_sorted = true;              ///< directories: false keeps the order of adding
+    bool has_values_elsewhere = false;                          ///< xattr values out of line
+    bool is_sorted = true;  ///< directories: false keeps the order of adding
     std::vector<std::pair<std::string, TestNode*>> children{};
 
     // Filled in while the image is laid out.
@@ -93,12 +93,12 @@ struct BuildOptions {
     bool compress_metadata = false;  ///< only trees whose tables fit into one metadata block
     bool fragments = true;
     bool export_table = true;
-    std::uint64_t gap = 0;           ///< unused bytes between the parts that allow them
-    std::uint64_t gap_before_ids = 0;    ///< between the id blocks and the id list
+    std::uint64_t gap = 0;             ///< unused bytes between the parts that allow them
+    std::uint64_t gap_before_ids = 0;  ///< between the id blocks and the id list
     std::uint64_t gap_after_exports = 0;
-    bool pad = true;                 ///< to a multiple of 4096
+    bool pad = true;                   ///< to a multiple of 4096
     std::vector<std::uint32_t> ids{};  ///< ids in front of those the tree needs
-    ByteVector after_inodes{};       ///< metadata blocks, as they are stored
+    ByteVector after_inodes{};         ///< metadata blocks, as they are stored
     ByteVector after_directories{};
 };
 

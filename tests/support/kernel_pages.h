@@ -39,8 +39,7 @@ class FakeKernelPages final : public prefetch::KernelPages {
     }
     bool are_requests_waiting() const override { return are_waiting_; }
     bool is_receiving() const override { return is_receiving_; }
-    bool store_while_receiving(prefetch::FileId id, std::uint64_t offset,
-                               ByteView bytes) override {
+    bool store_while_receiving(prefetch::FileId id, std::uint64_t offset, ByteView bytes) override {
         ++guarded_;
         return store(id, offset, bytes);
     }

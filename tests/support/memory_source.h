@@ -41,9 +41,7 @@ class MemorySource final : public image::ByteSource {
         return {};
     }
     [[nodiscard]] std::uint64_t size_bytes() const override { return bytes_.size(); }
-    [[nodiscard]] bool has_changed() const override {
-        return faults_->end != ~std::uint64_t{0};
-    }
+    [[nodiscard]] bool has_changed() const override { return faults_->end != ~std::uint64_t{0}; }
     [[nodiscard]] image::SourceCounters counters() const override {
         return {faults_->reads, bytes_read_};
     }

@@ -15,8 +15,8 @@ template <class Test>
     constexpr uid_t kNobody = 65534;
     const rlimit none{0, 0};
     // No limit of this kind holds for root.
-    const bool is_limited = (::geteuid() != 0 || ::setuid(kNobody) == 0) &&
-                            ::setrlimit(RLIMIT_NPROC, &none) == 0;
+    const bool is_limited =
+        (::geteuid() != 0 || ::setuid(kNobody) == 0) && ::setrlimit(RLIMIT_NPROC, &none) == 0;
     ::_exit(is_limited && is_right() ? 0 : 1);
 }
 

@@ -48,7 +48,7 @@ def names_in(image):
 
 
 def has_unnamed_files(directory):
-    """Whether the file system of `directory` makes files without names, which a kill takes along."""
+    """Whether the file system of `directory` makes files without names, which a kill removes."""
     try:
         os.close(os.open(directory, os.O_TMPFILE | os.O_RDWR))
     except OSError:

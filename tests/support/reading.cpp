@@ -105,8 +105,8 @@ Result<std::string> read_file(const image::Image& image, const std::string& path
 Result<std::vector<std::string>> list(const image::Image& image, const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto inode, image.resolve(path));
     std::vector<std::string> names;
-    SQUENV_TRY(image.directories().visit(
-        inode, 0, [&](std::uint64_t, const image::DirectoryItem& item) {
+    SQUENV_TRY(
+        image.directories().visit(inode, 0, [&](std::uint64_t, const image::DirectoryItem& item) {
             names.emplace_back(item.name);
             return true;
         }));

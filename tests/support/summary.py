@@ -12,8 +12,8 @@ def cases_of(path):
     """(name, outcome, text) of every case in a file of GoogleTest or pytest."""
     for case in ElementTree.parse(path).iter("testcase"):
         name = f"{path.parent.name}/{path.stem}: {case.get('classname')}.{case.get('name')}"
-        failure = next((case.find(tag) for tag in ("failure", "error") if case.find(tag) is not None),
-                       None)
+        failure = next((case.find(tag) for tag in ("failure", "error")
+                        if case.find(tag) is not None), None)
         skipped = case.find("skipped")
         if failure is not None:
             yield name, "failed", failure.get("message") or failure.text or ""

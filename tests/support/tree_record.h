@@ -71,7 +71,7 @@ struct Record {
     std::string target;
     std::map<std::string, std::string> xattrs;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> data;  ///< extents that are not holes
-    std::pair<std::uint64_t, std::uint64_t> identity;  ///< equal for names of one inode
+    std::pair<std::uint64_t, std::uint64_t> identity;           ///< equal for names of one inode
     std::string error;
 };
 
@@ -92,20 +92,19 @@ inline std::string quote(std::string_view text) {
 }
 
 inline std::string describe(const Record& record, const std::string& first_name) {
-    const char* type = S_ISREG(record.mode)   ? "file"
-                       : S_ISDIR(record.mode) ? "directory"
-                       : S_ISLNK(record.mode) ? "symlink"
-                       : S_ISBLK(record.mode) ? "block"
-                       : S_ISCHR(record.mode) ? "char"
+    const char* type = S_ISREG(record.mode)    ? "file"
+                       : S_ISDIR(record.mode)  ? "directory"
+                       : S_ISLNK(record.mode)  ? "symlink"
+                       : S_ISBLK(record.mode)  ? "block"
+                       : S_ISCHR(record.mode)  ? "char"
                        : S_ISFIFO(record.mode) ? "fifo"
                                                : "socket";
     char text[512];
-    std::snprintf(text, sizeof text,
-                  "%s\ttype=%s\tmode=%04o\tuid=%llu\tgid=%llu\tnlink=%llu\tmtime=%lld", "", type,
-                  record.mode & 07777U, static_cast<unsigned long long>(record.uid),
-                  static_cast<unsigned long long>(record.gid),
-                  static_cast<unsigned long long>(record.nlink),
-                  static_cast<long long>(record.mtime));
+    std::snprintf(
+        text, sizeof text, "%s\ttype=%s\tmode=%04o\tuid=%llu\tgid=%llu\tnlink=%llu\tmtime=%lld", "",
+        type, record.mode & 07777U, static_cast<unsigned long long>(record.uid),
+        static_cast<unsigned long long>(record.gid), static_cast<unsigned long long>(record.nlink),
+        static_cast<long long>(record.mtime));
     std::string line = quote(record.path) + text;
     if (S_ISREG(record.mode)) {
         std::snprintf(text, sizeof text, "\tsize=%llu\thash=%016llx",

@@ -140,8 +140,8 @@ TEST_F(ApiImage, LargeReadsAreWhole) {
     const auto built = builder.build();
     const Image image = open(built);
     std::string content((9U << 20) + 17, '\0');
-    const auto count = image.read(image.stat("large")->id, 0,
-                                  std::as_writable_bytes(std::span(content)));
+    const auto count =
+        image.read(image.stat("large")->id, 0, std::as_writable_bytes(std::span(content)));
     ASSERT_TRUE(count) << count.error().message();
     EXPECT_EQ(*count, content.size());
     EXPECT_TRUE(content == built.files.at("large"));

@@ -58,12 +58,10 @@ TEST_F(PackTree, StopsWhenItIsTold) {
 TEST_F(PackTree, RefusesImpossibleOptions) {
     Options options;
     options.block_size = 5000;
-    EXPECT_EQ(pack_tree(path("tree"), path("image"), options).error->code,
-              Errc::invalid_argument);
+    EXPECT_EQ(pack_tree(path("tree"), path("image"), options).error->code, Errc::invalid_argument);
     options = {};
     options.level = 23;
-    EXPECT_EQ(pack_tree(path("tree"), path("image"), options).error->code,
-              Errc::invalid_argument);
+    EXPECT_EQ(pack_tree(path("tree"), path("image"), options).error->code, Errc::invalid_argument);
     EXPECT_EQ(pack_tree(path("nothing"), path("image")).error->code, Errc::not_found);
     EXPECT_FALSE(fs::exists(path("image")));
 }

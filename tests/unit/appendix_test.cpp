@@ -72,8 +72,8 @@ TEST(Appendix, IsFoundBehindTheImage) {
 
 TEST(Appendix, TheManifestIsReadWithoutTheRest) {
     const ByteVector image = image_with(encode(example()), 96);
-    const auto manifest_end = position_of(96) + kHeaderSize +
-                              parse_header(encode(example())).value()->manifest_size;
+    const auto manifest_end =
+        position_of(96) + kHeaderSize + parse_header(encode(example())).value()->manifest_size;
     std::uint64_t furthest = 0;
     const auto whole = reader_of(image);
     const auto manifest =
@@ -157,9 +157,9 @@ TEST(HotList, PathsStayBeneathTheRoot) {
     for (const std::string& path :
          {std::string(), std::string("/"), std::string("/etc"), std::string(".."),
           std::string("../x"), std::string("a/.."), std::string("a/../../etc"),
-          std::string("a/./b"),
-          std::string("./a"), std::string("a/."), std::string("a//b"), std::string("a/"),
-          std::string("//etc"), name + "n", "a/" + name + "n", deep + "/d", deep + "/dd"}) {
+          std::string("a/./b"), std::string("./a"), std::string("a/."), std::string("a//b"),
+          std::string("a/"), std::string("//etc"), name + "n", "a/" + name + "n", deep + "/d",
+          deep + "/dd"}) {
         const auto parsed = parse_hot_list(list_with(path));
         ASSERT_FALSE(parsed) << path;
         EXPECT_EQ(parsed.error().code, Errc::corrupt);

@@ -64,8 +64,8 @@ TEST(ShardedCache, DroppedValuesLiveOnInTheHandsOfTheirUsers) {
 
 TEST(ShardedCache, FailuresAreNotRemembered) {
     Cache cache(100, 1);
-    const auto failed = cache.get_or_load(
-        1, []() -> Result<Cache::Loaded> { return fail(Errc::io, "storage"); });
+    const auto failed =
+        cache.get_or_load(1, []() -> Result<Cache::Loaded> { return fail(Errc::io, "storage"); });
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().code, Errc::io);
     EXPECT_EQ(**cache.get_or_load(1, [] { return value(3); }), 3);
@@ -135,11 +135,10 @@ TEST(ShardedCache, HoldsUnderContention) {
             threads.emplace_back([&, t] {
                 for (int i = 0; i < 5000; ++i) {
                     const int key = (i * 7 + t * 13) % 200;
-                    const auto got =
-                        cache.get_or_load(key, [&]() -> Result<Cache::Loaded> {
-                            if (key % 10 == 9) return fail(Errc::io, "odd key");
-                            return value(key * 2, 2);
-                        });
+                    const auto got = cache.get_or_load(key, [&]() -> Result<Cache::Loaded> {
+                        if (key % 10 == 9) return fail(Errc::io, "odd key");
+                        return value(key * 2, 2);
+                    });
                     if (key % 10 == 9 ? got.has_value() : !got || **got != key * 2) ++wrong;
                 }
             });

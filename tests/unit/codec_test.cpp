@@ -42,8 +42,7 @@ class Codec : public testing::TestWithParam<CompressorId> {
     void SetUp() override {
         if (!is_available(GetParam())) GTEST_SKIP() << "this build lacks its library";
     }
-    static ByteVector pack(const ByteVector& plain, int level,
-                           BlockKind kind = BlockKind::other) {
+    static ByteVector pack(const ByteVector& plain, int level, BlockKind kind = BlockKind::other) {
         const auto compressor = make_compressor(GetParam(), level, kBlock).value();
         ByteVector packed(plain.size() + plain.size() / 8 + 1024);
         packed.resize(compressor->compress(plain, packed, kind).value());
@@ -87,8 +86,7 @@ TEST_P(Codec, WhatWasCompressedBeforeDoesNotMatter) {
     const auto compressor =
         make_compressor(GetParam(), level_range(GetParam()).preset, kBlock).value();
     const int level = level_range(GetParam()).preset;
-    for (const std::size_t size :
-         {8192U, 16384U, 16385U, 100000U, 131072U, 5000U, 131071U, 16384U})
+    for (const std::size_t size : {8192U, 16384U, 16385U, 100000U, 131072U, 5000U, 131071U, 16384U})
         for (const BlockKind kind : kKinds) {
             const ByteVector plain = text(size);
             ByteVector packed(plain.size() * 2);

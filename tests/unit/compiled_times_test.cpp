@@ -88,17 +88,16 @@ Options not_after(std::uint32_t time) {
 
 TEST(CompiledTimes, FollowTheirSources) {
     const std::string content = compiled(0, kTime, kSize);
-    for (const char* path : {"pkg/__pycache__/m.cpython-311.pyc",
-                             "pkg/__pycache__/m.cpython-311.opt-1.pyc",
-                             "pkg/__pycache__/m.pypy39.opt-2.pyc"}) {
+    for (const char* path :
+         {"pkg/__pycache__/m.cpython-311.pyc", "pkg/__pycache__/m.cpython-311.opt-1.pyc",
+          "pkg/__pycache__/m.pypy39.opt-2.pyc"}) {
         EXPECT_EQ(packed(path, content, not_after(kEarlier)), compiled(0, kEarlier, kSize)) << path;
         EXPECT_EQ(packed(path, content, not_after(kTime)), content);
         EXPECT_EQ(packed(path, content, {}), content);
     }
     Options options;
     options.mtime = 5;
-    EXPECT_EQ(packed("pkg/__pycache__/m.cpython-311.pyc", content, options),
-              compiled(0, 5, kSize));
+    EXPECT_EQ(packed("pkg/__pycache__/m.cpython-311.pyc", content, options), compiled(0, 5, kSize));
     EXPECT_EQ(packed("pkg/__pycache__/a.b.cpython-311.pyc", content, options, "pkg/a.b.py"),
               compiled(0, 5, kSize));
 }

@@ -169,14 +169,50 @@ TEST(RecordedDestination, HomeAndAbove) {
 
 TEST(RecordedDestination, DirectoriesOfTheSystem) {
     const std::string reason = "programs of the system";
-    for (const char* path :
-         {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt",
-          "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/local", "/var",
-          "/var/lib", "/var/tmp", "/dev/shm", "/bin/env", "/etc/cron.d", "/etc/x/venv",
-          "/lib/x86_64-linux-gnu", "/proc/self/cwd", "/sys/fs/cgroup", "/dev/fd", "/boot/env",
-          "/run/systemd/system/x.service.d", "/run/user/1000/env", "/usr/bin", "/usr/lib",
-          "/usr/lib/venvs/x", "/usr/share/x", "/usr/local/bin", "/usr/local/lib/python3.11",
-          "/var/spool/cron/crontabs", "/var/log/x", "/var/lib/dpkg", "/var/run/x"})
+    for (const char* path : {"/",
+                             "/bin",
+                             "/boot",
+                             "/dev",
+                             "/etc",
+                             "/home",
+                             "/lib",
+                             "/lib64",
+                             "/media",
+                             "/mnt",
+                             "/opt",
+                             "/proc",
+                             "/root",
+                             "/run",
+                             "/sbin",
+                             "/srv",
+                             "/sys",
+                             "/tmp",
+                             "/usr",
+                             "/usr/local",
+                             "/var",
+                             "/var/lib",
+                             "/var/tmp",
+                             "/dev/shm",
+                             "/bin/env",
+                             "/etc/cron.d",
+                             "/etc/x/venv",
+                             "/lib/x86_64-linux-gnu",
+                             "/proc/self/cwd",
+                             "/sys/fs/cgroup",
+                             "/dev/fd",
+                             "/boot/env",
+                             "/run/systemd/system/x.service.d",
+                             "/run/user/1000/env",
+                             "/usr/bin",
+                             "/usr/lib",
+                             "/usr/lib/venvs/x",
+                             "/usr/share/x",
+                             "/usr/local/bin",
+                             "/usr/local/lib/python3.11",
+                             "/var/spool/cron/crontabs",
+                             "/var/log/x",
+                             "/var/lib/dpkg",
+                             "/var/run/x"})
         for (const auto occupancy : {kMissing, kEmpty, kEnvironment, kMounted})
             expect({{path, occupancy, reason}, {"/scratch/link", occupancy, reason, path}});
 }
@@ -217,7 +253,9 @@ TEST(RecordedDestination, NamesThatAreNotPlain) {
             {"/opt/a\nb", kMissing, "control characters"},
             {"/opt/\x1b[31m", kMissing, "control characters"},
             {"/opt/\x7f", kMissing, "control characters"},
-            {"/opt/\xc2\x9b" "31m", kMissing, "control characters"},
+            {"/opt/\xc2\x9b"
+             "31m",
+             kMissing, "control characters"},
             {"opt/env", kMissing, "root"},
             {"", kMissing, "root"},
             {"/opt/\xc3\xa9nv"},
@@ -283,10 +321,9 @@ TEST_F(RecordedPlaceOnDisk, LinksAreFollowedBeforeTheDecision) {
 }
 
 TEST(GivenPlace, WhatEveryProgramNeeds) {
-    for (const char* path :
-         {"/", "/dev", "/proc", "/proc/self", "/sys", "/sys/fs", "/bin", "/sbin", "/lib", "/lib64",
-          "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/lib/x86_64-linux-gnu",
-          "/lib/aarch64-linux-gnu"}) {
+    for (const char* path : {"/", "/dev", "/proc", "/proc/self", "/sys", "/sys/fs", "/bin", "/sbin",
+                             "/lib", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib",
+                             "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu"}) {
         const auto status = mount::check_place(path);
         ASSERT_FALSE(status) << path;
         EXPECT_NE(status.error().message().find("every program needs"), std::string::npos);

@@ -202,8 +202,8 @@ TEST_F(DirectorySourceTest, AnObserverSeesEveryEntryOnce) {
     write("tree/pkg/short.pyc", "form");
     write("tree/tests/deep/t.pyc", "a test");
     write("tree/other.py", "");
-    for (const char* file : {"pkg/n.py", "pkg/n.pyc", "pkg/short.pyc", "tests/deep/t.pyc",
-                             "other.py"})
+    for (const char* file :
+         {"pkg/n.py", "pkg/n.pyc", "pkg/short.pyc", "tests/deep/t.pyc", "other.py"})
         set_time(std::string("tree/") + file, 1234);
     fs::create_symlink("pkg/n.py", root_ / "tree/link");
     write("over/pkg/__pycache__/n.pyc", "form");
@@ -225,8 +225,8 @@ TEST_F(DirectorySourceTest, AnObserverSeesEveryEntryOnce) {
 TEST_F(DirectorySourceTest, AScannedSourceScansOnce) {
     write("tree/file", "text");
     Notes notes;
-    auto source = open_directory_source((root_ / "tree").string(), "", options_, std::nullopt,
-                                        &notes);
+    auto source =
+        open_directory_source((root_ / "tree").string(), "", options_, std::nullopt, &notes);
     ASSERT_TRUE(source);
     ScannedSource scanned(std::move(*source));
     EXPECT_EQ(notes.seen.size(), 1U);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/directory.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "support/reading.h"
@@ -54,16 +54,15 @@ TEST(Directory, AListingGoesOnFromAnyEntry) {
             }));
         const auto& all = built.directories.at("many");
         const auto last = std::min<std::size_t>(all.size(), first + 600);
-        EXPECT_EQ(names, std::vector<std::string>(
-                             all.begin() + static_cast<std::ptrdiff_t>(first),
-                             all.begin() + static_cast<std::ptrdiff_t>(last)));
+        EXPECT_EQ(names, std::vector<std::string>(all.begin() + static_cast<std::ptrdiff_t>(first),
+                                                  all.begin() + static_cast<std::ptrdiff_t>(last)));
     }
     for (const std::uint64_t behind : {std::uint64_t{kMany}, ~std::uint64_t{0}})
-        EXPECT_TRUE((*image)->directories().visit(
-            many, behind, [](std::uint64_t, const image::DirectoryItem&) {
-                ADD_FAILURE();
-                return false;
-            }));
+        EXPECT_TRUE((*image)->directories().visit(many, behind,
+                                                  [](std::uint64_t, const image::DirectoryItem&) {
+                                                      ADD_FAILURE();
+                                                      return false;
+                                                  }));
 }
 
 TEST(Directory, LargeListingsCostNoMoreThanTheCache) {

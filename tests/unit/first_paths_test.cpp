@@ -21,9 +21,8 @@ TEST(FirstPaths, AreFoundForTheInodesThatAreAskedFor) {
     const auto image = open_image(built);
     ASSERT_TRUE(image) << image.error().message();
     constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
-    image::PathsByInode paths{{reference_of(**image, "a/file"), ""},
-                              {reference_of(**image, ""), ""},
-                              {kNowhere, ""}};
+    image::PathsByInode paths{
+        {reference_of(**image, "a/file"), ""}, {reference_of(**image, ""), ""}, {kNowhere, ""}};
     ASSERT_TRUE(image::find_first_paths(**image, paths));
     EXPECT_EQ(paths.at(reference_of(**image, "a/file")), "a/file");
     EXPECT_EQ(paths.at(reference_of(**image, "")), ".");

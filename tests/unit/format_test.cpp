@@ -12,7 +12,8 @@ namespace {
 TEST(MetadataHeader, EveryLengthComesBackAsItWas) {
     for (std::uint32_t size = 1; size <= kMetadataSize; ++size)
         for (const bool is_compressed : {false, true}) {
-            const auto parsed = parse_metadata_header(encode_metadata_header({size, is_compressed}));
+            const auto parsed =
+                parse_metadata_header(encode_metadata_header({size, is_compressed}));
             ASSERT_TRUE(parsed);
             ASSERT_EQ(parsed->size_bytes, size);
             ASSERT_EQ(parsed->is_compressed, is_compressed);
@@ -21,7 +22,9 @@ TEST(MetadataHeader, EveryLengthComesBackAsItWas) {
 
 TEST(MetadataHeader, LengthsThatCannotBe) {
     for (const unsigned header : {0U, 0x8000U, 8193U, 0x8000U | 8193U, 0x7FFFU, 0xFFFFU})
-        EXPECT_EQ(parse_metadata_header(static_cast<std::uint16_t>(header)).error().code, Errc::corrupt) << header;
+        EXPECT_EQ(parse_metadata_header(static_cast<std::uint16_t>(header)).error().code,
+                  Errc::corrupt)
+            << header;
 }
 
 TEST(BlockWord, ComesBackAsItWas) {
@@ -39,8 +42,8 @@ TEST(BlockWord, ComesBackAsItWas) {
 }
 
 TEST(BlockWord, WordsThatCannotBe) {
-    for (const std::uint32_t word : {4097U, 0x01001001U, 0x01000000U, 0x02000001U, 0x80000001U,
-                                     0x00FFFFFFU, 0xFFFFFFFFU})
+    for (const std::uint32_t word :
+         {4097U, 0x01001001U, 0x01000000U, 0x02000001U, 0x80000001U, 0x00FFFFFFU, 0xFFFFFFFFU})
         EXPECT_EQ(parse_block_word(word, 4096).error().code, Errc::corrupt) << word;
 }
 
@@ -97,9 +100,9 @@ TEST(DirectoryEntry, WhatCannotBe) {
 TEST(Names, OnlyWhatADirectoryCanHold) {
     for (const std::string name : {"a", "...", ".a", "..a", "\xFF\xFE", " ", "-rf", "a\nb"})
         EXPECT_TRUE(check_name(name)) << name;
-    for (const std::string& name : {std::string(), std::string("."), std::string(".."),
-                                    std::string("/"), std::string("a/b"), std::string("/abs"),
-                                    std::string("a\0b", 3), std::string("\0", 1)})
+    for (const std::string& name :
+         {std::string(), std::string("."), std::string(".."), std::string("/"), std::string("a/b"),
+          std::string("/abs"), std::string("a\0b", 3), std::string("\0", 1)})
         EXPECT_EQ(check_name(name).error().code, Errc::corrupt) << name;
 }
 

@@ -64,16 +64,20 @@ TEST_F(Mtab, IsAFileOfItsOwn) {
 TEST(Fusermount, AdviceFollowsTheMessage) {
     const std::pair<const char*, const char*> rows[] = {
         {"fusermount3: option allow_other only allowed if 'user_allow_other' is set in "
-         "/etc/fuse.conf", "adds 'user_allow_other'"},
+         "/etc/fuse.conf",
+         "adds 'user_allow_other'"},
         {"fusermount3: failed to open /etc/fuse.conf: Permission denied; fusermount3: option "
-         "allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf", "chmod 644"},
+         "allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf",
+         "chmod 644"},
         {"fusermount3: failed to open /etc/fuse.conf: Permission denied", "chmod 644"},
         {"fusermount3: failed to open /etc/fuse.conf: Permission denied; fusermount3: mount "
-         "failed: Permission denied", "AppArmor"},
+         "failed: Permission denied",
+         "AppArmor"},
         {"fusermount3: mount failed: Permission denied", "mount elsewhere"},
         {"fusermount3: mount failed: Operation not permitted", "CAP_SYS_ADMIN"},
         {"fusermount3: failed to open /etc/fuse.conf: Permission denied; fusermount3: mount "
-         "failed: Operation not permitted", "CAP_SYS_ADMIN"},
+         "failed: Operation not permitted",
+         "CAP_SYS_ADMIN"},
         {"fusermount3: failed to unmount /srv/v: Permission denied", "'umount' in its profile"},
         {"fusermount3: failed to unmount /srv/v: Operation not permitted", "another namespace"},
         {"fusermount3: could not determine username", "libnss-unknown"},
@@ -97,7 +101,8 @@ TEST(Fusermount, ReasonIsOneLine) {
 
 /// What a helper inherits, as it says itself.
 std::string seen_by_helper(const std::string& script, int kept_fd) {
-    const auto result = system::run_subprocess({"/bin/sh", "-c", "{ " + script + "; } >&2"}, {}, kept_fd);
+    const auto result =
+        system::run_subprocess({"/bin/sh", "-c", "{ " + script + "; } >&2"}, {}, kept_fd);
     return result ? result->errors : result.error().message();
 }
 
@@ -112,11 +117,11 @@ TEST(Subprocess, InheritsNothingElse) {
     ::sigaction(SIGHUP, &ignored, &before);
     const auto seen = seen_by_helper(
         "umask; test -e /proc/$$/fd/77 && echo kept; test -e /proc/$$/fd/78 || echo closed; "
-        "exec grep -E '^Sig(Blk|Ign)' /proc/self/status", kept);
+        "exec grep -E '^Sig(Blk|Ign)' /proc/self/status",
+        kept);
     ::sigaction(SIGHUP, &before, nullptr);
     for (const int fd : {ends[0], ends[1], kept, other}) ::close(fd);
-    EXPECT_EQ(seen,
-              "0022\nkept\nclosed\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000");
+    EXPECT_EQ(seen, "0022\nkept\nclosed\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000");
 }
 
 TEST(Subprocess, HasNoLibrariesOfTheCaller) {

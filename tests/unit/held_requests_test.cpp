@@ -17,9 +17,9 @@ using prefetch::HeldQueue;
 using prefetch::HoldReason;
 using std::chrono::milliseconds;
 
-constexpr HoldReason kAll[] = {
-    HoldReason::listing_beside_walker, HoldReason::read_at_recorded_front,
-    HoldReason::read_at_stream_front, HoldReason::walker_beside_stream};
+constexpr HoldReason kAll[] = {HoldReason::listing_beside_walker,
+                               HoldReason::read_at_recorded_front, HoldReason::read_at_stream_front,
+                               HoldReason::walker_beside_stream};
 
 /// A queue with a clock that stands still until it is moved.
 class HeldQueueTest : public testing::Test {

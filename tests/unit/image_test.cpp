@@ -2,7 +2,7 @@
 #include "image/image.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -319,11 +319,11 @@ TEST(Locate, FindsTheImageBehindAnElfFile) {
             file[at + i] = static_cast<std::byte>(value >> (8 * i));
     };
     put(0, 0x464C457F, 4);
-    put(4, 0x010102, 3);          // 64 bits, little endian
-    put(40, 64, 8);               // section table
-    put(58, 64, 2);               // size of its entries
-    put(60, 1, 2);                // one
-    put(64 + 4, 1, 4);            // a section with content
+    put(4, 0x010102, 3);  // 64 bits, little endian
+    put(40, 64, 8);       // section table
+    put(58, 64, 2);       // size of its entries
+    put(60, 1, 2);        // one
+    put(64 + 4, 1, 4);    // a section with content
     put(64 + 24, 1000, 8);
     put(64 + 32, 3096, 8);
     const auto built = sample_tree().build();
@@ -335,13 +335,14 @@ TEST(Locate, FindsTheImageBehindAnElfFile) {
     image::OpenOptions options;
     options.find_offset = true;
     EXPECT_TRUE(image::Image::open(on_disk.path, options));
-    EXPECT_NE(image::Image::open(on_disk.path).error().hint.find("offset=auto"),
-              std::string::npos);
+    EXPECT_NE(image::Image::open(on_disk.path).error().hint.find("offset=auto"), std::string::npos);
 }
 
 TEST(Locate, DamagedContainersEndWithAnError) {
     ByteVector elf(200, std::byte{0xFF});
-    const char head[] = "\x7F" "ELF\x02\x01";
+    const char head[] =
+        "\x7F"
+        "ELF\x02\x01";
     std::copy_n(reinterpret_cast<const std::byte*>(head), 6, elf.begin());
     EXPECT_EQ(image::find_image_offset(MemorySource(elf)).error().code, Errc::unsupported);
     ByteVector sif(200, std::byte{0xFF});

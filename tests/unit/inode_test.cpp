@@ -106,11 +106,16 @@ void expect_corrupt(InodeType type, Change change, const char* what) {
 }
 
 TEST(InodeRecord, LimitsOfTheHeader) {
-    expect_corrupt(InodeType::fifo, [](auto& inode) { inode.number = 0; }, "number 0");
-    expect_corrupt(InodeType::fifo, [](auto& inode) { inode.number = 1001; }, "number");
-    expect_corrupt(InodeType::fifo, [](auto& inode) { inode.uid_index = 4; }, "uid");
-    expect_corrupt(InodeType::fifo, [](auto& inode) { inode.gid_index = 4; }, "gid");
-    expect_corrupt(InodeType::fifo, [](auto& inode) { inode.mode = 0100644; }, "type bits");
+    expect_corrupt(
+        InodeType::fifo, [](auto& inode) { inode.number = 0; }, "number 0");
+    expect_corrupt(
+        InodeType::fifo, [](auto& inode) { inode.number = 1001; }, "number");
+    expect_corrupt(
+        InodeType::fifo, [](auto& inode) { inode.uid_index = 4; }, "uid");
+    expect_corrupt(
+        InodeType::fifo, [](auto& inode) { inode.gid_index = 4; }, "gid");
+    expect_corrupt(
+        InodeType::fifo, [](auto& inode) { inode.mode = 0100644; }, "type bits");
 }
 
 TEST(InodeRecord, LimitsOfFiles) {
@@ -118,32 +123,51 @@ TEST(InodeRecord, LimitsOfFiles) {
         inode.size_bytes = 100;
         inode.fragment_index = 0;
     };
-    expect_corrupt(InodeType::file, [&](auto& i) { tail(i), i.fragment_index = 5; }, "fragment");
-    expect_corrupt(InodeType::file, [&](auto& i) { tail(i), i.fragment_offset = 3997; }, "offset");
-    expect_corrupt(InodeType::file, [&](auto& i) { tail(i), i.fragment_offset = ~0U; }, "offset");
-    expect_corrupt(InodeType::file, [&](auto& i) { tail(i), i.size_bytes = 8192; }, "no tail");
-    expect_corrupt(InodeType::file, [&](auto& i) { tail(i), i.size_bytes = 0; }, "empty");
-    expect_corrupt(InodeType::file, [](auto& inode) {
-        inode.is_extended = true;
-        inode.size_bytes = 1ULL << 63;
-    }, "negative size");
-    expect_corrupt(InodeType::file, [](auto& inode) {
-        inode.size_bytes = 1;
-        inode.blocks_start = (1 << 20) + 1;
-    }, "start");
+    expect_corrupt(
+        InodeType::file, [&](auto& i) { tail(i), i.fragment_index = 5; }, "fragment");
+    expect_corrupt(
+        InodeType::file, [&](auto& i) { tail(i), i.fragment_offset = 3997; }, "offset");
+    expect_corrupt(
+        InodeType::file, [&](auto& i) { tail(i), i.fragment_offset = ~0U; }, "offset");
+    expect_corrupt(
+        InodeType::file, [&](auto& i) { tail(i), i.size_bytes = 8192; }, "no tail");
+    expect_corrupt(
+        InodeType::file, [&](auto& i) { tail(i), i.size_bytes = 0; }, "empty");
+    expect_corrupt(
+        InodeType::file,
+        [](auto& inode) {
+            inode.is_extended = true;
+            inode.size_bytes = 1ULL << 63;
+        },
+        "negative size");
+    expect_corrupt(
+        InodeType::file,
+        [](auto& inode) {
+            inode.size_bytes = 1;
+            inode.blocks_start = (1 << 20) + 1;
+        },
+        "start");
 }
 
 TEST(InodeRecord, LimitsOfDirectoriesAndSymlinks) {
-    expect_corrupt(InodeType::directory, [](auto& inode) {
-        inode.size_bytes = 10;
-        inode.listing_offset = 8192;
-    }, "offset");
-    expect_corrupt(InodeType::directory, [](auto& inode) {
-        inode.size_bytes = 10;
-        inode.listing_block = 1 << 19;
-    }, "block");
-    expect_corrupt(InodeType::symlink, [](auto& inode) { inode.size_bytes = 0; }, "empty");
-    expect_corrupt(InodeType::symlink, [](auto& inode) { inode.size_bytes = 4096; }, "long");
+    expect_corrupt(
+        InodeType::directory,
+        [](auto& inode) {
+            inode.size_bytes = 10;
+            inode.listing_offset = 8192;
+        },
+        "offset");
+    expect_corrupt(
+        InodeType::directory,
+        [](auto& inode) {
+            inode.size_bytes = 10;
+            inode.listing_block = 1 << 19;
+        },
+        "block");
+    expect_corrupt(
+        InodeType::symlink, [](auto& inode) { inode.size_bytes = 0; }, "empty");
+    expect_corrupt(
+        InodeType::symlink, [](auto& inode) { inode.size_bytes = 4096; }, "long");
 }
 
 TEST(InodeRecord, SmallDirectorySizesAreEmptyDirectories) {
@@ -183,8 +207,8 @@ TEST(InodeRecord, WhatFollowsTheFixedPart) {
 }
 
 TEST(Posix, DeviceNumbersKeepMajorAndMinor) {
-    for (const auto& [high, low] : {std::pair{8U, 1U}, std::pair{4095U, 0xFFFFFU},
-                                    std::pair{1U, 256U}, std::pair{0U, 0U}}) {
+    for (const auto& [high, low] :
+         {std::pair{8U, 1U}, std::pair{4095U, 0xFFFFFU}, std::pair{1U, 256U}, std::pair{0U, 0U}}) {
         const dev_t device = makedev(high, low);
         EXPECT_EQ(decode_device(encode_device(device)), device) << high << ':' << low;
     }
@@ -194,7 +218,8 @@ TEST(Posix, DeviceNumbersKeepMajorAndMinor) {
 }
 
 TEST(Reference, ComesBackAsItWas) {
-    for (const std::uint64_t raw : {std::uint64_t{0}, std::uint64_t{0x0000'1234'5678'1FFF}, ~std::uint64_t{0}})
+    for (const std::uint64_t raw :
+         {std::uint64_t{0}, std::uint64_t{0x0000'1234'5678'1FFF}, ~std::uint64_t{0}})
         EXPECT_EQ(Reference::from_raw(raw).raw(), raw);
 }
 

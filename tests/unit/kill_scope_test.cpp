@@ -37,8 +37,11 @@ TEST(Scope, CutsBelowTheInnermostUnit) {
         // logins: one for all of a user
         {"0::" + kUser + "/session-2.scope\n", kUser},
         {"0::" + kUser + "/session-c7.scope/below\n", kUser},
-        {"2:devices:/user.slice\n1:name=systemd:" + kUser + "/session-2.scope\n"
-         "0::" + kUser + "/session-2.scope\n", "/user.slice\n" + kUser},
+        {"2:devices:/user.slice\n1:name=systemd:" + kUser +
+             "/session-2.scope\n"
+             "0::" +
+             kUser + "/session-2.scope\n",
+         "/user.slice\n" + kUser},
         {"0::" + kUser + "\n", kUser},
         // units of users
         {"0::" + kManager + "/app.slice/x.service\n", kManager + "/app.slice/x.service"},
@@ -97,7 +100,9 @@ TEST(Scope, CutsBelowTheInnermostUnit) {
 }
 
 TEST(Scope, UnitsOfAUserAreNotTogether) {
-    const auto of = [](const std::string& path) { return kill_scope_of_cgroups("0::" + path + "\n"); };
+    const auto of = [](const std::string& path) {
+        return kill_scope_of_cgroups("0::" + path + "\n");
+    };
     EXPECT_NE(of(kUser + "/session-1.scope"), of(kManager + "/app.slice/x.service"));
     EXPECT_NE(of(kManager + "/app.slice/x.service"), of(kManager + "/app.slice/y.service"));
     EXPECT_NE(of("/job_3/step_0/task_0"), of("/job_3/step_1/task_0"));

@@ -76,7 +76,9 @@ TEST(Log, NamesCannotWriteLinesOfTheirOwn) {
     ::close(fd);
     ASSERT_TRUE(log::start(path, log::Level::info));
     log::info("{}: mounted", "/a\nsquenv: error: all is lost\r\x1b[31m\x7f");
-    log::write(log::Level::error, "\xc2\x9b" "31m \xc3\xa9 \t");
+    log::write(log::Level::error,
+               "\xc2\x9b"
+               "31m \xc3\xa9 \t");
     log::stop();
     std::ifstream file(path);
     std::vector<std::string> lines;

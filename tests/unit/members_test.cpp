@@ -72,8 +72,8 @@ Visitor start_visitor(const std::string& name) {
     if (visitor.pid == 0) {
         ::close(end[1]);
         auto connection = visit_rendezvous(name);
-        const bool is_admitted = connection && *connection &&
-                                 ask_admission((*connection)->get(), 5000)->has_value();
+        const bool is_admitted =
+            connection && *connection && ask_admission((*connection)->get(), 5000)->has_value();
         char byte = is_admitted ? 'y' : 'n';
         (void)!::write(told[1], &byte, 1);
         (void)!::read(end[0], &byte, 1);

@@ -85,8 +85,7 @@ TEST(MountOptions, WhatMountAddsOfItself) {
 
 TEST(MountOptions, ContextsOfSelinuxAreNoted) {
     for (const char* name : {"context", "fscontext", "defcontext", "rootcontext"}) {
-        const auto read =
-            read_as(Dialect::mount, std::string(name) + "=\"u:o:t:s0:c1,c2\",uid=7");
+        const auto read = read_as(Dialect::mount, std::string(name) + "=\"u:o:t:s0:c1,c2\",uid=7");
         EXPECT_EQ(read.error, "") << name;
         EXPECT_EQ(read.request.view.uid, 7U);
         ASSERT_EQ(read.notes.size(), 1U) << name;
@@ -129,15 +128,29 @@ TEST(MountOptions, CommasAndBackslashesCanBeEscaped) {
 }
 
 TEST(MountOptions, MistakesNameTheOption) {
-    for (const auto& [options, word] : std::vector<std::pair<std::string, std::string>>{
-             {"nonsense", "nonsense"},   {"ro,nonsense=1", "nonsense"}, {"rw", "rw"},
-             {"suid", "suid"},           {"dev", "dev"},                {"offset=x", "offset"},
-             {"offset=-1", "offset"},    {"offset=9223372036854775808", "offset"},
-             {"offset", "offset"},       {"offset=", "offset"},         {"uid=-1", "uid"},
-             {"uid=4294967295", "uid"},  {"gid=x", "gid"},              {"cache_size=1K", "cache_size"},
-             {"cache_size=2T", "cache_size"}, {"threads=257", "threads"}, {"timeout=1h", "timeout"},
-             {"allow_other=1", "allow_other"}, {"ro=1", "ro"}, {"subdir", "subdir"},
-             {"subtype=sshfs", "sshfs"}, {"subtype=squenv.x", "squenv.x"}}) {
+    for (const auto& [options, word] :
+         std::vector<std::pair<std::string, std::string>>{{"nonsense", "nonsense"},
+                                                          {"ro,nonsense=1", "nonsense"},
+                                                          {"rw", "rw"},
+                                                          {"suid", "suid"},
+                                                          {"dev", "dev"},
+                                                          {"offset=x", "offset"},
+                                                          {"offset=-1", "offset"},
+                                                          {"offset=9223372036854775808", "offset"},
+                                                          {"offset", "offset"},
+                                                          {"offset=", "offset"},
+                                                          {"uid=-1", "uid"},
+                                                          {"uid=4294967295", "uid"},
+                                                          {"gid=x", "gid"},
+                                                          {"cache_size=1K", "cache_size"},
+                                                          {"cache_size=2T", "cache_size"},
+                                                          {"threads=257", "threads"},
+                                                          {"timeout=1h", "timeout"},
+                                                          {"allow_other=1", "allow_other"},
+                                                          {"ro=1", "ro"},
+                                                          {"subdir", "subdir"},
+                                                          {"subtype=sshfs", "sshfs"},
+                                                          {"subtype=squenv.x", "squenv.x"}}) {
         daemon::Request request;
         const auto status = apply_mount_options(options, request);
         ASSERT_FALSE(status) << options;

@@ -49,14 +49,16 @@ TEST(MountTable, WhomToTrust) {
 }
 
 TEST(MountTable, WhatIsNotALine) {
-    for (const char* line : {"", " ", "1 2 3", "1 2 0:5 / /m rw", "1 2 0:5 / /m rw shared:1",
-                             "1 2 0:5 / /m rw -", "1 2 0:5 / /m rw - ext4", "1 2 nocolon / /m rw - a b"})
+    for (const char* line :
+         {"", " ", "1 2 3", "1 2 0:5 / /m rw", "1 2 0:5 / /m rw shared:1", "1 2 0:5 / /m rw -",
+          "1 2 0:5 / /m rw - ext4", "1 2 nocolon / /m rw - a b"})
         EXPECT_FALSE(parse_mountinfo_line(line)) << line;
 }
 
 TEST(MountTable, NumbersAreReadWholeOrNotAtAll) {
     for (const char* device : {"0:", "0:x", "0:5x", "0:5:6", "0:-1", "0:4294967296"})
-        EXPECT_FALSE(parse_mountinfo_line(std::string("1 2 ") + device + " / /m ro - fuse.squenv i ro"))
+        EXPECT_FALSE(
+            parse_mountinfo_line(std::string("1 2 ") + device + " / /m ro - fuse.squenv i ro"))
             << device;
     for (const char* id : {"", "x", "7x", "-1", "4294967296"}) {
         const auto entry = parse_mountinfo_line(

@@ -27,8 +27,8 @@ TEST(ChangedRoot, DirectoryWithinAMount) {
 }
 
 TEST(ChangedRoot, MountThatTheOtherHasElsewhere) {
-    EXPECT_TRUE(has_changed_root("90 22 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n",
-                                 kRoot + kProc + kBind));
+    EXPECT_TRUE(
+        has_changed_root("90 22 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n", kRoot + kProc + kBind));
 }
 
 TEST(ChangedRoot, OtherMountNamespace) {

@@ -86,8 +86,14 @@ TEST(Order, KeepsDirectoriesTogetherByKind) {
                                "lib/a/__pycache__/z.pyc", "lib/a/fast.so", "lib/a/data.txt",
                                "lib/a/readme.md", "bin/run", "lib/a/libz.so.1"});
     const std::vector<std::string> expected{
-        "lib/a/__pycache__/z.pyc", "lib/b/__pycache__/x.pyc", "lib/a/libz.so.1", "lib/a/fast.so",
-        "lib/a/z.py",              "lib/b/__init__.py",       "bin/run",         "lib/a/readme.md",
+        "lib/a/__pycache__/z.pyc",
+        "lib/b/__pycache__/x.pyc",
+        "lib/a/libz.so.1",
+        "lib/a/fast.so",
+        "lib/a/z.py",
+        "lib/b/__init__.py",
+        "bin/run",
+        "lib/a/readme.md",
         "lib/a/data.txt",
     };
     EXPECT_EQ(ordered(tree), expected);
@@ -145,8 +151,7 @@ TEST(TreeBuilder, NamesAndSortsWhatItBuilds) {
     const Tree tree = builder.build();
     std::vector<std::string> paths;
     for (EntryId id = 0; id < tree.nodes.size(); ++id) paths.push_back(tree.path_of(id));
-    const std::vector<std::string> expected{".",   "a",   "b",   "gone",
-                                            "a/x", "b/a", "b/z", "a/x/y"};
+    const std::vector<std::string> expected{".", "a", "b", "gone", "a/x", "b/a", "b/z", "a/x/y"};
     EXPECT_EQ(paths, expected);
     EXPECT_EQ(tree.at(tree.find("a")).mode, 0755);
     EXPECT_EQ(tree.at(tree.find("a/x")).mode, 0711);
@@ -181,8 +186,7 @@ class SpoolOfTwo : public ::testing::Test {
         spool_.begin(3);
         const std::vector<std::pair<std::uint64_t, const char*>> pieces{
             {10, "abc"}, {13, ""}, {13, "de"}, {20, "f"}};
-        for (const auto& [offset, text] : pieces)
-            EXPECT_TRUE(spool_.write(offset, as_bytes(text)));
+        for (const auto& [offset, text] : pieces) EXPECT_TRUE(spool_.write(offset, as_bytes(text)));
         spool_.begin(8);
     }
     [[nodiscard]] std::string read(const char* name, std::uint64_t offset, std::size_t size) const {
@@ -477,8 +481,8 @@ TEST(Listing, SplitsRunsWhereItMust) {
     std::vector<ListingEntry> entries;
     for (std::uint32_t i = 0; i < 3000; ++i) names.push_back("n" + std::to_string(100000 + i));
     for (std::uint32_t i = 0; i < 3000; ++i)
-        entries.push_back({names[i], {i / 1000 * 8194ULL, 0}, i == 1500 ? 90000 : i + 1,
-                           InodeType::file});
+        entries.push_back(
+            {names[i], {i / 1000 * 8194ULL, 0}, i == 1500 ? 90000 : i + 1, InodeType::file});
     const auto listing = write_listing(table, entries);
     ASSERT_TRUE(listing);
     ASSERT_TRUE(table.finish());

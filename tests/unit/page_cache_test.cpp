@@ -21,8 +21,7 @@ class PageCacheTest : public testing::Test {
     prefetch::PageCache pages_{kernel_};
 
     [[nodiscard]] bool store(std::uint64_t begin, std::uint64_t end) {
-        return pages_.store({kFile, begin, end},
-                            as_bytes(content_).subspan(begin, end - begin));
+        return pages_.store({kFile, begin, end}, as_bytes(content_).subspan(begin, end - begin));
     }
 };
 

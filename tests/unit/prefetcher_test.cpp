@@ -125,8 +125,8 @@ TEST_F(PrefetcherTest, AStreamEndsTheRecordedPlan) {
     make(true, true);
     const image::Inode large = image_->resolve("zlarge").value();
     const auto read = [&](std::uint64_t offset) {
-        (void)prefetcher_->on_read(
-            large, {prefetch::file_id(large), offset, offset + kRequest}, [] {});
+        (void)prefetcher_->on_read(large, {prefetch::file_id(large), offset, offset + kRequest},
+                                   [] {});
     };
     for (std::uint64_t at = 0; at < 3 * kRequest; at += kRequest) read(at);
     EXPECT_TRUE(calls_.empty());
@@ -185,8 +185,8 @@ TEST_F(PrefetcherTest, NothingIsStoredWhenPagesAreNotToBeStored) {
     read_small(0);
     const image::Inode large = image_->resolve("zlarge").value();
     for (std::uint64_t at = 0; at < (1 << 20); at += kRequest)
-        EXPECT_FALSE(prefetcher_->on_read(
-            large, {prefetch::file_id(large), at, at + kRequest}, [] {}));
+        EXPECT_FALSE(
+            prefetcher_->on_read(large, {prefetch::file_id(large), at, at + kRequest}, [] {}));
     prefetcher_->stop();
     EXPECT_EQ(prefetcher_->stored_bytes(), 0U);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -41,8 +41,8 @@ TEST(Read, AnyRangeIsASliceOfTheWhole) {
                 const auto inode = (*image)->resolve(path).value();
                 for (int i = 0; i < 150; ++i) {
                     const std::uint64_t offset = random() % (content.size() + 5000);
-                    const std::uint64_t size = i % 10 == 0 ? ~std::uint64_t{0} - offset
-                                                           : random() % 20000;
+                    const std::uint64_t size =
+                        i % 10 == 0 ? ~std::uint64_t{0} - offset : random() % 20000;
                     const auto read = read_range(**image, inode, offset, size);
                     ASSERT_TRUE(read) << read.error().message();
                     ASSERT_EQ(*read, offset >= content.size() ? "" : content.substr(offset, size))

@@ -115,9 +115,10 @@ TEST_F(RecordedPrefetchTest, ThePartsOfABlockAreTogether) {
             const auto index = plan.find(file, at + 1);
             ASSERT_TRUE(index) << i;
             const auto& found = plan.blocks()[*index].parts;
-            EXPECT_TRUE(std::any_of(found.begin(), found.end(), [&](const auto& part) {
-                return part.file == file && part.file_offset == at;
-            })) << i << ' ' << at;
+            EXPECT_TRUE(std::any_of(
+                found.begin(), found.end(),
+                [&](const auto& part) { return part.file == file && part.file_offset == at; }))
+                << i << ' ' << at;
         }
     }
 }

@@ -23,8 +23,9 @@ TEST(Refusals, ALineForEachWayAndForWhatWouldHelp) {
 
 TEST(Refusals, NothingIsSaidTwice) {
     const Error namespaces{Errc::environment, EPERM, "unshare", "allow them"};
-    EXPECT_EQ(refusal_text("i", {{"userns", namespaces}, {"bind mount", namespaces},
-                                 {"userns", namespaces}}, "ask"),
+    EXPECT_EQ(refusal_text(
+                  "i", {{"userns", namespaces}, {"bind mount", namespaces}, {"userns", namespaces}},
+                  "ask"),
               "i\n"
               "  userns, bind mount: unshare: Operation not permitted\n"
               "  what would help: allow them\n"

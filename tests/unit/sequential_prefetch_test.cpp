@@ -47,9 +47,7 @@ class SequentialPrefetchTest : public testing::Test {
                                         std::size_t size = kRequest) {
         return {prefetch::file_id(file), offset, offset + size};
     }
-    bool note(std::uint64_t offset) {
-        return stream_->on_read(large_, range_of(large_, offset));
-    }
+    bool note(std::uint64_t offset) { return stream_->on_read(large_, range_of(large_, offset)); }
     std::string content_from(const image::Inode& file, std::uint64_t offset, std::size_t size) {
         return kernel_.content_from(prefetch::file_id(file), offset, size);
     }
@@ -144,8 +142,7 @@ TEST_F(SequentialPrefetchTest, WhoStopsLeavesAWindow) {
 
 TEST_F(SequentialPrefetchTest, WhatAnUnansweredRequestIsAboutIsNotStored) {
     // No threads: nothing happens before the request is there.
-    for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
-        (void)note(at);
+    for (std::size_t at = 0; at <= (1 << 20); at += kRequest) (void)note(at);
     const std::uint64_t wanted = 2 << 20;
     ASSERT_TRUE(note((1 << 20) + kRequest));
     const auto range = range_of(large_, wanted, 3 * kPage);
@@ -167,8 +164,7 @@ TEST_F(SequentialPrefetchTest, WhatAnUnansweredRequestIsAboutIsNotStored) {
 TEST_F(SequentialPrefetchTest, ARequestIsAnsweredWhenNobodyDecodes) {
     pages_.held().start(allowed_processors());
     stream_->start(0, allowed_processors());
-    for (std::size_t at = 0; at < (1 << 20); at += kRequest)
-        (void)note(at);
+    for (std::size_t at = 0; at < (1 << 20); at += kRequest) (void)note(at);
     EXPECT_TRUE(request(large_, 1 << 20));
     EXPECT_FALSE(request(large_, (1 << 20) + kRequest)) << "it takes too long here";
 }
@@ -176,8 +172,7 @@ TEST_F(SequentialPrefetchTest, ARequestIsAnsweredWhenNobodyDecodes) {
 TEST_F(SequentialPrefetchTest, WithoutThreadsNothingIsHeld) {
     EXPECT_EXIT(run_without_threads([&] {
                     start();
-                    for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
-                        (void)note(at);
+                    for (std::size_t at = 0; at <= (1 << 20); at += kRequest) (void)note(at);
                     return !stream_->hold(range_of(large_, 1 << 20), [] {}) &&
                            !stream_->hold_until_quiet([] {});
                 }),
@@ -187,8 +182,7 @@ TEST_F(SequentialPrefetchTest, WithoutThreadsNothingIsHeld) {
 TEST_F(SequentialPrefetchTest, WhatWaitsForQuietIsAnsweredThen) {
     EXPECT_FALSE(stream_->hold_until_quiet([] {})) << "it is quiet";
     start();
-    for (std::size_t at = 0; at <= (1 << 20); at += kRequest)
-        (void)note(at);
+    for (std::size_t at = 0; at <= (1 << 20); at += kRequest) (void)note(at);
     std::binary_semaphore is_answered{0};
     ASSERT_TRUE(stream_->hold_until_quiet([&] { is_answered.release(); }));
     is_answered.acquire();

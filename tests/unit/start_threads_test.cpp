@@ -41,8 +41,7 @@ TEST(StartThreads, BackgroundThreadsAllRunWhenItReturns) {
     std::atomic<int> calls = 0;
     {
         std::vector<std::jthread> threads;
-        EXPECT_EQ(start_background_threads(threads, 3, allowed_processors(), [&] { ++calls; }),
-                  3U);
+        EXPECT_EQ(start_background_threads(threads, 3, allowed_processors(), [&] { ++calls; }), 3U);
     }
     EXPECT_EQ(calls, 3);
 }

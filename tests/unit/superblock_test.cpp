@@ -132,7 +132,8 @@ TEST(Superblock, ImpossibleNumbersAreRefused) {
 
 TEST(Superblock, TablesOutOfOrderAreRefused) {
     const auto refused = [](const char* what, auto member) {
-        for (const std::uint64_t value : {std::uint64_t{1} << 63, std::uint64_t{4001}, ~std::uint64_t{1}}) {
+        for (const std::uint64_t value :
+             {std::uint64_t{1} << 63, std::uint64_t{4001}, ~std::uint64_t{1}}) {
             Superblock sb = valid();
             sb.*member = value;
             expect_refused(sb, Errc::corrupt, what);

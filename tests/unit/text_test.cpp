@@ -13,7 +13,9 @@ TEST(Text, SpecialCharactersGetABackslash) {
 
 TEST(Text, ControlCharactersAreWritten) {
     EXPECT_EQ(printable("a\x1b[31m\x7f"), "a\\x1b[31m\\x7f");
-    EXPECT_EQ(printable("\xc2\x9b" "31m"), "\\x9b31m");
+    EXPECT_EQ(printable("\xc2\x9b"
+                        "31m"),
+              "\\x9b31m");
     EXPECT_EQ(printable("\xc3\xa4"), "\xc3\xa4");
     EXPECT_EQ(printable("a\nb"), "a\\x0ab");
 }

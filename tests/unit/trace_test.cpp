@@ -52,8 +52,7 @@ TEST(Trace, DamagedLinesAreNamed) {
     for (const char* line :
          {"peek a", "look", "read 1 a", "read x 1 a", "read 1 2", "read 9223372036854775807 1 a",
           "look a\\9", "look a\\00", "look a\\000", "requests read", "requests read x",
-          "slow 1 read",
-          "full of it", "end of it"}) {
+          "slow 1 read", "full of it", "end of it"}) {
         const auto parsed = parse(std::string("squenv-trace 1\nlook a\n") + line + "\nend\n");
         ASSERT_FALSE(parsed) << line;
         EXPECT_EQ(parsed.error().code, Errc::corrupt);
@@ -90,7 +89,9 @@ TEST(Trace, MergingWithItselfChangesNothing) {
 
 TEST(Trace, ReadsThatContinueEachOtherAreOne) {
     Trace trace;
-    trace.items = {{Use::read, "a", 0, 10}, {Use::read, "a", 10, 10}, {Use::read, "b", 0, 5},
+    trace.items = {{Use::read, "a", 0, 10},
+                   {Use::read, "a", 10, 10},
+                   {Use::read, "b", 0, 5},
                    {Use::read, "a", 15, 10}};
     const std::vector<Item> expected = {
         {Use::read, "a", 0, 20}, {Use::read, "b", 0, 5}, {Use::read, "a", 20, 5}};

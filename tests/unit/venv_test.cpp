@@ -41,8 +41,8 @@ class VenvTest : public ::testing::Test {
         EXPECT_TRUE(environment && *environment);
         Check check(**environment, compiled);
         const pack::Options options;
-        const auto source = pack::open_directory_source(
-            root_.string(), "", options, std::nullopt, &check);
+        const auto source =
+            pack::open_directory_source(root_.string(), "", options, std::nullopt, &check);
         EXPECT_TRUE(source && (*source)->scan());
         return check.finish();
     }
@@ -124,8 +124,7 @@ TEST_F(VenvTest, FindsAnInterpreterThatIsNotHere) {
 }
 
 TEST_F(VenvTest, FindsThatPackagesOfTheSystemAreSeen) {
-    write("pyvenv.cfg",
-          "home = /usr/bin\nversion = 3.11.2\ninclude-system-site-packages = true\n");
+    write("pyvenv.cfg", "home = /usr/bin\nversion = 3.11.2\ninclude-system-site-packages = true\n");
     const auto found = findings();
     EXPECT_TRUE(names(found, "pyvenv.cfg", "from the system"));
     EXPECT_EQ(found.size(), 1U);

@@ -68,7 +68,8 @@ def main():
                     os.unlink(image)
                 os.sync()
                 runs[name].append(measure(command))
-        print(f"{'':12} {'wall s':>8} {'cpu s':>8} {'peak MiB':>9} {'bytes':>12} {'wall ratio':>11}")
+        print(f"{'':12} {'wall s':>8} {'cpu s':>8} {'peak MiB':>9} {'bytes':>12}"
+              f" {'wall ratio':>11}")
         ours = statistics.median(run["wall s"] for run in runs["squenv-pack"])
         for name, (_, image) in commands(tree, directory).items():
             wall, cpu, peak = (statistics.median(run[key] for run in runs[name])

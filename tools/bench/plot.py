@@ -61,7 +61,8 @@ def draw(result):
         at = LABEL + room / LARGEST
         body.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{first - 4}" y2="{top - GROUP_GAP}"/>')
         top += 24
-    legend = [f'<text x="{LABEL}" y="14">times the kernel\'s squashfs (line); less is better</text>']
+    legend = [f'<text x="{LABEL}" y="14">'
+              "times the kernel's squashfs (line); less is better</text>"]
     for index, system in enumerate(systems):
         at = LABEL + 330 + index * 120
         legend.append(f'<rect x="{at}" y="4" width="12" height="12" '
@@ -69,7 +70,8 @@ def draw(result):
         legend.append(f'<text x="{at + 17}" y="14">{escape(system)}</text>')
     style = ("text{font:12px system-ui,sans-serif;fill:#333}.head{font-weight:bold}"
              ".row{text-anchor:end}line{stroke:#c33;stroke-dasharray:4 3}")
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="{WIDTH}">\n'
+    return ('<svg xmlns="http://www.w3.org/2000/svg" '
+            f'viewBox="0 0 {WIDTH} {top}" width="{WIDTH}">\n'
             f'<rect width="{WIDTH}" height="{top}" fill="#fff"/><style>{style}</style>\n'
             + "\n".join(legend + body) + "\n</svg>\n")
 
