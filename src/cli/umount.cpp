@@ -74,9 +74,11 @@ class UmountCommand final : public Command {
     static Status detach(Io& io, const system::MountEntry& entry) {
         const auto answer = mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry);
         const bool is_silent = !answer && answer.error().code == Errc::busy;
+        // First, because unmounting waits for a thread of the daemon that is stuck in a store.
+        const Status ended = is_silent ? mount::abort_connection(entry.device_minor) : Status();
         SQUENV_TRY(mount::unmount(entry.mountpoint, mount::UnmountMode::lazy));
         if (!is_silent) return {};
-        if (const auto ended = mount::abort_connection(entry.device_minor); !ended)
+        if (!ended)
             return with_context(ended.error(), entry.mountpoint +
                                                    ": detached, but processes that "
                                                    "use it may hang");

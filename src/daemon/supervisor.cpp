@@ -130,10 +130,9 @@ class Duty {
     [[nodiscard]] bool is_there() const {
         return device_minor_ == 0 || system::mountpoint_of_device(device_minor_).has_value();
     }
-    /// The errno value of the answer.
-    [[nodiscard]] char unmount(mount::UnmountMode mode) const {
-        return to_byte(unmount_device(duties_.mountpoint, device_minor_, mode));
-    }
+    /// The errno value of the answer. A daemon that dies while it unmounts, with a thread in a
+    /// store, would keep the unmount waiting for ever: its connection is ended.
+    [[nodiscard]] char unmount(mount::UnmountMode mode) const;
     [[nodiscard]] bool has_command() const;
 
     const SupervisorDuties& duties_;
@@ -143,6 +142,21 @@ class Duty {
     std::uint32_t minor_before_ = system::minor_at(duties_.mountpoint);
     bool is_dismissed_ = false;
 };
+
+char Duty::unmount(mount::UnmountMode mode) const {
+    const auto child = system::fork_child([&](int socket) {
+        send_byte(socket, to_byte(unmount_device(duties_.mountpoint, device_minor_, mode)));
+    });
+    if (!child) return to_byte(tl::unexpected(child.error()));
+    pollfd waiting[2] = {{child->socket.get(), POLLIN, 0}, {death_.get(), POLLIN, 0}};
+    while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
+    }
+    if (waiting[0].revents == 0 && device_minor_ != 0) (void)mount::abort_connection(device_minor_);
+    char answer = EIO;
+    receive_byte(child->socket.get(), answer);
+    system::reap(child->pid);
+    return answer;
+}
 
 /// Waits for a command or for the death of the daemon. Commands sent before the death count.
 bool Duty::has_command() const {
