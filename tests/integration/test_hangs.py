@@ -23,6 +23,7 @@ from support.processes import (
     status,
     wait_for,
 )
+from support.stuck_mount import StuckMount
 
 SEED = 20261125
 # By default two minutes for the file; the numbers of a release take twenty.
@@ -211,6 +212,29 @@ def test_detaching_what_does_not_answer_frees_its_users(work, image):
     finally:
         os.kill(mount.pid, signal.SIGCONT)
     mount.wait_until_gone()
+
+
+def test_detaching_what_died_in_a_store(work, image):
+    """A store that waits for a page of a READ keeps an unmount waiting, too, when no file is open
+    any more: the connection is ended first."""
+    path = work.directory("stuck")
+    mount = StuckMount(work, path, image["plain"], USER)
+    minor = minor_of(path)
+    try:
+        reader = work.start([*AS_USER, "cat", path / "file"])
+        mount.wait_until_storing()
+        wait_for(mount.is_stuck, "the store")
+        reader.kill()
+        reader.wait(10)
+        mount.process.kill()
+        result = work.squenv("umount", "--lazy", path, timeout=30)
+        assert result.returncode == 0, result.stderr
+        assert "did not answer" in result.stderr
+        assert mount.process.wait(10) == -signal.SIGKILL
+        wait_for(lambda: not mounts_below(path), "the end of the mount")
+    finally:
+        if os.path.exists(f"/sys/fs/fuse/connections/{minor}"):
+            end_connection(minor)
 
 
 def test_second_signal_under_load(work, image):

@@ -55,11 +55,15 @@ def attributes():
     return struct.pack("<QII", 1, 0, 0) + attr
 
 
+def initial(flags):
+    """fuse_init_out."""
+    return struct.pack("<4I2HII2H8I", 7, 31, 65536, flags, 12, 9, 65536, 1, 0, 0, *[0] * 8)
+
+
 def reply_to(opcode, text):
     """An errno, or the bytes of the answer; None is no answer."""
     if opcode == INIT:
-        return struct.pack("<4I2HII2H8I", 7, 31, 65536, HAS_IOCTL_DIR, 12, 9, 65536, 1, 0, 0,
-                           *[0] * 8)
+        return initial(HAS_IOCTL_DIR)
     if opcode == GETATTR:
         return attributes()
     if opcode == OPENDIR:
