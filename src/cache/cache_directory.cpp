@@ -19,6 +19,8 @@ namespace squenv::cache {
 namespace {
 
 constexpr std::uint64_t kDefaultLimit = 20ULL << 30;
+/// The number of attempts at a directory that other processes remove.
+constexpr int kAttempts = 100;
 constexpr const char* kNextStep = "name another directory in SQUENV_CACHE";
 constexpr const char* kCacheVariable = "SQUENV_CACHE";
 /// Write permission in a directory for users other than its owner.
@@ -133,12 +135,17 @@ std::string cache_path() {
 
 Result<std::string> cache_directory() {
     SQUENV_TRY(check_variable());
-    const std::string path = cache_path();
+    std::string path = cache_path();
     SQUENV_TRY(make_parents(path));
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-        return fail_errno(errno, path + ": the cache directory cannot be made", kNextStep);
-    SQUENV_TRY(check_directory(path));
-    return path;
+    for (int attempt = 1;; ++attempt) {
+        if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+            return fail_errno(errno, path + ": the cache directory cannot be made", kNextStep);
+        const auto status = check_directory(path);
+        if (status) return path;
+        // A process that only checked for a cache has removed the empty directory.
+        if (status.error().sys_errno != ENOENT || attempt == kAttempts)
+            return tl::unexpected(status.error());
+    }
 }
 
 Result<std::optional<std::string>> existing_cache_directory() {

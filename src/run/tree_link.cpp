@@ -167,10 +167,15 @@ Result<share::Membership> lead_tree(const TreeLink& link, UniqueFd listener,
 
 Result<share::Membership> link_tree(const TreeLink& link, const std::vector<int>& inherited_fds) {
     // The name alone decides: a tree that is unpacked anew has the link of the old one.
-    return share::join_or_lead(
-        share::rendezvous_name({{FileIdentity{}, link.tree, link.path}}, "tree"),
-        [&](UniqueFd listener) { return lead_tree(link, std::move(listener), inherited_fds); },
-        [] {});
+    SQUENV_TRY_ASSIGN(
+        auto membership,
+        share::join_or_lead(
+            share::rendezvous_name({{FileIdentity{}, link.tree, link.path}}, "tree"),
+            [&](UniqueFd listener) { return lead_tree(link, std::move(listener), inherited_fds); },
+            [] {}));
+    // The link of those who were here before can have been removed by hand.
+    if (!membership.is_new && !link.path.empty()) SQUENV_TRY(make_link(link.tree, link.path));
+    return membership;
 }
 
 }  // namespace squenv::run

@@ -158,14 +158,18 @@ bool has_dead_mount(const std::string& place) {
 
 Result<CacheState> check_cache() {
     SQUENV_TRY(cache::cache_size_limit());
-    const AskedCache asked;
-    SQUENV_TRY_ASSIGN(const std::string directory, asked.directory());
-    const std::string path = fmt::format("{}/.trial-{}", directory, ::getpid());
-    const char* const next_step = "name a directory on a local disk in SQUENV_CACHE";
-    const auto file = open_file(path, O_RDWR | O_CREAT, 0600);
-    if (!file) return fail_errno(file.error().sys_errno, path, next_step);
-    ::unlink(path.c_str());
-    return CacheState{directory, ::flock(file->get(), LOCK_SH | LOCK_NB) == 0};
+    for (int attempt = 1;; ++attempt) {
+        const AskedCache asked;
+        SQUENV_TRY_ASSIGN(const std::string directory, asked.directory());
+        const std::string path = fmt::format("{}/.trial-{}", directory, ::getpid());
+        const char* const next_step = "name a directory on a local disk in SQUENV_CACHE";
+        const auto file = open_file(path, O_RDWR | O_CREAT, 0600);
+        // Another trial has removed the empty directory.
+        if (!file && file.error().sys_errno == ENOENT && attempt < kCacheAttempts) continue;
+        if (!file) return fail_errno(file.error().sys_errno, path, next_step);
+        ::unlink(path.c_str());
+        return CacheState{directory, ::flock(file->get(), LOCK_SH | LOCK_NB) == 0};
+    }
 }
 
 Status check_link(const std::string& place) {

@@ -113,8 +113,9 @@ def test_many_unpack_at_once(work, cache, plain_image):
     free = work.directory("free")
     users = [work.start(work.command("run", "--via", "extract", f"{plain_image}:{free}/{i}", "--",
                                      "ls", f"{free}/{i}")) for i in range(8)]
-    outputs = {user.communicate(timeout=60)[0] for user in users}
-    assert len(outputs) == 1 and b"" not in outputs
+    results = [user.communicate(timeout=60) for user in users]
+    outputs = {output for output, _ in results}
+    assert len(outputs) == 1 and b"" not in outputs, results
     assert len(json.loads(work.squenv("cache", "list", "--json").stdout)) == 1
     wait_until_nothing_is_left(work, free)
 
@@ -136,6 +137,18 @@ def test_second_user_of_a_link(work, cache, plain_image):
     second = squenv_run(work, image, ["sh", "-c", "echo $SQUENV_MOUNTS"], "-v", "--via", "extract")
     assert second.stdout == f"{plain_image}:{path}\n" and "joined" in second.stderr, second
     assert os.path.lexists(path)
+    user.kill()
+    wait_for(lambda: not os.path.lexists(path), "the removal of the link")
+
+
+def test_second_user_of_a_link_that_was_removed(work, cache, plain_image):
+    path = work.directory("free") / "venv"
+    image = f"{plain_image}:{path}"
+    user = work.start(work.command("run", "--via", "extract", image, "--", "sleep", "1000"))
+    wait_for(lambda: os.path.lexists(path), "the link")
+    path.unlink()
+    second = squenv_run(work, image, ["ls", path], "-v", "--via", "extract")
+    assert second.stdout and "joined" in second.stderr, second
     user.kill()
     wait_for(lambda: not os.path.lexists(path), "the removal of the link")
 
