@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <string>
 
@@ -17,6 +19,8 @@ struct FileIdentity {
     bool operator==(const FileIdentity&) const = default;
 };
 
+/// What stat(2) says of a file.
+[[nodiscard]] FileIdentity identity_of(const struct stat& info);
 /// The identity of the open file `descriptor`; errors name `path`. Errors: io.
 [[nodiscard]] Result<FileIdentity> identify(int descriptor, const std::string& path);
 

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
 
+#include "base/inherited_fds.h"
 #include "cli/command.h"
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
@@ -35,6 +36,7 @@ class MountCommand final : public Command {
             ->type_name("DEST");
     }
     Status run(Io& io) override {
+        const auto inherited_fds = inherited_descriptors();
         // An unset variable of a script must not mean the recorded path.
         if (is_empty_)
             return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
@@ -49,7 +51,7 @@ class MountCommand final : public Command {
         if (io.is_verbose) request_.log_level = log::Level::debug;
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
-        SQUENV_TRY(daemon::serve(request_));
+        SQUENV_TRY(daemon::serve(request_, inherited_fds));
         const bool stays = !request_.is_foreground && !request_.trace;
         if (const auto job = share::killing_job(); stays && !job.empty() && !io.is_quiet)
             io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "

@@ -4,6 +4,7 @@
 #include <ostream>
 #include <string_view>
 
+#include "base/inherited_fds.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/mount_options.h"
@@ -142,7 +143,8 @@ int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io) {
     if (!request) return failed(io, who, request.error(), kWrongUse);
     for (const auto& note : notes) io.err << who << ": " << printable(note) << '\n';
     if (call->is_fake) return 0;
-    const auto status = is_remount(*call) ? remount(request->mountpoint) : daemon::serve(*request);
+    const auto status = is_remount(*call) ? remount(request->mountpoint)
+                                          : daemon::serve(*request, inherited_descriptors());
     return status ? 0 : failed(io, who, status.error(), status_of(status.error().code));
 }
 

@@ -3,6 +3,7 @@
 // container runtimes can use it unchanged.
 #include <ostream>
 
+#include "base/inherited_fds.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/mount_options.h"
@@ -85,7 +86,7 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
     request.image_path = operands[0];
     request.mountpoint = operands[1];
     for (const auto& note : notes) io.err << name << ": " << printable(note) << '\n';
-    return daemon::serve(request);
+    return daemon::serve(request, inherited_descriptors());
 }
 
 }  // namespace squenv::cli

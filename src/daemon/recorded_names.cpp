@@ -8,11 +8,7 @@
 namespace squenv::daemon {
 
 std::vector<appendix::HotItem> load_hot_list(const image::Image& image) {
-    const auto& source = image.source();
-    auto list = appendix::load_hot_list(image.superblock().bytes_used, source.size_bytes(),
-                                        [&source](std::uint64_t position, MutableBytes out) {
-                                            return source.read_exact(position, out);
-                                        });
+    auto list = image.hot_list();
     if (!list) log::debug("no hot list: {}", list.error().message());
     return list ? std::move(*list) : std::vector<appendix::HotItem>();
 }

@@ -7,11 +7,10 @@ namespace squenv::daemon {
 
 namespace {
 
-Result<log::Destination> open_log(const Request& request) {
-    std::string destination = request.log_destination;
-    if (destination.empty())
-        destination = request.is_foreground || request.trace ? "stderr" : "syslog";
-    return log::open(destination, request.log_level);
+/// The log of a request that names none.
+Result<log::Destination> open_default_log(const Request& request) {
+    return log::open(request.is_foreground || request.trace ? "stderr" : "syslog",
+                     request.log_level);
 }
 
 }  // namespace
@@ -25,20 +24,25 @@ Result<RequestFiles> RequestFiles::open(const Request& request) {
         SQUENV_TRY_ASSIGN(auto stage, Stage::open(request.stage_directory));
         files.stage = std::make_unique<Stage>(std::move(stage));
     }
-    SQUENV_TRY_ASSIGN(files.log, open_log(request));
+    if (!request.log_destination.empty()) {
+        SQUENV_TRY_ASSIGN(files.log, log::open(request.log_destination, request.log_level));
+    }
     return files;
 }
 
-Status RequestFiles::begin(const image::Image& image) {
+Status RequestFiles::begin(const Request& request, const image::Image& image) {
     if (has_begun_) return {};
     if (recording) SQUENV_TRY(recording->lock());
-    const auto status = prepare(image);
+    const auto status = prepare(request, image);
     has_begun_ = status.has_value();
     has_failed_ = !status;
     return status;
 }
 
-Status RequestFiles::prepare(const image::Image& image) {
+Status RequestFiles::prepare(const Request& request, const image::Image& image) {
+    if (request.log_destination.empty()) {
+        SQUENV_TRY_ASSIGN(log, open_default_log(request));
+    }
     if (stage) SQUENV_TRY(stage->reserve(image.source().size_bytes()));
     // Last: a trace of before is not lost to a mount that cannot be.
     if (recording) SQUENV_TRY(recording->clear());

@@ -19,14 +19,15 @@ namespace squenv::daemon {
 /// Not thread-safe.
 class RequestFiles {
   public:
-    /// Opens those of `request`, whose image is open. The trace and the log may be made; what is in
-    /// them stays, and no space is taken. Errors: those of RecordingFile::open(), Stage::open() and
-    /// log::open().
+    /// Opens those that `request`, whose image is open, names. The trace and the log may be made;
+    /// what is in them stays, and no space is taken. Errors: those of RecordingFile::open(),
+    /// Stage::open() and log::open().
     [[nodiscard]] static Result<RequestFiles> open(const Request& request);
-    /// Before a mount of `image` is made, but not before one is joined: locks the trace, reserves
-    /// the stage and empties the trace. Does nothing once it has succeeded. Errors: those of
-    /// RecordingFile::lock() and clear(), and of Stage::reserve().
-    [[nodiscard]] Status begin(const image::Image& image);
+    /// Before a mount of `image`, that of `request`, is made, but not before one is joined: locks
+    /// the trace, opens the default log, reserves the stage and empties the trace. Does nothing
+    /// once it has succeeded. Errors: those of RecordingFile::lock() and clear(), Stage::reserve(),
+    /// and log::open().
+    [[nodiscard]] Status begin(const Request& request, const image::Image& image);
     /// Whether begin() failed, and no other method mends that. A trace that is locked is no such
     /// failure: the mount that records into it may be one that the next method joins.
     [[nodiscard]] bool has_failed() const { return has_failed_; }
@@ -38,7 +39,7 @@ class RequestFiles {
     log::Destination log{};  ///< its file may lie below the mount point
 
   private:
-    [[nodiscard]] Status prepare(const image::Image& image);
+    [[nodiscard]] Status prepare(const Request& request, const image::Image& image);
     bool has_begun_ = false;
     bool has_failed_ = false;
 };

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 
-#include "base/inherited_fds.h"
 #include "daemon/daemon.h"
 #include "daemon/notifier.h"
 #include "mount/mountpoint.h"
@@ -65,7 +64,7 @@ Result<Mounted> open_and_mount(Request& request) {
     SQUENV_TRY(open_image(request));
     SQUENV_TRY_ASSIGN(auto opened, open_request(request));
     SQUENV_TRY_ASSIGN(auto files, RequestFiles::open(request));
-    SQUENV_TRY(files.begin(*opened.image));
+    SQUENV_TRY(files.begin(request, *opened.image));
     SQUENV_TRY_ASSIGN(opened.mountpoint, system::canonical_mountpoint(request.mountpoint));
     SQUENV_TRY_ASSIGN(opened.hold, obtain_mountpoint(opened.mountpoint));
     const auto created = opened.hold.created;
@@ -102,11 +101,8 @@ Status mount_and_serve(Request& request, Notifier& notifier,
 
 }  // namespace
 
-Status serve(Request request) {
+Status serve(Request request, const std::vector<int>& inherited_fds) {
     guard_standard_fds();
-    auto inherited_fds = inherited_descriptors();
-    // The image is ours, and may be open already.
-    if (request.file) std::erase(inherited_fds, request.file->descriptor());
     // Until the mount's own log begins.
     SQUENV_TRY(log::start("stderr", request.log_level));
     SQUENV_TRY_ASSIGN(auto notifier, Notifier::start(request.notify_pipe));

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_map>
 
 #include "appendix/appendix.h"
-#include "image/walk.h"
+#include "image/first_paths.h"
 
 namespace squenv::fuse {
 
@@ -15,24 +14,6 @@ namespace {
 /// No image takes more of it.
 constexpr std::size_t kMaxTouches = appendix::kMaxHotItems;
 constexpr std::size_t kMaxNames = appendix::kMaxHotListBytes;
-
-using Paths = std::unordered_map<NodeId, std::string>;
-
-/// Fills in the path of every key, "." for the root of the image.
-void find_paths(const FileSystem& file_system, Paths& paths) {
-    std::size_t missing = paths.size();
-    image::WalkVisitor visitor;
-    visitor.enter = [&](const std::string& path, const image::Inode& inode) {
-        const auto wanted = paths.find(file_system.node_id(inode.reference));
-        if (wanted != paths.end() && wanted->second.empty()) {
-            wanted->second = path.empty() ? "." : path;
-            --missing;
-        }
-        return missing != 0;
-    };
-    visitor.failed = [](const std::string&, const Error&) { return true; };
-    image::walk(file_system.image(), file_system.image().root(), visitor);
-}
 
 std::string join(const std::string& directory, std::string_view name) {
     return directory == "." ? std::string(name) : directory + '/' + std::string(name);
@@ -92,10 +73,12 @@ std::string_view Recorder::missing_name_of(const Touch& touch) const {
 trace::Trace Recorder::finish(const FileSystem& file_system,
                               const RequestCounters& counters) const {
     const std::lock_guard lock(mutex_);
-    Paths paths;
-    for (const Touch& touch : touches_) paths.try_emplace(touch.node);
-    for (const Slow& slow : slowest_) paths.try_emplace(slow.node);
-    if (!paths.empty()) find_paths(file_system, paths);
+    const auto key_of = [&](NodeId node) { return file_system.reference(node).raw(); };
+    image::PathsByInode paths;
+    for (const Touch& touch : touches_) paths.try_emplace(key_of(touch.node));
+    for (const Slow& slow : slowest_) paths.try_emplace(key_of(slow.node));
+    // What lies in a directory that cannot be read has no path.
+    (void)image::find_first_paths(file_system.image(), paths);
 
     trace::Trace raw;
     raw.is_full = is_full_;
@@ -104,11 +87,11 @@ trace::Trace Recorder::finish(const FileSystem& file_system,
         if (counters.of(kind) != 0) raw.requests[request_name(kind)] = counters.of(kind);
     }
     for (const Slow& slow : slowest_)
-        if (const std::string& path = paths[slow.node]; !path.empty())
+        if (const std::string& path = paths[key_of(slow.node)]; !path.empty())
             raw.slowest.push_back(
                 {slow.microseconds, request_name(slow.kind), slow.offset, slow.size_bytes, path});
     for (const Touch& touch : touches_) {
-        const std::string& path = paths[touch.node];
+        const std::string& path = paths[key_of(touch.node)];
         if (path.empty()) continue;  // its directory cannot be read any more
         if (touch.use == trace::Use::miss)
             raw.items.push_back({touch.use, join(path, missing_name_of(touch)), 0, 0});

@@ -17,10 +17,6 @@ namespace squenv::image {
 
 namespace {
 
-std::int64_t nanoseconds(const timespec& time) {
-    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 /// Adds the time it lives to a sum.
 class Stopwatch {
   public:
@@ -111,9 +107,9 @@ bool FileSource::has_changed() const {
     struct stat info {};
     // Some file systems let only the user that opened the file ask: then nothing is known.
     if (!stat_open_file(file_->descriptor(), info)) return errno != EACCES && errno != EPERM;
-    return nanoseconds(info.st_mtim) != file_->identity().mtime_ns ||
-           (S_ISREG(info.st_mode) &&
-            static_cast<std::uint64_t>(info.st_size) != file_->size_bytes());
+    const FileIdentity now = identity_of(info);
+    return now.mtime_ns != file_->identity().mtime_ns ||
+           (S_ISREG(info.st_mode) && now.size_bytes != file_->size_bytes());
 }
 
 SourceCounters FileSource::counters() const {

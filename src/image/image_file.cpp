@@ -48,8 +48,8 @@ Result<std::shared_ptr<const ImageFile>> ImageFile::open(const std::string& path
     struct stat info {};
     if (::fstat(fd->get(), &info) != 0) return fail_errno(errno, path);
     SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd->get(), info, path));
-    SQUENV_TRY_ASSIGN(const auto identity, identify(fd->get(), path));
-    return std::shared_ptr<const ImageFile>(new ImageFile(path, std::move(*fd), identity, bytes));
+    return std::shared_ptr<const ImageFile>(
+        new ImageFile(path, std::move(*fd), identity_of(info), bytes));
 }
 
 }  // namespace squenv::image

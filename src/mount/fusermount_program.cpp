@@ -2,7 +2,7 @@
 #include "mount/fusermount_program.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/prctl.h>
@@ -137,12 +137,6 @@ std::string remedy_of(const std::vector<Candidate>& all) {
     return std::string("an administrator installs fuse3: ") + kInstall;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-    return text;
-}
-
 }  // namespace
 
 Result<Fusermount> choose_fusermount() {
@@ -171,7 +165,7 @@ Result<Fusermount> choose_fusermount() {
     }
     if (script != nullptr) return Fusermount{script->path, "a script", std::move(passed_over)};
     if (is_barred) return tl::unexpected(may_gain.error());
-    return fail(Errc::environment, joined(passed_over), remedy_of(all));
+    return fail(Errc::environment, fmt::format("{}", fmt::join(passed_over, ", ")), remedy_of(all));
 }
 
 Result<std::string> find_fusermount() {
@@ -205,7 +199,8 @@ std::string describe_fusermount() {
     const auto chosen = choose_fusermount();
     if (!chosen) return chosen.error().message();
     std::string text = fmt::format("{}: {}", chosen->path, chosen->finding);
-    if (!chosen->passed_over.empty()) text += "; passed over: " + joined(chosen->passed_over);
+    if (!chosen->passed_over.empty())
+        text += "; passed over: " + fmt::format("{}", fmt::join(chosen->passed_over, ", "));
     return text;
 }
 

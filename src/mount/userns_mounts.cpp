@@ -12,6 +12,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/remote_error.h"
 #include "base/socket_message.h"
 #include "mount/mountpoint.h"
 #include "mount/userns_root.h"
@@ -25,22 +26,6 @@ namespace {
 constexpr char kDone = 'd';
 constexpr char kDoneInChroot = 'r';  ///< the last descriptor is the root directory
 constexpr int kPatienceMs = 30'000;
-
-/// A failure as one message: code and errno, then the context and the hint, each with a NUL.
-std::string encode_error(const Error& error) {
-    std::string text{'e', static_cast<char>(error.code), static_cast<char>(error.sys_errno)};
-    text += error.context.substr(0, kMaxMessageBytes / 2) + '\0';
-    text += error.hint.substr(0, kMaxMessageBytes / 4) + '\0';
-    return text;
-}
-
-Error decode_error(const std::string& text) {
-    if (text.size() < 5 || text[0] != 'e')
-        return {Errc::internal, 0, "the process that makes the namespace died", {}};
-    const auto middle = text.find('\0', 3);
-    return {static_cast<Errc>(text[1]), text[2], text.substr(3, middle - 3),
-            text.substr(middle + 1, text.size() - middle - 2)};
-}
 
 /// Makes `path` a possible mount point.
 Status ensure_mountpoint(const std::string& path) {
@@ -170,8 +155,9 @@ Result<UsernsMounts> create_apart(const std::vector<UsernsMount>& mounts, Creati
     system::reap(founder.pid);
     if (!message) return tl::unexpected(message.error());
     auto made = unpack(*message, mounts);
-    if (!made) return tl::unexpected(decode_error(message->bytes));
-    return std::move(*made);
+    if (made) return std::move(*made);
+    if (auto error = decode_error(message->bytes)) return tl::unexpected(std::move(*error));
+    return fail(Errc::internal, "the process that makes the namespace died");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "run/refusals.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -27,12 +29,6 @@ void add_unless_there(std::vector<std::string>& list, std::string text) {
     if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
 }
 
-std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-    return text;
-}
-
 }  // namespace
 
 std::string refusal_text(const std::string& subject, const std::vector<Refusal>& refusals,
@@ -54,7 +50,8 @@ std::string refusal_text(const std::string& subject, const std::vector<Refusal>&
         text += kNextLine;
         text += line;
     };
-    for (const auto& line : lines) add_line(joined(line.ways) + ": " + line.reason);
+    for (const auto& line : lines)
+        add_line(fmt::format("{}: {}", fmt::join(line.ways, ", "), line.reason));
     for (const auto& mend : mends) add_line("what would help: " + mend);
     add_line(one_line(last));
     return text;

@@ -52,7 +52,7 @@ Result<share::Membership> lead_in_place(const daemon::Request& request, daemon::
                                         const std::string& mountpoint, UniqueFd listener,
                                         const std::vector<int>& inherited_fds) {
     SQUENV_TRY_ASSIGN(auto opened, daemon::open_request(request));
-    SQUENV_TRY(files.begin(*opened.image));
+    SQUENV_TRY(files.begin(request, *opened.image));
     opened.mountpoint = mountpoint;
     const auto status = make_mountpoint(opened);
     const auto created = opened.hold.created;
@@ -70,7 +70,7 @@ Result<std::vector<daemon::Opened>> open_all(const std::vector<PlacedRequest>& p
         daemon::Opened opened;
         if (tree.empty()) {
             SQUENV_TRY_ASSIGN(opened, daemon::open_request(request));
-            SQUENV_TRY(files->begin(*opened.image));
+            SQUENV_TRY(files->begin(request, *opened.image));
         }
         opened.mountpoint = mountpoint;
         if (tree.empty())

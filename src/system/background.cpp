@@ -6,20 +6,17 @@
 
 #include <array>
 #include <cerrno>
+#include <string_view>
 
+#include "base/remote_error.h"
 #include "system/child_process.h"
 
 namespace squenv::system {
 
 namespace {
 
-/// The daemon's message to its parent: the outcome, then the text of the error.
-struct Word {
-    bool is_ready = false;
-    Errc code = Errc::internal;
-    int sys_errno = 0;
-    std::array<char, 1024> context{};
-};
+/// The daemon's message to its parent, unless that is an error.
+constexpr std::string_view kReady = "ready";
 
 }  // namespace
 
@@ -46,35 +43,29 @@ Result<Background> Background::start() {
 }
 
 Status Background::wait_until_ready() {
-    Word word;
+    std::array<char, kMaxRemoteError> buffer;
     ssize_t got = 0;
     do {
-        got = ::read(pipe_.get(), &word, sizeof word);
+        got = ::read(pipe_.get(), buffer.data(), buffer.size());
     } while (got < 0 && errno == EINTR);
-    if (got != static_cast<ssize_t>(sizeof word))
-        return fail(Errc::internal, "the daemon died while it started", "look into the log");
-    if (word.is_ready) return {};
-    return tl::unexpected(Error{word.code, word.sys_errno, word.context.data(), {}});
+    const std::string_view word(buffer.data(), got < 0 ? 0 : static_cast<std::size_t>(got));
+    if (word == kReady) return {};
+    if (auto error = decode_error(word)) return tl::unexpected(std::move(*error));
+    return fail(Errc::internal, "the daemon died while it started", "look into the log");
 }
 
 void Background::report_ready() {
     if (!pipe_) return;
     for (int fd = 0; fd <= 2; ++fd) ::dup2(null_.get(), fd);
     null_.reset();
-    Word word;
-    word.is_ready = true;
-    (void)!::write(pipe_.get(), &word, sizeof word);
+    (void)!::write(pipe_.get(), kReady.data(), kReady.size());
     pipe_.reset();
 }
 
 void Background::report_failure(const Error& error) {
     if (!pipe_) return;
-    Word word;
-    word.code = error.code;
-    word.sys_errno = error.sys_errno;
-    const std::string text = error.hint.empty() ? error.context : error.context + "; " + error.hint;
-    text.copy(word.context.data(), word.context.size() - 1);
-    (void)!::write(pipe_.get(), &word, sizeof word);
+    const std::string word = encode_error(error);
+    (void)!::write(pipe_.get(), word.data(), word.size());
     pipe_.reset();
 }
 

@@ -22,19 +22,25 @@ HAS_IOCTL_DIR = 1 << 11
 DIRECTORY = 0o040755
 
 
+def connect(path, image, user, more=""):
+    """Mounts as `user`, with the options `more`, and returns the connection."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    connection = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={connection},rootmode=40000,user_id={user},group_id={user}{more}"
+    result = libc.mount(os.fsencode(image), os.fsencode(path), b"fuse.squenv",
+                        ctypes.c_ulong(1 | 2 | 4), options.encode())  # ro, nosuid, nodev
+    if result != 0:
+        os.close(connection)
+        raise OSError(ctypes.get_errno(), "mount")
+    return connection
+
+
 class LyingMount:
     """`work` is the test's; `path` a directory; `image` what the mount table names."""
 
     def __init__(self, work, path, image, answer=None, user=LIAR):
         self.path = path
-        libc = ctypes.CDLL(None, use_errno=True)
-        connection = os.open("/dev/fuse", os.O_RDWR)
-        options = f"fd={connection},rootmode=40000,user_id={user},group_id={user},allow_other"
-        result = libc.mount(os.fsencode(image), os.fsencode(path), b"fuse.squenv",
-                            ctypes.c_ulong(1 | 2 | 4), options.encode())  # ro, nosuid, nodev
-        if result != 0:
-            os.close(connection)
-            raise OSError(ctypes.get_errno(), "mount")
+        connection = connect(path, image, user, ",allow_other")
         words = ["/usr/bin/python3", os.path.abspath(__file__), str(connection)]
         self.process = work.start(words + ([answer] if answer is not None else []),
                                   pass_fds=[connection])

@@ -5,7 +5,6 @@ never answers, so that the kernel waits for a page that the reader has locked.
 Imported, it is `StuckMount`; started as a program, it serves the connection in descriptor argv[1].
 """
 
-import ctypes
 import os
 import struct
 import sys
@@ -13,7 +12,7 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lying_mount import GETATTR, INIT, LOOKUP, READY, initial, reply_to  # noqa: E402
+from lying_mount import GETATTR, INIT, LOOKUP, READY, connect, initial, reply_to  # noqa: E402
 
 FILE_NODE = 2
 FILE = 0o100644
@@ -28,14 +27,7 @@ class StuckMount:
     """Of `user`, at the directory `path`, with one file, whose name does not matter."""
 
     def __init__(self, work, path, image, user):
-        libc = ctypes.CDLL(None, use_errno=True)
-        connection = os.open("/dev/fuse", os.O_RDWR)
-        options = f"fd={connection},rootmode=40000,user_id={user},group_id={user}"
-        result = libc.mount(os.fsencode(image), os.fsencode(path), b"fuse.squenv",
-                            ctypes.c_ulong(1 | 2 | 4), options.encode())  # ro, nosuid, nodev
-        if result != 0:
-            os.close(connection)
-            raise OSError(ctypes.get_errno(), "mount")
+        connection = connect(path, image, user)
         self.process = work.start(["/usr/bin/python3", os.path.abspath(__file__), str(connection)],
                                   pass_fds=[connection])
         os.close(connection)

@@ -54,16 +54,16 @@ TEST_F(RequestFilesTest, ATraceIsEmptiedByBegin) {
     auto files = RequestFiles::open(request_);
     ASSERT_TRUE(files);
     EXPECT_EQ(content("t"), "a trace of before") << "a mount that is joined records elsewhere";
-    ASSERT_TRUE(files->begin(*image_));
+    ASSERT_TRUE(files->begin(request_, *image_));
     EXPECT_EQ(content("t"), "");
 }
 
 TEST_F(RequestFilesTest, TheNextMethodFindsThemBegun) {
     record_into("t");
     auto files = RequestFiles::open(request_);
-    ASSERT_TRUE(files && files->begin(*image_));
+    ASSERT_TRUE(files && files->begin(request_, *image_));
     write("t", "written meanwhile");
-    ASSERT_TRUE(files->begin(*image_));
+    ASSERT_TRUE(files->begin(request_, *image_));
     EXPECT_EQ(content("t"), "written meanwhile");
     EXPECT_FALSE(files->has_failed());
 }
@@ -71,18 +71,18 @@ TEST_F(RequestFilesTest, TheNextMethodFindsThemBegun) {
 TEST_F(RequestFilesTest, ATraceThatIsRecordedIntoFails) {
     record_into("t");
     auto first = RequestFiles::open(request_);
-    ASSERT_TRUE(first && first->begin(*image_));
+    ASSERT_TRUE(first && first->begin(request_, *image_));
     write("t", "of the first");
     auto second = RequestFiles::open(request_);
     ASSERT_TRUE(second) << "a mount that is joined needs no lock";
     EXPECT_FALSE(second->has_failed());
-    const auto status = second->begin(*image_);
+    const auto status = second->begin(request_, *image_);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, Errc::busy);
     EXPECT_FALSE(second->has_failed()) << "the next method may join that mount";
     EXPECT_EQ(content("t"), "of the first");
     first = RequestFiles();
-    EXPECT_TRUE(second->begin(*image_));
+    EXPECT_TRUE(second->begin(request_, *image_));
     EXPECT_EQ(content("t"), "");
 }
 
@@ -90,7 +90,7 @@ TEST_F(RequestFilesTest, ATraceThatCannotBeEmptiedIsTheEnd) {
     request_.record_path = "/dev/full";
     auto files = RequestFiles::open(request_);
     ASSERT_TRUE(files);
-    EXPECT_FALSE(files->begin(*image_));
+    EXPECT_FALSE(files->begin(request_, *image_));
     EXPECT_TRUE(files->has_failed());
 }
 
@@ -108,7 +108,7 @@ TEST_F(RequestFilesTest, AStageTakesItsSpaceInBegin) {
     struct stat info {};
     ASSERT_EQ(::fstat(files->stage->descriptor(), &info), 0);
     EXPECT_EQ(info.st_size, 0);
-    ASSERT_TRUE(files->begin(*image_));
+    ASSERT_TRUE(files->begin(request_, *image_));
     ASSERT_EQ(::fstat(files->stage->descriptor(), &info), 0);
     EXPECT_EQ(static_cast<std::uint64_t>(info.st_size), image_->source().size_bytes());
 }
