@@ -35,6 +35,18 @@ void print_caches(std::ostream& out, const Answer& caches) {
                            count_in(cache, "hits"), count_in(cache, "misses"));
 }
 
+/// How the image is read, and why.
+void print_storage(std::ostream& out, const Answer& storage) {
+    const double seconds = mount::seconds_in(storage, "latency_seconds").value_or(0);
+    out << fmt::format("storage      answers after {:.1f} ms: ", seconds * 1e3);
+    if (mount::is_set_in(storage, "is_slow"))
+        out << fmt::format("neighbourhoods are read, {} so far, {} are kept\n",
+                           count_in(storage, "neighbourhoods_read"),
+                           size_in(storage, "neighbourhood_bytes"));
+    else
+        out << "what is needed is read\n";
+}
+
 void print_table(std::ostream& out, const Answer& json) {
     out << fmt::format("image        {}\n", printable(mount::text_in(json, "image").value_or("")));
     out << fmt::format("daemon       pid {}, up {:.0f} s, peak memory {}\n", count_in(json, "pid"),
@@ -53,6 +65,7 @@ void print_table(std::ostream& out, const Answer& json) {
         size_in(json, "image_bytes_read"),
         mount::seconds_in(json, "image_read_seconds").value_or(0),
         mount::is_set_in(json, "image_is_staged") ? ", now from the staged copy" : "");
+    print_storage(out, mount::object_in(json, "storage"));
     print_caches(out, mount::object_in(json, "caches"));
 }
 

@@ -99,6 +99,7 @@ void LibfuseSession::work_first() {
         const bool may_wait = token_->start_relief() && !others.empty();
         if (options_.keeps_tables)
             start_threads(others, 1, [this] { file_system_.image().keep_tables(kMaxKeptTables); });
+        file_system_.image().source().start_readers(all_processors_);
         prefetcher_->start(std::min(cpus_, kMaxDecoders), all_processors_, may_wait);
         on_ready_();  // after the last thread: what follows may forbid making any
     });

@@ -20,6 +20,14 @@ nlohmann::ordered_json cache_json(const CacheCounters& cache) {
             {"budget_bytes", cache.budget_bytes}};
 }
 
+nlohmann::ordered_json storage_json(const image::SourceCounters& source) {
+    return {{"latency_seconds", static_cast<double>(source.latency_ns) / 1e9},
+            {"is_slow", source.is_slow},
+            {"neighbourhoods_read", source.neighbourhoods.read},
+            {"neighbourhood_bytes", source.neighbourhoods.used_bytes},
+            {"readers", source.neighbourhoods.readers}};
+}
+
 }  // namespace
 
 std::string statistics_json(const image::Image& image, const RequestCounters& requests,
@@ -51,6 +59,7 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
         {"image_bytes_read", counters.source.bytes},
         {"image_read_seconds", static_cast<double>(counters.source.nanoseconds) / 1e9},
         {"image_is_staged", counters.source.is_copy},
+        {"storage", storage_json(counters.source)},
         {"caches",
          {{"metadata", cache_json(counters.metadata)},
           {"directories", cache_json(counters.directories)},

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 
 #include "base/checked.h"
 #include "base/file_io.h"
@@ -35,9 +38,35 @@ class Stopwatch {
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// File systems of other machines, and those of programs, by the numbers of statfs(2). What they
+/// do not have in memory takes a request.
+constexpr std::uint32_t kRemote[] = {
+    0x6969,      // NFS
+    0x0BD00BD0,  // Lustre
+    0x47504653,  // GPFS
+    0x19830326,  // BeeGFS
+    0x00C36400,  // Ceph
+    0x517B,      // SMB
+    0xFF534D42,  // CIFS
+    0xFE534D42,  // SMB 2
+    0x5346414F,  // AFS
+    0x01021997,  // 9P
+    0x20030528,  // OrangeFS
+    0xAAD7AAEA,  // PanFS
+    0x65735546,  // FUSE
+};
+
+bool is_remote(int descriptor) {
+    struct statfs info {};
+    if (::fstatfs(descriptor, &info) != 0) return false;
+    const auto type = static_cast<std::uint32_t>(info.f_type);
+    return std::find(std::begin(kRemote), std::end(kRemote), type) != std::end(kRemote);
+}
+
 }  // namespace
 
 FileSource::FileSource(std::shared_ptr<const ImageFile> file) : file_(std::move(file)) {
+    (void)set_offset(0);
 }
 
 Result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
@@ -50,6 +79,9 @@ Status FileSource::set_offset(std::uint64_t offset) {
         return fail(Errc::invalid_argument, fmt::format("{}: offset {} is past the end of the file",
                                                         file_->path(), offset));
     offset_ = offset;
+    neighbourhoods_ = std::make_unique<Neighbourhoods>(
+        [this](std::uint64_t position, MutableBytes out) { return read_file(position, out); },
+        size_bytes());
     return {};
 }
 
@@ -64,7 +96,22 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
         if (read_from(copy, 0, position, out)) return {};
         copy_ = -1;
     }
-    return read_from(file_->descriptor(), offset_, position, out);
+    // Longer reads are neighbourhoods themselves.
+    if (latency_.is_slow() && out.size() < Neighbourhoods::kSize)
+        return neighbourhoods_->read(position, out);
+    return read_file(position, out);
+}
+
+Status FileSource::read_file(std::uint64_t position, MutableBytes out) const {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto status = read_from(file_->descriptor(), offset_, position, out);
+    latency_.note(std::chrono::steady_clock::now() - begin, out.size());
+    return status;
+}
+
+void FileSource::start_readers(const cpu_set_t& processors) const {
+    if (latency_.is_slow() || is_remote(file_->descriptor()))
+        neighbourhoods_->start_readers(processors);
 }
 
 Status FileSource::read_from(int descriptor, std::uint64_t start, std::uint64_t position,
@@ -113,8 +160,13 @@ bool FileSource::has_changed() const {
 }
 
 SourceCounters FileSource::counters() const {
-    return {reads_.load(std::memory_order_relaxed), bytes_.load(std::memory_order_relaxed),
-            nanoseconds_.load(std::memory_order_relaxed), copy_ >= 0};
+    return {reads_.load(std::memory_order_relaxed),
+            bytes_.load(std::memory_order_relaxed),
+            nanoseconds_.load(std::memory_order_relaxed),
+            copy_ >= 0,
+            static_cast<std::uint64_t>(latency_.typical().count()),
+            latency_.is_slow(),
+            neighbourhoods_->counters()};
 }
 
 }  // namespace squenv::image

@@ -148,7 +148,7 @@ ImageCounters Image::counters() const {
 bool Image::has_changed() const {
     if (parts_->source->has_changed()) return true;
     std::array<std::byte, format::kSuperblockSize> now;
-    return !parts_->source->read_exact(parts_->superblock_position, now) ||
+    return !parts_->source->read_anew(parts_->superblock_position, now) ||
            now != parts_->raw_superblock;
 }
 

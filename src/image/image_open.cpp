@@ -21,6 +21,8 @@ constexpr std::size_t kMetadataShare = 4;
 constexpr std::size_t kBlockShare = 10;
 /// Checkpoints of long files: 24 bytes per 256 blocks.
 constexpr std::size_t kBlockListBytes = 1 << 20;
+/// The longest option block of any tool has 12 bytes.
+constexpr std::size_t kMaxOptionBytes = 64;
 
 }  // namespace
 
@@ -42,11 +44,21 @@ Status Image::Parts::open(const OpenOptions& options) {
     return {};
 }
 
+/// One read for the superblock and the options that follow it.
+Status Image::Parts::read_head() {
+    constexpr std::size_t kMost =
+        format::kSuperblockSize + format::kMetadataHeaderSize + kMaxOptionBytes;
+    head.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kMost, source->size_bytes())));
+    SQUENV_TRY(source->read_exact(0, head));
+    std::copy_n(head.begin(), raw_superblock.size(), raw_superblock.begin());
+    return {};
+}
+
 Status Image::Parts::read_superblock() {
     const std::uint64_t size = source->size_bytes();
     if (size < format::kSuperblockSize)
         return fail(Errc::unsupported, "not a squashfs image: shorter than a superblock");
-    SQUENV_TRY(source->read_exact(0, raw_superblock));
+    SQUENV_TRY(read_head());
     if (format::magic_of(raw_superblock) == format::kStreamedMagic) {
         superblock_position = size - format::kSuperblockSize;
         SQUENV_TRY(source->read_exact(superblock_position, raw_superblock));
@@ -68,17 +80,18 @@ Status Image::Parts::read_compressor_options() {
             return fail(Errc::corrupt, "lz4 image without compressor options");
         return {};
     }
-    Le16 raw_header;
-    SQUENV_TRY(source->read_exact(format::kSuperblockSize,
-                                  std::as_writable_bytes(std::span(&raw_header, 1))));
-    const auto header = format::parse_metadata_header(raw_header);
-    // The longest option block of any tool has 12 bytes.
-    if (!header || header->is_compressed || header->size_bytes > 64)
+    const auto missing = [] {
         return fail(Errc::corrupt, "compressor options are missing though announced");
-    ByteVector payload(header->size_bytes);
-    SQUENV_TRY(source->read_exact(format::kSuperblockSize + sizeof raw_header, payload));
+    };
+    const ByteView stored = ByteView(head).subspan(format::kSuperblockSize);
+    if (stored.size() < format::kMetadataHeaderSize) return missing();
+    const auto header = format::parse_metadata_header(load<Le16>(stored));
+    if (!header || header->is_compressed || header->size_bytes > kMaxOptionBytes) return missing();
+    const ByteView payload = stored.subspan(format::kMetadataHeaderSize);
+    if (payload.size() < header->size_bytes) return missing();
     SQUENV_TRY_ASSIGN(compressor_options,
-                      format::describe_compressor_options(superblock.compressor, payload));
+                      format::describe_compressor_options(superblock.compressor,
+                                                          payload.first(header->size_bytes)));
     return {};
 }
 

@@ -38,6 +38,9 @@ struct Image::Parts {
     [[nodiscard]] Result<Inode> inode(const format::Reference& reference) const;
 
   private:
+    ByteVector head;  ///< the first bytes of the image
+
+    [[nodiscard]] Status read_head();
     [[nodiscard]] Status read_superblock();
     [[nodiscard]] Status read_compressor_options();
     [[nodiscard]] Status open_tables();

@@ -148,7 +148,7 @@ def test_a_damaged_list_does_no_harm(work, tree, hot_files, hot_image):
 
 @pytest.fixture
 def slow(work, binary, hot_image):
-    """slow(milliseconds): the image on storage that takes as long for every read."""
+    """slow(milliseconds, image): the image on storage that takes as long for every read."""
     program = binary.parents[2] / "tests" / "support" / "slow_file"
     if not program.exists():
         pytest.skip("slow_file is not built")
@@ -157,9 +157,9 @@ def slow(work, binary, hot_image):
     copy.chmod(0o755)
     started = []
 
-    def start(milliseconds):
+    def start(milliseconds, image=hot_image):
         path = work.directory(f"slow-{milliseconds}")
-        process = work.start(AS_USER + [copy, hot_image, path, str(milliseconds)])
+        process = work.start(AS_USER + [copy, image, path, str(milliseconds)])
         wait_for(lambda: mounts_below(path), "the slow storage")
         started.append((process, path))
         return path / "image"
@@ -179,6 +179,35 @@ def test_slow_storage_is_asked_little(work, tree, hot_files, slow, milliseconds)
     mount.umount()
     assert statistics["image_reads"] <= 60, statistics
     assert statistics["image_read_seconds"] >= statistics["image_reads"] * milliseconds / 1000
+
+
+def test_slow_storage_of_an_image_that_was_not_recorded(work, tree, hot_image, slow, session_dir):
+    """Every file of it, in an order of no use: whole neighbourhoods, each read once."""
+    image = session_dir / "not-recorded.squashfs"
+    check(["mksquashfs", tree, image, "-noappend", "-no-progress", "-quiet"])
+    names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file())
+    random.Random(3).shuffle(names)
+    mount = work.mount(slow(5, image))
+    assert read_all(mount, names) == digests_of(tree, names)
+    statistics = mount.stats()
+    text = work.squenv("stats", mount.path).stdout
+    mount.umount()
+    assert "neighbourhoods are read" in text
+    assert statistics["storage"]["is_slow"] and statistics["storage"]["latency_seconds"] > 0.003
+    assert statistics["storage"]["readers"] == 4
+    mebibytes = image.stat().st_size // 2**20 + 1
+    assert statistics["image_reads"] <= mebibytes + 5, statistics
+
+
+def test_slow_storage_answers_after_few_reads(work, slow):
+    """The superblock, the tables and the appendix, and a first listing."""
+    delay = 0.5
+    image = slow(int(delay * 1000))
+    begin = time.monotonic()
+    mount = work.mount(image)
+    assert check(["ls", mount.path], user=True).stdout
+    assert time.monotonic() - begin < 4 * delay + 2
+    mount.umount()
 
 
 def test_staging(work, tree, hot_files, slow):
