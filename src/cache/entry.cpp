@@ -16,7 +16,7 @@
 #include <utility>
 
 #include "base/file_io.h"
-#include "cache/lock.h"
+#include "base/file_lock.h"
 #include "cache/tree_name.h"
 
 namespace squenv::cache {

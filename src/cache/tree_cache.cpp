@@ -17,7 +17,7 @@
 #include "base/units.h"
 #include "cache/cache_directory.h"
 #include "cache/entry.h"
-#include "cache/lock.h"
+#include "base/file_lock.h"
 #include "cache/survey.h"
 #include "cache/tree_name.h"
 #include "extract/extract.h"

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/file_io.h"
 #include "format/bounds.h"
@@ -43,8 +44,8 @@ ImageWriter::ImageWriter(OutputFile file)
           ::operator new(kBufferSize, std::align_val_t(kBufferAlignment)))) {
 }
 
-Result<ImageWriter> ImageWriter::create(const std::string& path, bool replaces) {
-    SQUENV_TRY_ASSIGN(OutputFile file, OutputFile::create(path, replaces));
+Result<ImageWriter> ImageWriter::create(const std::string& path, bool replaces, Replace replace) {
+    SQUENV_TRY_ASSIGN(OutputFile file, OutputFile::create(path, replaces, std::move(replace)));
     ImageWriter writer(std::move(file));
     const ByteVector empty_superblock(format::kSuperblockSize);
     SQUENV_TRY(writer.append(empty_superblock));

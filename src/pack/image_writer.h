@@ -20,7 +20,8 @@ class ImageWriter {
     /// Whether create() can be expected to succeed, for telling early. Errors: as create().
     [[nodiscard]] static Status check_output(const std::string& path, bool replaces);
     /// As OutputFile::create().
-    [[nodiscard]] static Result<ImageWriter> create(const std::string& path, bool replaces);
+    [[nodiscard]] static Result<ImageWriter> create(const std::string& path, bool replaces,
+                                                    Replace replace = {});
     ImageWriter(ImageWriter&&) noexcept = default;
     ImageWriter& operator=(ImageWriter&&) = delete;
     ~ImageWriter() = default;

@@ -16,8 +16,8 @@
 
 #include "base/bytes.h"
 #include "base/file_io.h"
-#include "pack/kept_access.h"
-#include "pack/output_path.h"
+#include "base/kept_access.h"
+#include "base/output_path.h"
 #include "pack/write_failure.h"
 
 namespace squenv::pack {
@@ -56,10 +56,16 @@ bool is_same_file(const std::string& path, int fd) {
            by_path.st_ino == by_fd.st_ino && by_path.st_dev == by_fd.st_dev;
 }
 
+Result<std::string> target_of(const std::string& path) {
+    auto target = follow_links(path);
+    if (!target) return write_failure(target.error().sys_errno, path);
+    return target;
+}
+
 }  // namespace
 
 Status OutputFile::check(const std::string& path, bool replaces) {
-    SQUENV_TRY_ASSIGN(const std::string target, follow_links(path));
+    SQUENV_TRY_ASSIGN(const std::string target, target_of(path));
     if (!replaces && is_there(target)) return already_there(path);
     struct stat info {};
     if (::stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
@@ -77,6 +83,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
     : path_(std::move(other.path_)),
       replaces_(other.replaces_),
       is_private_(other.is_private_),
+      replace_(std::move(other.replace_)),
       file_(std::move(other.file_)),
       temporary_name_(std::exchange(other.temporary_name_, {})),
       guard_(std::move(other.guard_)),
@@ -87,10 +94,11 @@ OutputFile::~OutputFile() {
     if (!temporary_name_.empty()) ::unlink(temporary_name_.c_str());
 }
 
-Result<OutputFile> OutputFile::create(const std::string& path, bool replaces) {
+Result<OutputFile> OutputFile::create(const std::string& path, bool replaces, Replace replace) {
     SQUENV_TRY(check(path, replaces));
-    SQUENV_TRY_ASSIGN(std::string target, follow_links(path));
+    SQUENV_TRY_ASSIGN(std::string target, target_of(path));
     OutputFile output(std::move(target), replaces);
+    output.replace_ = std::move(replace);
     if (!output.open_unnamed()) SQUENV_TRY(output.open_named());
     return output;
 }
@@ -185,7 +193,7 @@ int OutputFile::link_under_temporary_name() {
 }
 
 Status OutputFile::publish_unnamed() {
-    int error = link_to(path_);
+    int error = replace_ ? EEXIST : link_to(path_);
     if (error == 0) return {};
     if (error == EEXIST && !replaces_) return already_there(path_);
     if (error == EEXIST) error = link_under_temporary_name();
@@ -218,6 +226,7 @@ Status OutputFile::copy_to_named() {
 }
 
 Status OutputFile::publish_named() {
+    if (replace_) return replace_(temporary_name_, path_);
     const char* from = temporary_name_.c_str();
     if (replaces_) {
         if (::rename(from, path_.c_str()) != 0) return write_failure(errno, path_);

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -12,6 +13,9 @@
 
 namespace squenv::pack {
 
+/// Gives the complete file `fresh` the name `path`, in place of a rename.
+using Replace = std::function<Status(const std::string& fresh, const std::string& path)>;
+
 /// A file without a name where the file system has such files, so that nothing of it outlives the
 /// process, however that ends; else one with a temporary name beside its own, which it removes when
 /// publish() did not succeed. Not thread-safe.
@@ -19,9 +23,11 @@ class OutputFile {
   public:
     /// Whether create() can be expected to succeed, for telling early. Errors: as create().
     [[nodiscard]] static Status check(const std::string& path, bool replaces);
-    /// For the file that `path` leads to: a link is followed and not replaced.
-    /// Errors: exists (without `replaces`), denied, not_found, invalid_argument, io.
-    [[nodiscard]] static Result<OutputFile> create(const std::string& path, bool replaces);
+    /// For the file that `path` leads to: a link is followed and not replaced. `replace` is for a
+    /// file that `replaces`. Errors: exists (without `replaces`), denied, not_found,
+    /// invalid_argument, io.
+    [[nodiscard]] static Result<OutputFile> create(const std::string& path, bool replaces,
+                                                   Replace replace = {});
     OutputFile(OutputFile&& other) noexcept;
     OutputFile& operator=(OutputFile&&) = delete;
     ~OutputFile();
@@ -58,6 +64,7 @@ class OutputFile {
     std::string path_;
     bool replaces_ = false;
     bool is_private_ = false;  ///< made for its owner alone: it replaces a file, which may be so
+    Replace replace_{};
     UniqueFd file_;
     std::string temporary_name_;  ///< "" without one
     TemporaryName guard_;         ///< of that

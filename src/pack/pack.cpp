@@ -131,8 +131,8 @@ class PassClock {
 /// The passes over one source. Each method is one or a few of them, in this order.
 class Run {
   public:
-    Run(Source& source, const Options& options, const Verify& verify)
-        : source_(source), options_(options), verify_(verify), clock_(options) {}
+    Run(Source& source, const Options& options, const Verify& verify, const Replace& replace)
+        : source_(source), options_(options), verify_(verify), replace_(replace), clock_(options) {}
 
     /// At most once.
     PackResult run(const std::string& output);
@@ -150,6 +150,7 @@ class Run {
     Source& source_;
     const Options& options_;
     const Verify& verify_;
+    const Replace& replace_;
     PassClock clock_;
     const FileHasher hasher_;
     std::unique_ptr<codec::Compressor> compressor_;  ///< null stores everything as it is
@@ -184,7 +185,9 @@ Status Run::run_passes(const std::string& output) {
     SQUENV_TRY(scan());
     SQUENV_TRY(check_problems());
     // Only now: a file made earlier in the tree itself would be found by the scan.
-    SQUENV_TRY_ASSIGN(ImageWriter writer, ImageWriter::create(output, options_.replaces_output));
+    SQUENV_TRY_ASSIGN(ImageWriter writer,
+                      ImageWriter::create(output, options_.replaces_output,
+                                          options_.replaces_output ? replace_ : Replace()));
     SQUENV_TRY(order());
     SQUENV_TRY(store(writer));
     SQUENV_TRY(check_problems());
@@ -320,8 +323,8 @@ int level_of(const Options& options) {
 }
 
 PackResult pack(Source& source, const std::string& output, const Options& options,
-                const Verify& verify) {
-    return Run(source, options, verify).run(output);
+                const Verify& verify, const Replace& replace) {
+    return Run(source, options, verify, replace).run(output);
 }
 
 Result<std::unique_ptr<Source>> open_directory(const std::string& path, const std::string& output,

@@ -13,7 +13,7 @@
 #include <filesystem>
 
 #include "cache/entry.h"
-#include "cache/lock.h"
+#include "base/file_lock.h"
 #include "mount/mountpoint_hold.h"
 #include "share/left_processes.h"
 #include "share/rendezvous.h"
@@ -83,7 +83,7 @@ class KeptEntries {
     /// A new member comes with the entry that has the name now. It closes that entry once it is
     /// admitted.
     void follow() {
-        if (cache::is_named(locks_.back().get(), path_)) return;
+        if (is_named(locks_.back().get(), path_)) return;
         if (auto entry = cache::hold_entry(path_)) locks_.push_back(std::move(entry->directory));
     }
     void renew() const {

@@ -21,7 +21,7 @@
 #include "pack/image_writer.h"
 #include "pack/inode_table.h"
 #include "pack/order.h"
-#include "pack/output_path.h"
+#include "base/output_path.h"
 #include "pack/spool.h"
 #include "pack/tree_builder.h"
 #include "pack/xattr_table.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "cache/lock.h"
+#include "base/file_lock.h"
 
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 
-namespace squenv::cache {
+namespace squenv {
 
 Locking lock_file(int fd, int operation) {
     int result = 0;
@@ -25,4 +25,4 @@ bool is_named(int fd, const std::string& path) {
            own.st_ino == named.st_ino && own.st_dev == named.st_dev;
 }
 
-}  // namespace squenv::cache
+}  // namespace squenv

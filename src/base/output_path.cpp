@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "pack/output_path.h"
+#include "base/output_path.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,9 +12,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "pack/write_failure.h"
-
-namespace squenv::pack {
+namespace squenv {
 
 namespace {
 
@@ -41,12 +39,12 @@ Result<std::string> follow_links(const std::string& path) {
     if (!target_of(path)) return path;
     // The kernel is asked first: it does not follow links that others left in a directory for all.
     struct stat info {};
-    if (::stat(path.c_str(), &info) != 0 && errno != ENOENT) return write_failure(errno, path);
+    if (::stat(path.c_str(), &info) != 0 && errno != ENOENT) return fail_errno(errno, path);
     std::string at = path;
     for (int followed = 0;; ++followed) {
         const auto target = target_of(at);
         if (!target) return at;
-        if (followed == kMaxLinks) return write_failure(ELOOP, path);
+        if (followed == kMaxLinks) return fail_errno(ELOOP, path);
         at = target->starts_with('/') ? *target : output_directory(at) + '/' + *target;
     }
 }
@@ -66,4 +64,4 @@ std::optional<mode_t> process_umask() {
     return std::nullopt;
 }
 
-}  // namespace squenv::pack
+}  // namespace squenv

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-namespace squenv::pack {
+namespace squenv {
 
 /// Gives the open `file` the mode, group and POSIX ACL of the file at `path`, as far as this
 /// process may. Returns what could not be kept, as a line for the user, or ""; nothing when there
@@ -13,4 +13,4 @@ namespace squenv::pack {
 /// than on the other one.
 [[nodiscard]] std::optional<std::string> keep_access(int file, const std::string& path);
 
-}  // namespace squenv::pack
+}  // namespace squenv

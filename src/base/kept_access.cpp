@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "pack/kept_access.h"
+#include "base/kept_access.h"
 
 #include <fmt/core.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -14,9 +15,8 @@
 
 #include "base/bytes.h"
 #include "base/little_endian.h"
-#include "format/bounds.h"
 
-namespace squenv::pack {
+namespace squenv {
 
 namespace {
 
@@ -86,7 +86,7 @@ void drop_acl(Access& access) {
 
 /// Nothing when it cannot be told.
 std::optional<ByteVector> read_acl(const std::string& path) {
-    ByteVector acl(format::kMaxXattrValue);
+    ByteVector acl(XATTR_SIZE_MAX);
     const ssize_t size = ::getxattr(path.c_str(), kAclName, acl.data(), acl.size());
     if (size < 0 && errno != ENODATA && errno != EOPNOTSUPP) return std::nullopt;
     acl.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
@@ -136,4 +136,4 @@ std::optional<std::string> keep_access(int file, const std::string& path) {
         path, lost);
 }
 
-}  // namespace squenv::pack
+}  // namespace squenv

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace squenv::cache {
+namespace squenv {
 
 /// The result of a request for a lock.
 enum class Locking {
@@ -20,4 +20,4 @@ Locking lock_file(int fd, int operation);
 /// opening and locking, the file may have been removed or replaced.
 [[nodiscard]] bool is_named(int fd, const std::string& path);
 
-}  // namespace squenv::cache
+}  // namespace squenv

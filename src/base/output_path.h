@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace squenv::pack {
+namespace squenv {
 
 /// "a/b" -> "a"; "." and "/" where there is none.
 [[nodiscard]] std::string output_directory(const std::string& path);
@@ -23,4 +23,4 @@ namespace squenv::pack {
 /// for all threads.
 [[nodiscard]] std::optional<mode_t> process_umask();
 
-}  // namespace squenv::pack
+}  // namespace squenv
