@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include "versions/place.h"
+
+#include <sys/stat.h>
+
+#include <charconv>
+#include <system_error>
+
+#include "base/output_path.h"
+
+namespace squenv::versions {
+
+std::string Place::file(std::uint64_t number, std::string_view suffix) const {
+    return directory + '/' + std::to_string(number) + std::string(suffix);
+}
+
+bool Place::is_directory() const {
+    struct stat info {};
+    return ::stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+Result<Place> find_place(const std::string& image) {
+    SQUENV_TRY_ASSIGN(std::string target, follow_links(image));
+    std::string directory = target + ".versions";
+    return Place{std::move(target), std::move(directory)};
+}
+
+std::optional<std::uint64_t> parse_version_number(std::string_view text) {
+    constexpr std::uint64_t kMost = 999'999'999;
+    std::uint64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc{} || rest != end || text.starts_with('0') || number > kMost)
+        return std::nullopt;
+    return number;
+}
+
+std::optional<std::uint64_t> number_of_name(std::string_view name, std::string_view suffix) {
+    if (!name.ends_with(suffix)) return std::nullopt;
+    name.remove_suffix(suffix.size());
+    return parse_version_number(name);
+}
+
+}  // namespace squenv::versions

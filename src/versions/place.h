@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Where the versions of an image lie.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace squenv::versions {
+
+/// What follows the number in the names of files.
+inline constexpr std::string_view kKeptSuffix = ".squashfs";
+/// A new version that is about to become current, or for a moment the one that it replaced.
+inline constexpr std::string_view kIncomingSuffix = ".incoming";
+/// A copy that is not complete.
+inline constexpr std::string_view kCopySuffix = ".copying";
+
+/// In front of other names of files that are about to be versions.
+inline constexpr std::string_view kSecondName = "rollback.";
+
+struct Place {
+    std::string image;      ///< links are followed
+    std::string directory;  ///< IMAGE.versions
+
+    [[nodiscard]] std::string log() const { return directory + "/log"; }
+    [[nodiscard]] std::string lock() const { return directory + "/lock"; }
+    [[nodiscard]] std::string file(std::uint64_t number,
+                                   std::string_view suffix = kKeptSuffix) const;
+    [[nodiscard]] bool is_directory() const;
+};
+
+/// Errors: denied, io (a loop of links).
+[[nodiscard]] Result<Place> find_place(const std::string& image);
+
+/// "12" -> 12; nothing for any other form of it, and for numbers that no version has.
+[[nodiscard]] std::optional<std::uint64_t> parse_version_number(std::string_view text);
+/// "12.squashfs" with that suffix -> 12.
+[[nodiscard]] std::optional<std::uint64_t> number_of_name(std::string_view name,
+                                                          std::string_view suffix);
+
+}  // namespace squenv::versions

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include "versions/store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/file_lock.h"
+#include "base/output_path.h"
+
+namespace squenv::versions {
+
+namespace {
+
+constexpr std::chrono::seconds kLockPatience{60};
+constexpr timespec kLockPause{0, 5'000'000};
+/// Without locks: what is this old has lost its process.
+constexpr time_t kAbandonedSeconds = 600;
+
+constexpr mode_t kGroupWrite = 0020;
+constexpr mode_t kGroupAll = 0070;
+
+/// Those who may write in the directory may write the file; those who may read the image read it.
+mode_t shared_mode(const Place& place) {
+    struct stat directory {};
+    struct stat image {};
+    mode_t mode = 0600;
+    if (::stat(place.directory.c_str(), &directory) == 0)
+        mode |= (directory.st_mode & 0022U) | (directory.st_mode & 0022U) << 1;
+    if (::stat(place.image.c_str(), &image) == 0) mode |= image.st_mode & 0044U;
+    return mode;
+}
+
+Result<bool> lock(int file, const std::string& path) {
+    const auto end = std::chrono::steady_clock::now() + kLockPatience;
+    for (;;) {
+        switch (lock_file(file, LOCK_EX | LOCK_NB)) {
+            case Locking::held: return true;
+            case Locking::impossible: return false;
+            case Locking::busy: break;
+        }
+        if (std::chrono::steady_clock::now() > end)
+            return fail(Errc::busy, path + ": another process has held this lock for a minute",
+                        "try again when it has ended; 'fuser' names it");
+        ::nanosleep(&kLockPause, nullptr);
+    }
+}
+
+tl::unexpected<Error> closed_to_user(int sys_errno, const std::string& path) {
+    const bool is_denied = sys_errno == EACCES || sys_errno == EPERM;
+    return fail_errno(sys_errno, path, is_denied ? "ask its owner to let you write there" : "");
+}
+
+std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
+    if (!directory) return names;
+    while (const dirent* entry = ::readdir(directory.get())) names.emplace_back(entry->d_name);
+    return names;
+}
+
+bool is_abandoned(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0 && info.st_ctime + kAbandonedSeconds < ::time(nullptr);
+}
+
+}  // namespace
+
+Result<bool> make_directory(const Place& place) {
+    const std::string parent = output_directory(place.image);
+    struct stat above {};
+    if (::stat(parent.c_str(), &above) != 0) return fail_errno(errno, parent);
+    if (::mkdir(place.directory.c_str(), 0700) != 0) {
+        if (errno == EEXIST && place.is_directory()) return false;
+        return closed_to_user(errno, place.directory);
+    }
+    mode_t mode = above.st_mode & 02777U;
+    // In a directory for all, a user's files are the user's own.
+    if ((above.st_mode & S_ISVTX) != 0) mode &= ~mode_t{02022};
+    struct stat made {};
+    const bool is_of_group =
+        ::stat(place.directory.c_str(), &made) == 0 &&
+        (made.st_gid == above.st_gid ||
+         ::chown(place.directory.c_str(), static_cast<uid_t>(-1), above.st_gid) == 0);
+    // Those of another group may do what all may.
+    if (!is_of_group) mode = (mode & ~kGroupAll) | (mode & 07U) << 3;
+    (void)::chmod(place.directory.c_str(), mode);
+    return true;
+}
+
+Result<UniqueFd> open_shared(const Place& place, const std::string& path, int flags) {
+    for (;;) {
+        auto there = open_file(path, O_RDWR | flags);
+        if (there) return there;
+        if (there.error().sys_errno != ENOENT) return closed_to_user(there.error().sys_errno, path);
+        auto made = open_file(path, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
+        if (!made && made.error().sys_errno == EEXIST) continue;
+        if (!made) return closed_to_user(made.error().sys_errno, path);
+        struct stat directory {};
+        struct stat own {};
+        mode_t mode = shared_mode(place);
+        const bool is_of_group =
+            ::stat(place.directory.c_str(), &directory) == 0 && ::fstat(made->get(), &own) == 0 &&
+            (own.st_gid == directory.st_gid ||
+             ::fchown(made->get(), static_cast<uid_t>(-1), directory.st_gid) == 0);
+        if (!is_of_group) mode &= ~kGroupWrite;
+        (void)::fchmod(made->get(), mode);
+        return made;
+    }
+}
+
+int rename_new(const std::string& from, const std::string& to) {
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return errno;
+    // Not every file system knows the flag; a link does not replace, either.
+    if (::link(from.c_str(), to.c_str()) == 0) {
+        ::unlink(from.c_str());
+        return 0;
+    }
+    struct stat info {};
+    if (errno == EEXIST || ::lstat(to.c_str(), &info) == 0) return EEXIST;
+    return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+Store::Store(Snapshot found, UniqueFd lock, UniqueFd log, bool is_locked)
+    : found_(std::move(found)),
+      lock_(std::move(lock)),
+      log_(std::move(log)),
+      is_locked_(is_locked) {
+}
+
+Result<Store> Store::open(const Place& place) {
+    SQUENV_TRY_ASSIGN(UniqueFd lock_file, open_shared(place, place.lock(), 0));
+    SQUENV_TRY_ASSIGN(const bool is_locked, lock(lock_file.get(), place.lock()));
+    SQUENV_TRY_ASSIGN(UniqueFd log, open_shared(place, place.log(), O_APPEND));
+    SQUENV_TRY_ASSIGN(Snapshot found, take_snapshot(place));
+    Store store(std::move(found), std::move(lock_file), std::move(log), is_locked);
+    SQUENV_TRY(store.repair());
+    return store;
+}
+
+Status Store::append(const std::string& line) {
+    return append_line(log_.get(), found_.place.log(), line);
+}
+
+Status Store::look() {
+    SQUENV_TRY_ASSIGN(found_, take_snapshot(found_.place));
+    return {};
+}
+
+/// Puts in order what a process that was killed left in the middle of its work.
+Status Store::repair() {
+    const Place& place = found_.place;
+    bool has_swept = false;
+    for (const std::string& name : names_in(place.directory)) {
+        const auto incoming = number_of_name(name, kIncomingSuffix);
+        const auto copy = number_of_name(name, kCopySuffix);
+        const std::string path = place.directory + '/' + name;
+        const bool is_second = name.starts_with(kSecondName);
+        if (!incoming && !copy && !is_second) continue;
+        if (!is_locked_ && !is_abandoned(path)) continue;
+        has_swept = true;
+        if (copy || is_second) ::unlink(path.c_str());
+        if (incoming) sweep_incoming(*incoming);
+    }
+    if (has_swept) SQUENV_TRY(look());
+    return log_unknown();
+}
+
+/// The file is either a new version that never became current, or the one that a new one replaced.
+void Store::sweep_incoming(std::uint64_t number) {
+    const Place& place = found_.place;
+    const std::string path = place.file(number, kIncomingSuffix);
+    const auto file = identity_at(path);
+    if (!file) return;
+    const Entry* entry = found_.log.of(number);
+    const bool is_image_logged =
+        found_.image && found_.logged_number(*found_.image, place.image) != 0;
+    const bool is_new = entry != nullptr ? is_file_of(*entry, *file) : is_image_logged;
+    std::uint64_t old = is_new ? 0 : found_.logged_number(*file, path);
+    if (old == 0 && !is_new) old = number - 1;
+    if (is_new || is_same_content(path, place.file(old))) {
+        ::unlink(path.c_str());
+        return;
+    }
+    while (rename_new(path, place.file(old)) == EEXIST) old = std::max(old + 1, found_.next());
+}
+
+/// Every version has a line.
+Status Store::log_unknown() {
+    std::vector<std::uint64_t> numbers;
+    for (const auto& [number, file] : found_.kept) numbers.push_back(number);
+    if (found_.image && !found_.kept.contains(found_.current)) numbers.push_back(found_.current);
+    for (const std::uint64_t number : numbers) {
+        const Entry entry = found_.entry(number);
+        const Entry* logged = found_.log.of(number);
+        if (logged != nullptr && logged->size_bytes == entry.size_bytes &&
+            logged->mtime_ns == entry.mtime_ns)
+            continue;
+        SQUENV_TRY(append(line_of(entry)));
+        found_.log.entries.push_back(entry);
+    }
+    return {};
+}
+
+}  // namespace squenv::versions
