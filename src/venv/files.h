@@ -7,14 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "venv/file_tree.h"
+
 namespace squenv::venv {
-
-enum class Kind { file, directory, symlink, other };
-
-struct FileEntry {
-    std::string name;
-    Kind kind = Kind::other;
-};
 
 /// The entries of one directory, sorted by name; nothing when it cannot be read.
 [[nodiscard]] std::optional<std::vector<FileEntry>> list_directory(const std::string& path);
