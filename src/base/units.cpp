@@ -47,6 +47,26 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     return *number * unit;
 }
 
+Result<std::int64_t> parse_age(std::string_view text) {
+    constexpr std::uint64_t kMost = 1'000'000;
+    const auto seconds_of = [](char unit) -> std::int64_t {
+        switch (unit) {
+            case 's': return 1;
+            case 'm': return 60;
+            case 'h': return 60 * 60;
+            case 'd': return 24 * 60 * 60;
+            case 'w': return 7 * 24 * 60 * 60;
+            default: return 0;
+        }
+    };
+    const std::int64_t unit = text.empty() ? 0 : seconds_of(text.back());
+    const auto number = parse_number(text.substr(0, text.size() - (unit == 0 ? 0 : 1)), kMost);
+    if (unit == 0 || !number)
+        return fail(Errc::invalid_argument, fmt::format("'{}' is not an age", text),
+                    "write a number and s, m, h, d or w, as in 30d");
+    return static_cast<std::int64_t>(*number) * unit;
+}
+
 std::string format_size(std::uint64_t size_bytes) {
     static constexpr std::array<const char*, 6> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     if (size_bytes < 1024) return fmt::format("{} B", size_bytes);

@@ -26,6 +26,7 @@
 #include "system/mount_table.h"
 #include "trace/trace.h"
 #include "venv/interpreter.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -160,6 +161,7 @@ Status BenchCommand::count_operations() {
 }
 
 Status BenchCommand::prepare() {
+    SQUENV_TRY_ASSIGN(image_, versions::resolve(image_));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
     auto manifest = image->manifest();
     SQUENV_TRY_ASSIGN(mountpoint_, given_path(mountpoint_));

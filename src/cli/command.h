@@ -48,12 +48,15 @@ std::unique_ptr<Command> make_cache_command();
 std::unique_ptr<Command> make_cat_command();
 std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_extract_command();
+std::unique_ptr<Command> make_history_command();
 std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_list_command();
 std::unique_ptr<Command> make_ls_command();
 std::unique_ptr<Command> make_mount_command();
 /// `who` is the program in its messages.
 std::unique_ptr<Command> make_pack_command(const char* who = "squenv pack");
+std::unique_ptr<Command> make_prune_command();
+std::unique_ptr<Command> make_rollback_command();
 std::unique_ptr<Command> make_run_command();
 std::unique_ptr<Command> make_shell_command();
 std::unique_ptr<Command> make_stats_command();

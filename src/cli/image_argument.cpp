@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "cli/mount_options.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -19,7 +20,8 @@ Result<std::unique_ptr<image::Image>> ImageArgument::open() const {
     image::OpenOptions options;
     if (auto status = parse_offset(offset_, options); !status)
         return with_context(status.error(), "--offset");
-    return image::Image::open(path_, options);
+    SQUENV_TRY_ASSIGN(const std::string path, versions::resolve(path_));
+    return image::Image::open(path, options);
 }
 
 const char* type_text(format::InodeType type) {

@@ -15,11 +15,12 @@ class App;
 
 namespace squenv::cli {
 
-/// IMAGE and --offset.
+/// IMAGE, or a version of one as IMAGE@N, and --offset.
 class ImageArgument {
   public:
     void declare(CLI::App& app);
     [[nodiscard]] Result<std::unique_ptr<image::Image>> open() const;
+    /// As it was given.
     [[nodiscard]] const std::string& path() const { return path_; }
 
   private:

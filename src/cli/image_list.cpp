@@ -10,6 +10,7 @@
 #include "cli/image_argument.h"
 #include "cli/manifest.h"
 #include "run/destination.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -103,13 +104,13 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Req
     resolved.image = listed.image;
     auto& request = resolved.wanted.request;
     request = base;
-    request.image_path = listed.image;
+    SQUENV_TRY_ASSIGN(request.image_path, versions::resolve(listed.image));
     if (const auto status = daemon::open_image(request); !status)
         return tl::unexpected(explained(status.error(), listed, has_comma));
     auto opened = image::Image::open(request.file, base.image);
     if (!opened) return tl::unexpected(explained(opened.error(), listed, has_comma));
     const image::Image& image = **opened;
-    request.image_path = real_path(listed.image);
+    request.image_path = real_path(request.image_path);
     auto loaded = image.manifest();
     if (!loaded && listed.path.empty()) return with_context(loaded.error(), listed.image);
     const auto manifest = loaded ? std::move(*loaded) : std::nullopt;

@@ -13,6 +13,7 @@
 #include "run/destination.h"
 #include "share/kill_scope.h"
 #include "system/mount_table.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -40,6 +41,7 @@ class MountCommand final : public Command {
         // An unset variable of a script must not mean the recorded path.
         if (is_empty_)
             return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
+        SQUENV_TRY_ASSIGN(request_.image_path, versions::resolve(request_.image_path));
         SQUENV_TRY_ASSIGN(request_.mountpoint, given_path(request_.mountpoint));
         for (const auto& options : options_) SQUENV_TRY(apply_mount_options(options, request_));
         request_.log_destination = log_destination(request_.log_destination);

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "daemon/serve.h"
 #include "system/mount_table.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -92,7 +93,7 @@ Result<daemon::Request> request_of(const HelperCall& call, std::vector<std::stri
     daemon::Request request;
     for (const auto& options : call.options)
         SQUENV_TRY(apply_mount_options(options, request, {Dialect::mount, call.is_sloppy, &notes}));
-    request.image_path = call.operands[0];
+    SQUENV_TRY_ASSIGN(request.image_path, versions::resolve(call.operands[0]));
     request.mountpoint = call.operands[1];
     if (call.is_verbose) request.log_level = log::Level::debug;
     return request;

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/hot_touches.h"
+#include "cli/kept_output.h"
 #include "cli/mounted_run.h"
 #include "cli/pack_options.h"
 #include "cli/pack_report.h"
@@ -32,6 +33,7 @@
 #include "repack/read_back.h"
 #include "venv/check.h"
 #include "venv/compiled_forms.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -77,6 +79,7 @@ class PackCommand final : public Command {
 
     const char* const who_;
     PackArguments arguments_;
+    KeptOutput kept_;
     Surroundings around_;
     std::optional<venv::CompiledForms> compiled_;  ///< removed when the image is complete
     /// The environment, once the walk that checks it has scanned it, or why that failed.
@@ -154,7 +157,8 @@ Result<std::unique_ptr<pack::Source>> PackCommand::open_source(const std::string
             slash == std::string::npos ? "." : output.substr(0, slash + 1);
         return pack::open_tar_source(arguments_.archive(), directory, options);
     }
-    SQUENV_TRY_ASSIGN(auto image, image::Image::open(arguments_.image()));
+    SQUENV_TRY_ASSIGN(const std::string path, versions::resolve(arguments_.image()));
+    SQUENV_TRY_ASSIGN(auto image, image::Image::open(path));
     SQUENV_TRY(inherit_manifest(*image, options));
     if (options.hot.empty()) {
         SQUENV_TRY_ASSIGN(auto recorded, recorded_touches(*image));
@@ -206,7 +210,7 @@ Result<pack::Report> PackCommand::pack(Io& io, const std::string& output,
                                        const pack::Options& options) {
     return watch(io, options, [&](pack::Options& watched) -> pack::PackResult {
         SQUENV_TRY_ASSIGN(const auto source, open_source(output, watched));
-        return pack::pack(*source, output, watched, verify());
+        return pack::pack(*source, output, watched, verify(), kept_.replace_for(output));
     });
 }
 
@@ -217,7 +221,7 @@ Result<pack::Report> PackCommand::pack_again(Io& io, const std::string& first,
     scan_seconds_ = 0;
     return watch(io, options, [&](pack::Options& watched) {
         const auto source = repack::make_image_source(std::move(image), watched);
-        return pack::pack(*source, output, watched, verify());
+        return pack::pack(*source, output, watched, verify(), kept_.replace_for(output));
     });
 }
 
@@ -250,12 +254,16 @@ Status PackCommand::run(Io& io) {
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
     options.cancel = &StopSignal::flag();
+    if (options.replaces_output) {
+        SQUENV_TRY_ASSIGN(kept_, KeptOutput::of(output, "pack", arguments_.keeps()));
+    }
     SQUENV_TRY(look_around(io, output, options));
     SQUENV_TRY_ASSIGN(options.hot, load_touches(arguments_.hot()));
     SQUENV_TRY_ASSIGN(const pack::Report report, arguments_.warm().empty()
                                                      ? pack(io, output, options)
                                                      : pack_warm(io, output, options));
     warn(io, notes_of(report, io.is_verbose));
+    around_.version = kept_.version();
     if (arguments_.is_json())
         io.out << as_json(output, report, around_) << '\n';
     else if (!io.is_quiet)

@@ -84,6 +84,7 @@ void PackArguments::declare(CLI::App& app) {
         ->type_name("FILE");
     app.add_option("--from-image", image_, "Pack what is in another image")->type_name("IMAGE");
     app.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
+    app.add_flag("--keep", keeps_, "With -f: keep what is replaced as a version");
     declare_image(app);
     declare_selection(app);
     app.add_option("-j,--jobs", jobs_, "Threads that compress; default: all")
@@ -188,6 +189,9 @@ Status PackArguments::check_combinations() const {
     };
     if (!level_.empty() && codec_ == "none") return useless("--level", "--codec none");
     if (!mount_point_.empty() && has_no_appendix_) return useless("--mount-point", "--no-appendix");
+    if (keeps_ && !is_forced_)
+        return fail(Errc::invalid_argument, "--keep keeps what --force replaces",
+                    "add --force, or leave it out");
     if (stays_on_file_system_ && directory_.empty())
         return useless("--one-file-system", archive_.empty() ? "--from-image" : "--tar");
     return {};

@@ -31,6 +31,8 @@ class PackArguments {
     [[nodiscard]] const std::string& archive() const { return archive_; }
     [[nodiscard]] const std::string& image() const { return image_; }
     [[nodiscard]] bool has_mount_point() const { return !mount_point_.empty(); }
+    /// Whether what the image replaces is to be kept as a version.
+    [[nodiscard]] bool keeps() const { return keeps_; }
     [[nodiscard]] bool verifies() const { return verifies_; }
     [[nodiscard]] bool is_json() const { return is_json_; }
     /// Traces of what is needed early.
@@ -77,6 +79,7 @@ class PackArguments {
     bool ignores_unreadable_ = false;
     bool is_strict_ = false;
     bool is_forced_ = false;
+    bool keeps_ = false;
     bool verifies_ = false;
     bool is_json_ = false;
 };

@@ -39,6 +39,9 @@ void print_summary(std::ostream& out, const std::string& output, const pack::Rep
                            report.duplicate_files, format_size(report.duplicate_bytes));
     if (report.hot_files > 0)
         out << fmt::format("{} hot files are stored first\n", report.hot_files);
+    if (around.version > 0)
+        out << fmt::format("it is version {} now; 'squenv history {}' shows all\n", around.version,
+                           printable(output));
     if (!around.sizes.empty()) out << "largest packages:\n";
     for (std::size_t i = 0; i < around.sizes.size() && i < kLargestPackages; ++i)
         out << fmt::format("{:>12}  {}\n", format_size(around.sizes[i].bytes),
@@ -61,6 +64,7 @@ std::string as_json(const std::string& output, const pack::Report& report,
               {"hot_files", report.hot_files},
               {"lost_xattrs", report.lost_xattrs},
               {"clamped_mtimes", report.clamped_mtimes}};
+    if (around.version > 0) json["version"] = around.version;
     json["left_out"] = Json::array();
     for (const auto& finding : report.left_out)
         json["left_out"].push_back({{"path", finding.path}, {"reason", finding.reason}});

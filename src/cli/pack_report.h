@@ -2,6 +2,7 @@
 // What the packer says: the summary, and lines about what it met.
 #pragma once
 
+#include <cstdint>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ namespace squenv::cli {
 struct Surroundings {
     std::optional<venv::Environment> environment;
     std::vector<venv::Finding> findings;
+    std::uint64_t version = 0;       ///< that the image is now; 0 when none are kept
     std::vector<PackageSize> sizes;  ///< of the packages of the environment
 };
 

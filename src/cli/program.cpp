@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/program_frame.h"
 #include "config.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -30,6 +31,9 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_cat_command());
     commands.push_back(make_extract_command());
     commands.push_back(make_verify_command());
+    commands.push_back(make_history_command());
+    commands.push_back(make_rollback_command());
+    commands.push_back(make_prune_command());
     commands.push_back(make_doctor_command());
     commands.push_back(make_cache_command());
     commands.push_back(make_trace_command());
@@ -185,7 +189,8 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
 bool is_called_by_mount(const std::vector<std::string>& arguments) {
     if (arguments.size() < 3 || arguments[1].starts_with('-')) return false;
     if (!is_kind(arguments[2], S_IFDIR)) return false;
-    if (!is_kind(arguments[1], S_IFREG) && !is_kind(arguments[1], S_IFBLK)) return false;
+    const std::string image = versions::resolve(arguments[1]).value_or("");
+    if (!is_kind(image, S_IFREG) && !is_kind(image, S_IFBLK)) return false;
     const auto commands = make_commands();
     return std::none_of(commands.begin(), commands.end(),
                         [&](const auto& command) { return arguments[1] == command->name(); });

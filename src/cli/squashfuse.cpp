@@ -9,6 +9,7 @@
 #include "cli/mount_options.h"
 #include "config.h"
 #include "daemon/serve.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -83,7 +84,7 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
     }
     if (operands.size() != 2)
         return fail(Errc::invalid_argument, "expected ARCHIVE and MOUNTPOINT", "see --help");
-    request.image_path = operands[0];
+    SQUENV_TRY_ASSIGN(request.image_path, versions::resolve(operands[0]));
     request.mountpoint = operands[1];
     for (const auto& note : notes) io.err << name << ": " << printable(note) << '\n';
     return daemon::serve(request, inherited_descriptors());

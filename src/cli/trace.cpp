@@ -11,6 +11,7 @@
 #include "cli/mounted_run.h"
 #include "cli/trace_report.h"
 #include "trace/trace.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -129,7 +130,8 @@ Status TraceCommand::report(Io& io) {
     SQUENV_TRY_ASSIGN(const auto trace, trace::load(file_));
     std::optional<ImageShare> share;
     if (!image_.empty()) {
-        SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
+        SQUENV_TRY_ASSIGN(const std::string path, versions::resolve(image_));
+        SQUENV_TRY_ASSIGN(const auto image, image::Image::open(path));
         auto counted = share_of(trace, *image);
         if (!counted) return with_context(counted.error(), image_);
         share = *counted;

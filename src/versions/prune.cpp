@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <limits>
 #include <map>
 
@@ -22,6 +23,8 @@ namespace {
 bool is_open_elsewhere(const std::string& path) {
     const auto file = open_file(path, O_RDONLY | O_NONBLOCK);
     if (!file) return false;
+    // An opening file is announced by SIGIO otherwise, which ends a process; this one does nothing.
+    ::fcntl(file->get(), F_SETSIG, SIGURG);
     if (::fcntl(file->get(), F_SETLEASE, F_WRLCK) != 0) return errno == EAGAIN;
     ::fcntl(file->get(), F_SETLEASE, F_UNLCK);
     return false;

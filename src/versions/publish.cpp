@@ -98,6 +98,18 @@ bool are_kept(const std::string& image) {
     return place && place->is_directory();
 }
 
+Status check_publish(const std::string& image, bool keep) {
+    SQUENV_TRY_ASSIGN(const Place place, find_place(image));
+    const bool is_kept = place.is_directory();
+    if (!is_kept && !keep) return {};
+    const std::string directory = is_kept ? place.directory : output_directory(place.image);
+    if (::access(directory.c_str(), W_OK | X_OK) != 0)
+        return fail_errno(errno, directory, "ask its owner to let you write there");
+    if (::access(place.log().c_str(), W_OK) != 0 && errno != ENOENT)
+        return fail_errno(errno, place.log(), "ask its owner to let you write there");
+    return {};
+}
+
 Result<Version> publish(const std::string& fresh, const std::string& image, const Origin& origin,
                         bool keep) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));

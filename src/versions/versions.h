@@ -51,6 +51,9 @@ struct Version {
 [[nodiscard]] Result<Version> publish(const std::string& fresh, const std::string& image,
                                       const Origin& origin, bool keep);
 
+/// Whether publish() can be expected to succeed, for telling early. Errors: as publish().
+[[nodiscard]] Status check_publish(const std::string& image, bool keep);
+
 /// Oldest first. A plain image without a directory of versions has one, number 1. Changes nothing.
 /// Errors: not_found, denied, io.
 [[nodiscard]] Result<std::vector<Version>> history(const std::string& image);

@@ -23,6 +23,7 @@ ROOMS = {
     "fuse": BELOW_PREFETCH | {"prefetch", "trace"},
     "daemon": BELOW_PREFETCH | {"prefetch", "fuse", "trace", "system", "mount", "share"},
     "diff": {"base", "format", "codec", "appendix", "image", "venv"},
+    "versions": {"base", "format", "appendix", "image"},
     "run": BELOW_PREFETCH | {"cache", "venv", "system", "mount", "share", "daemon"},
 }
 # Words for persons, and "behind" for "after". The user `nobody` is one of the few that are right.

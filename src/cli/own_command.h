@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+namespace squenv::cli {
+
+/// The words of this process, as a shell takes them: "squenv pack -o 'my env' tree". Empty when
+/// they cannot be told.
+[[nodiscard]] std::string own_command();
+
+}  // namespace squenv::cli
