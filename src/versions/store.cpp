@@ -38,8 +38,9 @@ mode_t shared_mode(const Place& place) {
     mode_t mode = 0600;
     if (::stat(place.directory.c_str(), &directory) == 0)
         mode |= (directory.st_mode & 0022U) | (directory.st_mode & 0022U) << 1;
-    if (::stat(place.image.c_str(), &image) == 0) mode |= image.st_mode & 0044U;
-    return mode;
+    // An image that is not there yet gets the rights that the umask leaves.
+    if (::stat(place.image.c_str(), &image) != 0) image.st_mode = ~process_umask().value_or(077U);
+    return mode | (image.st_mode & 0044U);
 }
 
 Result<bool> lock(int file, const std::string& path) {

@@ -37,6 +37,16 @@ TEST(Units, NumbersHaveBounds) {
     EXPECT_FALSE(parse_number("", 256));
 }
 
+TEST(Units, AgesHaveAUnit) {
+    EXPECT_EQ(parse_age("0s").value_or(-1), 0);
+    EXPECT_EQ(parse_age("90m").value_or(-1), 5400);
+    EXPECT_EQ(parse_age("12h").value_or(-1), 43200);
+    EXPECT_EQ(parse_age("30d").value_or(-1), 2592000);
+    EXPECT_EQ(parse_age("2w").value_or(-1), 1209600);
+    for (const char* text : {"", "d", "30", "-1d", "1.5d", "1dd", "d1", "99999999d", " 1d"})
+        EXPECT_FALSE(parse_age(text)) << text;
+}
+
 TEST(Units, SizesReadWell) {
     EXPECT_EQ(format_size(0), "0 B");
     EXPECT_EQ(format_size(1023), "1023 B");

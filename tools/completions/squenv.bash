@@ -6,6 +6,17 @@ _squenv_mountpoints() {
         sed -n 's/^ *"mountpoint": "\(.*\)",\{0,1\}$/\1/p'
 }
 
+# The numbers of the versions of the first word that is a file.
+_squenv_versions() {
+    local word
+    for word in "$@"; do
+        [[ -f $word ]] || continue
+        squenv history --json "$word" 2>/dev/null |
+            sed -n 's/^ *"number": \([0-9]*\),$/\1/p'
+        return
+    done
+}
+
 _squenv_files() {
     compopt -o filenames 2>/dev/null
     mapfile -t COMPREPLY < <(compgen "$1" -- "$2")
@@ -26,7 +37,7 @@ _squenv_pack_value() {
     esac
 }
 
-_squenv_pack_options="--output --tar --from-image --force --codec --level --block-size
+_squenv_pack_options="--output --tar --from-image --force --keep --codec --level --block-size
     --no-fragments --no-duplicates --no-appendix --mount-point --hot --warm --owner --mtime --exclude
     --exclude-from --one-file-system --ignore-unreadable --strict --jobs --readers --memory
     --compile --compile=0,1,2 --verify --json"
@@ -93,19 +104,21 @@ _squenv() {
             -o | --via | --env | --record | --log | --offset | --path | -j | --jobs) ((i++)) ;;
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
                 --mount-point | --hot | --warm | --owner | --mtime | -x | --exclude | --exclude-from | \
-                --readers | --memory | --rounds | --html) ((i++)) ;;
+                --readers | --memory | --rounds | --html | --pin | --unpin | --to | \
+                --older-than) ((i++)) ;;
+            --keep) [[ $command == prune ]] && ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;
         esac
     done
     if [[ -z $command ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
-            verify doctor cache trace bench help version --help --version" -- "$word")
+            verify history rollback prune doctor cache trace bench help version --help --version" -- "$word")
         return
     fi
     if [[ $command == help ]]; then
         mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
-            verify doctor cache trace bench" -- "$word")
+            verify history rollback prune doctor cache trace bench" -- "$word")
         return
     fi
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
@@ -124,6 +137,11 @@ _squenv() {
         --mount-point) _squenv_files -d "$word"; return ;;
         --html) _squenv_files -f "$word"; return ;;
         --path | -j | --jobs | --rounds) return ;;
+        --pin | --unpin | --to)
+            mapfile -t COMPREPLY < <(compgen -W "$(_squenv_versions "${words[@]:2}")" -- "$word")
+            return ;;
+        --older-than) mapfile -t COMPREPLY < <(compgen -W "7d 30d" -- "$word"); return ;;
+        --keep) [[ $command == prune ]] && return ;;
     esac
     if [[ $word == -* ]]; then
         options="--help --verbose --quiet"
@@ -138,6 +156,9 @@ _squenv() {
             cat) options+=" --offset" ;;
             extract) options+=" --offset --path --force --no-xattrs --no-owner --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
+            history) options+=" --pin --unpin --json" ;;
+            rollback) options+=" --to --dry-run --json" ;;
+            prune) options+=" --keep --older-than --dry-run --json" ;;
             trace) options+=" --output --json" ;;
             bench) options+=" --mount-point -o --rounds --json --html" ;;
         esac
@@ -156,7 +177,8 @@ _squenv() {
                 [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
             done < <(_squenv_mountpoints) ;;
         pack:0 | mount:1 | extract:1 | doctor:1) _squenv_files -d "$word" ;;
-        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0 | bench:0) _squenv_files -f "$word" ;;
+        mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0 | bench:0 | \
+            history:0 | rollback:0 | prune:0) _squenv_files -f "$word" ;;
     esac
 }
 complete -F _squenv squenv squenv-pack

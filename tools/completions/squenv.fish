@@ -22,6 +22,15 @@ function __squenv_images
     end
 end
 
+# The numbers of the versions of the image in the command line.
+function __squenv_versions
+    for word in (commandline -opc)[3..]
+        test -f $word; or continue
+        squenv history --json $word 2>/dev/null | string replace -rf '^ *"number": ([0-9]+),$' '$1'
+        return
+    end
+end
+
 # Behind "--" stands a command of its own.
 function __squenv_command
     set -l words (commandline -opc)
@@ -33,7 +42,7 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands pack run shell mount umount list stats info ls cat extract verify doctor cache trace bench help version
+set -l commands pack run shell mount umount list stats info ls cat extract verify history rollback prune doctor cache trace bench help version
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
 complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
@@ -56,6 +65,9 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a ls -d 'List
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cat -d 'Print files of an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a extract -d 'Unpack an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Report damage'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a history -d 'Show the versions of an image'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a rollback -d 'Make an earlier version current'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a prune -d 'Remove old versions'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a trace -d 'Merge or show recordings'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a bench -d 'Time a command'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s v -l verbose -d 'Say more'
@@ -101,6 +113,15 @@ complete -c squenv -n '__fish_seen_subcommand_from pack' -l memory -x -d 'For fi
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l compile -d 'Compile all Python modules first'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l verify -d 'Read the image back and compare'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l json -d 'Print JSON'
+complete -c squenv -n '__fish_seen_subcommand_from pack' -l keep -d 'Keep what is replaced'
+complete -c squenv -n '__fish_seen_subcommand_from history rollback prune' -F
+complete -c squenv -n '__fish_seen_subcommand_from history rollback prune' -l json -d 'Print JSON'
+complete -c squenv -n '__fish_seen_subcommand_from history' -l pin -x -a '(__squenv_versions)' -d 'Keep when pruning'
+complete -c squenv -n '__fish_seen_subcommand_from history' -l unpin -x -a '(__squenv_versions)' -d 'Prune as any other'
+complete -c squenv -n '__fish_seen_subcommand_from rollback' -l to -x -a '(__squenv_versions)' -d 'The version'
+complete -c squenv -n '__fish_seen_subcommand_from prune' -l keep -x -d 'How many stay'
+complete -c squenv -n '__fish_seen_subcommand_from prune' -l older-than -x -a '7d 30d' -d 'Replaced longer ago'
+complete -c squenv -n '__fish_seen_subcommand_from rollback prune' -s n -l dry-run -d 'Only say what would change'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Detach now'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s w -l wait -d 'Until it is gone'
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
