@@ -4,6 +4,7 @@
 // environment.
 #pragma once
 
+#include <squenv/creation.h>
 #include <squenv/error.h>
 #include <squenv/touch.h>
 
@@ -61,6 +62,7 @@ struct Manifest {
     std::string python_version;  ///< of the environment
     std::string python_home;     ///< directory of the base interpreter
     bool is_relocatable = false;
+    Creation creation{};  ///< what the tree was created from
 };
 
 struct Options {

@@ -4,6 +4,8 @@
 // the image in front stays a standard one. man/squenv-image.5 documents the bytes.
 #pragma once
 
+#include <squenv/creation.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -26,8 +28,14 @@ struct Manifest {
     std::string python_version;  ///< of the environment, when it is one
     std::string python_home;     ///< directory of the interpreter the environment was made from
     bool is_relocatable = false;
+    Creation creation;  ///< empty unless the tree was made by `squenv create`
     bool operator==(const Manifest&) const = default;
 };
+
+/// Bounds of a creation in a manifest; what is beyond is left out. Every byte of a text may take
+/// six in JSON, and a manifest has at most 1 MiB.
+inline constexpr std::size_t kMaxCreationBytes = 128U << 10;
+inline constexpr std::size_t kMaxCreationItems = 64;
 
 /// A range of the image and the SHA-256 of its stored bytes: a data block, a fragment block, or a
 /// piece of the metadata.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "appendix/manifest.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json_depth.h"
@@ -11,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// A manifest is two deep; members that later versions add may be deeper.
+/// A manifest is four deep; members that later versions add may be deeper.
 constexpr int kMaxDepth = 32;
 
 std::string text_of(const Json& object, const char* key) {
@@ -35,6 +36,59 @@ const Json& member(const Json& object, const char* key) {
     return found != object.end() && found->is_object() ? *found : kEmpty;
 }
 
+const Json& list_of(const Json& object, const char* key) {
+    static const Json kEmpty = Json::array();
+    const auto found = object.find(key);
+    return found != object.end() && found->is_array() ? *found : kEmpty;
+}
+
+/// The beginning of `text` with at most `room` bytes, without half a character of UTF-8.
+std::string beginning_of(const std::string& text, std::size_t& room) {
+    std::size_t size = std::min(text.size(), room);
+    if (size < text.size())
+        while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
+    room -= size;
+    return text.substr(0, size);
+}
+
+/// Within kMaxCreationBytes and kMaxCreationItems. Names and digests come before texts.
+Creation bounded(const Creation& creation) {
+    std::size_t room = kMaxCreationBytes;
+    Creation bounded;
+    bounded.command = beginning_of(creation.command, room);
+    for (const std::string& tool : creation.tools)
+        if (bounded.tools.size() < kMaxCreationItems)
+            bounded.tools.push_back(beginning_of(tool, room));
+    for (const CreationInput& input : creation.inputs)
+        if (bounded.inputs.size() < kMaxCreationItems)
+            bounded.inputs.push_back(
+                {beginning_of(input.name, room), "", beginning_of(input.sha256, room)});
+    for (std::size_t i = 0; i < bounded.inputs.size(); ++i)
+        bounded.inputs[i].text = beginning_of(creation.inputs[i].text, room);
+    return bounded;
+}
+
+Json to_json(const Creation& creation) {
+    Json json{{"command", creation.command}, {"tools", creation.tools}, {"inputs", Json::array()}};
+    for (const CreationInput& input : creation.inputs)
+        json["inputs"].push_back(
+            {{"name", input.name}, {"text", input.text}, {"sha256", input.sha256}});
+    return json;
+}
+
+Creation creation_of(const Json& json) {
+    Creation creation;
+    creation.command = text_of(json, "command");
+    for (const Json& tool : list_of(json, "tools"))
+        if (tool.is_string()) creation.tools.push_back(tool.get<std::string>());
+    for (const Json& input : list_of(json, "inputs"))
+        if (input.is_object())
+            creation.inputs.push_back(
+                {text_of(input, "name"), text_of(input, "text"), text_of(input, "sha256")});
+    if (creation.command.empty()) return {};
+    return bounded(creation);
+}
+
 }  // namespace
 
 std::string encode_manifest(const Manifest& manifest) {
@@ -47,6 +101,7 @@ std::string encode_manifest(const Manifest& manifest) {
         json["python"] = {{"version", manifest.python_version},
                           {"home", manifest.python_home},
                           {"relocatable", manifest.is_relocatable}};
+    if (!manifest.creation.command.empty()) json["created"] = to_json(bounded(manifest.creation));
     // Paths that are not UTF-8 are kept readable instead of making the packer fail.
     return json.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
 }
@@ -66,6 +121,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
     manifest.python_version = text_of(python, "version");
     manifest.python_home = text_of(python, "home");
     manifest.is_relocatable = flag_of(python, "relocatable");
+    manifest.creation = creation_of(member(json, "created"));
     if (manifest.mount_point.find('\0') != std::string::npos ||
         manifest.python_home.find('\0') != std::string::npos)
         return fail(Errc::corrupt, "manifest: a path with a NUL in it");

@@ -35,6 +35,8 @@ class Command {
     /// The destination of the words of the command to run, which this program does not parse. They
     /// are those after "--", or from the second word on that is no option. nullptr takes none.
     [[nodiscard]] virtual std::vector<std::string>* remainder() { return nullptr; }
+    /// The words begin after "--" only: operands may be several.
+    [[nodiscard]] virtual bool remainder_needs_dashes() const { return false; }
     /// The end of the usage line, after the operands, or "".
     [[nodiscard]] virtual const char* usage_tail() const { return ""; }
     /// The advice for a word that is not understood, or "".
@@ -46,6 +48,7 @@ class Command {
 std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_cache_command();
 std::unique_ptr<Command> make_cat_command();
+std::unique_ptr<Command> make_create_command();
 std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_extract_command();
 std::unique_ptr<Command> make_history_command();

@@ -31,6 +31,15 @@ bool has_system_packages(const image::Image& image) {
     return venv::parse_config(text).has_system_packages;
 }
 
+Json to_json(const Creation& creation) {
+    if (creation.command.empty()) return nullptr;
+    Json json{{"command", creation.command}, {"tools", creation.tools}, {"inputs", Json::array()}};
+    for (const CreationInput& input : creation.inputs)
+        json["inputs"].push_back(
+            {{"name", input.name}, {"text", input.text}, {"sha256", input.sha256}});
+    return json;
+}
+
 Json to_json(const MaybeManifest& manifest, const image::Image& image) {
     if (!manifest) return nullptr;
     Json python = nullptr;
@@ -45,7 +54,8 @@ Json to_json(const MaybeManifest& manifest, const image::Image& image) {
              {{"codec", manifest->codec},
               {"level", manifest->level},
               {"block_size", manifest->block_size}}},
-            {"python", python}};
+            {"python", python},
+            {"created", to_json(manifest->creation)}};
 }
 
 Json to_json(const image::Image& image, const std::string& path, const MaybeManifest& manifest) {
@@ -85,6 +95,16 @@ void print_text(std::ostream& out, const image::Image& image, const std::string&
     out << fmt::format("xattrs       {}\n", sb.has_xattrs() ? "yes" : "no");
 }
 
+void print_creation(std::ostream& out, const Creation& creation) {
+    if (creation.command.empty()) return;
+    out << fmt::format("created by   {}\n", printable(creation.command));
+    for (const std::string& tool : creation.tools)
+        out << fmt::format("             with {}\n", printable(tool));
+    for (const CreationInput& input : creation.inputs)
+        out << fmt::format("             from {}{}\n", printable(input.name),
+                           input.sha256.empty() ? "" : ", sha256 " + printable(input.sha256));
+}
+
 void print_manifest(std::ostream& out, const appendix::Manifest& manifest) {
     out << fmt::format("mount point  {}\n", printable(manifest.mount_point));
     if (!manifest.python_version.empty()) {
@@ -94,6 +114,7 @@ void print_manifest(std::ostream& out, const appendix::Manifest& manifest) {
     out << fmt::format("packed by    squenv {}\n", printable(manifest.tool_version));
     out << fmt::format("options      {}, level {}, blocks of {}\n", printable(manifest.codec),
                        manifest.level, format_size(manifest.block_size));
+    print_creation(out, manifest.creation);
 }
 
 class InfoCommand final : public Command {

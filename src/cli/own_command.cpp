@@ -6,6 +6,8 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/secrets.h"
+
 namespace squenv::cli {
 
 namespace {
@@ -31,7 +33,7 @@ std::string own_command() {
         std::string word = words.substr(at, end - at);
         // Where the program lies does not matter.
         if (at == 0) word.erase(0, word.rfind('/') + 1);
-        command += (at == 0 ? "" : " ") + quoted(word);
+        command += (at == 0 ? "" : " ") + quoted(without_secrets(word));
         at = end + 1;
     }
     return command;

@@ -77,6 +77,17 @@ std::string without_slashes(std::string path) {
 
 }  // namespace
 
+PackArguments PackArguments::of_tree(const OfTree& tree) {
+    PackArguments arguments;
+    arguments.directory_ = tree.directory;
+    arguments.output_ = tree.output;
+    arguments.mount_point_ = tree.mount_point;
+    arguments.warm_ = tree.warm;
+    arguments.is_forced_ = tree.is_forced;
+    arguments.keeps_ = tree.keeps;
+    return arguments;
+}
+
 void PackArguments::declare(CLI::App& app) {
     app.add_option("DIR", directory_, "The tree to pack");
     app.add_option("-o,--output", output_, "The image; default: DIR.squashfs")->type_name("IMAGE");

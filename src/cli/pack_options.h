@@ -17,6 +17,16 @@ namespace squenv::cli {
 /// The options as they are typed. declare(), then, once parsed, options().
 class PackArguments {
   public:
+    /// The arguments for a tree that is used elsewhere than where it lies.
+    struct OfTree {
+        std::string directory{};
+        std::string output{};
+        std::string mount_point{};
+        std::string warm{};  ///< a command or ""
+        bool is_forced = false;
+        bool keeps = false;
+    };
+    [[nodiscard]] static PackArguments of_tree(const OfTree& tree);
     void declare(CLI::App& app);
     /// Errors: invalid_argument, and those of pattern files that cannot be read.
     [[nodiscard]] Result<pack::Options> options() const;

@@ -19,6 +19,7 @@ namespace {
 
 std::vector<std::unique_ptr<Command>> make_commands() {
     std::vector<std::unique_ptr<Command>> commands;
+    commands.push_back(make_create_command());
     commands.push_back(make_pack_command());
     commands.push_back(make_run_command());
     commands.push_back(make_shell_command());
@@ -88,13 +89,16 @@ bool takes_next_word(const CLI::App& app, const std::string& word) {
 }
 
 /// Takes the words of the command to run out of `words`, which begin with the name of ours: those
-/// after "--", or, without that, from the second word on that is no option of `app`.
-std::vector<std::string> split_command(std::vector<std::string>& words, const CLI::App& app) {
+/// after "--", or, without that and unless `needs_dashes`, from the second word on that is no
+/// option of `app`.
+std::vector<std::string> split_command(std::vector<std::string>& words, const CLI::App& app,
+                                       bool needs_dashes) {
     const auto dashes = std::find(words.begin(), words.end(), "--");
     auto begin = dashes == words.end() ? dashes : dashes + 1;
     auto ours_end = dashes;
     bool has_images = false;
-    for (auto word = words.begin() + 1; dashes == words.end() && word != words.end(); ++word) {
+    const bool looks = dashes == words.end() && !needs_dashes;
+    for (auto word = words.begin() + 1; looks && word != words.end(); ++word) {
         if (word->size() > 1 && word->front() == '-') {
             if (takes_next_word(app, *word) && word + 1 != words.end()) ++word;
         } else if (has_images) {
@@ -168,7 +172,8 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
         return kUsage;
     }
     if (is_called(commands.front()) && commands.front()->remainder() != nullptr)
-        *commands.front()->remainder() = split_command(words, *declared.front());
+        *commands.front()->remainder() =
+            split_command(words, *declared.front(), commands.front()->remainder_needs_dashes());
     try {
         app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
     } catch (const CLI::ParseError& error) {

@@ -26,7 +26,10 @@ void handle(int signal) {
 
 }  // namespace
 
+int StopSignal::depth_ = 0;
+
 StopSignal::StopSignal() {
+    if (depth_++ > 0) return;
     stop_flag() = false;
     struct sigaction action {};
     action.sa_handler = handle;
@@ -38,6 +41,7 @@ StopSignal::StopSignal() {
 }
 
 StopSignal::~StopSignal() {
+    if (--depth_ > 0) return;
     for (std::size_t i = 0; i < kSignals.size(); ++i)
         ::sigaction(kSignals[i], &before_[i], nullptr);
 }

@@ -10,8 +10,8 @@
 namespace squenv::cli {
 
 /// While one lives, the first of the signals sets flag(); a second one ends the process at once,
-/// without its temporary files. At most one at a time. A signal that was ignored before (nohup)
-/// stays ignored.
+/// without its temporary files. One inside another changes nothing. A signal that was ignored
+/// before (nohup) stays ignored.
 class StopSignal {
   public:
     StopSignal();
@@ -23,6 +23,7 @@ class StopSignal {
 
   private:
     static constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
+    static int depth_;
     std::array<struct sigaction, kSignals.size()> before_{};
 };
 

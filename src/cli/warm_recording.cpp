@@ -9,6 +9,21 @@
 
 namespace squenv::cli {
 
+namespace {
+
+/// What the command wrote to `file`, unless it was stopped or failed.
+Result<trace::Trace> recorded(const std::string& command, int status, const std::string& file) {
+    if (StopSignal::flag())
+        return fail(Errc::cancelled, "stopped on request; no image was written");
+    if (status != 0)
+        return fail(Errc::invalid_argument,
+                    fmt::format("'{}' ended with status {}", command, status),
+                    "nothing was packed; --warm needs a command that works");
+    return trace::load(file);
+}
+
+}  // namespace
+
 Result<trace::Trace> record_command(const std::string& image, const std::string& mountpoint,
                                     const WarmCommand& command) {
     const TemporaryFile file(image + ".trace");
@@ -23,13 +38,18 @@ Result<trace::Trace> record_command(const std::string& image, const std::string&
     if (command.is_environment) program.environment = mountpoint;
     SQUENV_TRY_ASSIGN(const int status, run_to_end(program));
     SQUENV_TRY(mounted->unmount());
-    if (StopSignal::flag())
-        return fail(Errc::cancelled, "stopped on request; no image was written");
-    if (status != 0)
-        return fail(Errc::invalid_argument,
-                    fmt::format("'{}' ended with status {}", command.command, status),
-                    "nothing was packed; --warm needs a command that works");
-    return trace::load(file.path());
+    return recorded(command.command, status, file.path());
+}
+
+Result<trace::Trace> record_run(const std::string& image, const std::string& at,
+                                const std::string& command) {
+    const TemporaryFile file(image + ".trace");
+    const StopSignal stop;
+    SQUENV_TRY_ASSIGN(const std::string program, squenv_program());
+    SQUENV_TRY_ASSIGN(const int status, run_to_end({{program, "run", "-q", "--record", file.path(),
+                                                     escaped(image, ",:") + ':' + escaped(at, ",:"),
+                                                     "--", "/bin/sh", "-c", command}}));
+    return recorded(command, status, file.path());
 }
 
 }  // namespace squenv::cli

@@ -21,4 +21,9 @@ struct WarmCommand {
                                                   const std::string& mountpoint,
                                                   const WarmCommand& command);
 
+/// The same in `squenv run`, for a path at which nothing is. `command` is for /bin/sh.
+/// Errors: invalid_argument (the command failed, or there is no way to mount), cancelled.
+[[nodiscard]] Result<trace::Trace> record_run(const std::string& image, const std::string& at,
+                                              const std::string& command);
+
 }  // namespace squenv::cli

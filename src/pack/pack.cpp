@@ -97,6 +97,7 @@ appendix::Manifest manifest_of(const Options& options) {
     manifest.python_version = options.manifest.python_version;
     manifest.python_home = options.manifest.python_home;
     manifest.is_relocatable = options.manifest.is_relocatable;
+    manifest.creation = options.manifest.creation;
     return manifest;
 }
 

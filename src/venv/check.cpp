@@ -140,6 +140,7 @@ Check::Check(Environment environment, std::string compiled)
     : environment_(std::move(environment)),
       compiled_(std::move(compiled)),
       root_(normalise(environment_.root)),
+      place_(environment_.place.empty() ? root_ : normalise(environment_.place)),
       suffix_(suffix_of_forms(environment_)),
       is_root_user_(::geteuid() == 0) {
 }
@@ -155,8 +156,8 @@ void Check::check_link(const std::string& path, const SeenEntry& link) {
     const auto slash = path.rfind('/');
     const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash);
     const std::string whole =
-        target.starts_with('/') ? target : root_ + '/' + directory + '/' + target;
-    if (is_inside(whole, root_)) return;
+        target.starts_with('/') ? target : place_ + '/' + directory + '/' + target;
+    if (is_inside(whole, place_)) return;
     // The interpreter of a virtual environment is always such a link; the manifest records it.
     if (directory == "bin" && link.name.starts_with("python")) return;
     add({path, "is a link to " + target + ", outside the tree",
@@ -166,7 +167,7 @@ void Check::check_link(const std::string& path, const SeenEntry& link) {
 void Check::check_path_file(const std::string& path) {
     const auto text = read_head(root_ + '/' + path, kMaxText);
     if (!text) return;
-    const std::string directory = root_ + '/' + environment_.site_packages();
+    const std::string directory = place_ + '/' + environment_.site_packages();
     std::istringstream lines(*text);
     for (std::string line; std::getline(lines, line);) {
         while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
@@ -174,7 +175,7 @@ void Check::check_path_file(const std::string& path) {
             line.starts_with("import\t"))
             continue;
         const std::string whole = line.starts_with('/') ? line : directory + '/' + line;
-        if (!is_inside(whole, root_))
+        if (!is_inside(whole, place_))
             add({path, "adds " + line + ", outside the tree, to the module path",
                  "install that package without -e"});
     }
@@ -200,12 +201,13 @@ void Check::check_script(const std::string& path) {
     const std::string interpreter = interpreter_of(*text);
     const std::string name = interpreter.substr(interpreter.rfind('/') + 1);
     if (interpreter.starts_with('/') && (name.starts_with("python") || name.starts_with("pypy")) &&
-        !is_inside(interpreter, root_) &&
-        !is_same_directory(interpreter.substr(0, interpreter.rfind('/')), root_ + "/bin"))
+        !is_inside(interpreter, place_) &&
+        !is_same_directory(interpreter.substr(0, interpreter.rfind('/')), place_ + "/bin"))
         add({path, "runs with " + interpreter, advice});
     if (!path.starts_with("bin/activate")) return;
     const std::string activated = activated_path(*text);
-    if (!activated.empty() && normalise(activated) != root_ && !is_same_directory(activated, root_))
+    if (!activated.empty() && normalise(activated) != place_ &&
+        !is_same_directory(activated, place_))
         add({path, "activates " + activated, advice});
 }
 

@@ -56,6 +56,7 @@ class Check final : public TreeObserver {
     const Environment environment_;
     const std::string compiled_;
     const std::string root_;
+    const std::string place_;   ///< what paths in the environment begin with
     const std::string suffix_;  ///< ".cpython-311.pyc"; "" of an environment without such forms
     const bool is_root_user_;
     std::mutex mutex_;  ///< protects everything below

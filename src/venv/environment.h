@@ -16,6 +16,7 @@ namespace squenv::venv {
 /// An environment made by venv, virtualenv, uv or the like.
 struct Environment {
     std::string root;             ///< absolute path, as given
+    std::string place{};          ///< the path it was made for, when it lies elsewhere
     std::string python_version;   ///< "3.11.2", or empty when pyvenv.cfg does not say
     std::string home;             ///< directory of the interpreter it was made from
     std::string library;          ///< "lib/python3.11", relative to the root; empty when missing

@@ -24,6 +24,7 @@ ROOMS = {
     "daemon": BELOW_PREFETCH | {"prefetch", "fuse", "trace", "system", "mount", "share"},
     "diff": {"base", "format", "codec", "appendix", "image", "venv"},
     "versions": {"base", "format", "appendix", "image"},
+    "create": {"base", "cache", "system", "mount"},
     "run": BELOW_PREFETCH | {"cache", "venv", "system", "mount", "share", "daemon"},
 }
 # Words for persons, and "behind" for "after". The user `nobody` is one of the few that are right.

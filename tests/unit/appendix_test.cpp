@@ -57,6 +57,46 @@ TEST(Appendix, ComesBackAsItWas) {
     EXPECT_EQ(*empty, Appendix{});
 }
 
+TEST(Appendix, KeepsWhatItWasCreatedFrom) {
+    Appendix appendix = example();
+    appendix.manifest.creation = {"squenv create -r 'a b.txt'",
+                                  {{"a b.txt", "numpy==2.0\n", "00ff"}, {"einops", "", ""}},
+                                  {"uv 0.9.2"}};
+    const auto parsed = parse(encode(appendix));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(*parsed, appendix);
+}
+
+TEST(Appendix, BoundsWhatItWasCreatedFrom) {
+    Appendix appendix = example();
+    Creation& creation = appendix.manifest.creation;
+    creation.command = "squenv create";
+    // A character of two bytes would be cut in the middle; one of control takes six bytes in JSON.
+    creation.inputs = {{"one", std::string(3, '\x01') + "\u00e9", "aa"},
+                       {"two", std::string(2 * kMaxCreationBytes, '\x01'), "bb"}};
+    for (int i = 0; i < 40; ++i) creation.inputs[0].text += creation.inputs[0].text.substr(0, 5);
+    creation.tools.assign(2 * kMaxCreationItems, "tool");
+    const auto parsed = parse(encode(appendix));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    const Creation& kept = parsed->manifest.creation;
+    EXPECT_EQ(kept.tools.size(), kMaxCreationItems);
+    EXPECT_EQ(kept.inputs[0], creation.inputs[0]);
+    EXPECT_EQ(kept.inputs[1].sha256, "bb");
+    EXPECT_LT(kept.inputs[1].text.size(), kMaxCreationBytes);
+    EXPECT_GT(kept.inputs[1].text.size(), kMaxCreationBytes / 2);
+}
+
+TEST(Appendix, CutsTextBetweenCharacters) {
+    Appendix appendix = example();
+    Creation& creation = appendix.manifest.creation;
+    creation.command = "c";
+    creation.inputs = {{"", {}, ""}};
+    while (creation.inputs[0].text.size() <= kMaxCreationBytes) creation.inputs[0].text += "\u00e9";
+    const auto parsed = parse(encode(appendix));
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->manifest.creation.inputs[0].text.size(), kMaxCreationBytes - 2);
+}
+
 TEST(Appendix, IsFoundBehindTheImage) {
     for (const std::uint64_t used : {96U, 4095U, 4096U, 4097U, 10000U}) {
         const ByteVector image = image_with(encode(example()), used);

@@ -36,9 +36,10 @@ class VenvTest : public ::testing::Test {
         std::ofstream(root_ / path, std::ios::binary) << text;
     }
     /// Those of a walk as the packer does it.
-    std::vector<Finding> findings(const std::string& compiled = {}) {
-        const auto environment = recognise(root_.string());
+    std::vector<Finding> findings(const std::string& compiled = {}, const std::string& place = {}) {
+        auto environment = recognise(root_.string());
         EXPECT_TRUE(environment && *environment);
+        (*environment)->place = place;
         Check check(**environment, compiled);
         const pack::Options options;
         const auto source =
@@ -83,6 +84,19 @@ TEST_F(VenvTest, IsRecognised) {
 
 TEST_F(VenvTest, HealthyOnesHaveNoFindings) {
     EXPECT_TRUE(findings().empty());
+}
+
+TEST_F(VenvTest, MayLieElsewhere) {
+    const auto found = findings({}, "/made/for");
+    EXPECT_TRUE(names(found, "bin/tool", "runs with " + root_.string()));
+    EXPECT_TRUE(names(found, "bin/activate", "activates " + root_.string()));
+    EXPECT_EQ(found.size(), 2U);
+    write("bin/tool", "#!/made/for/bin/python\n");
+    write("bin/activate", "VIRTUAL_ENV=/made/for\n");
+    write(site() + "/inside.pth", "/made/for/src\n./here\n");
+    fs::create_symlink("/made/for/bin/tool", root_ / "bin" / "other");
+    EXPECT_TRUE(findings({}, "/made/for").empty());
+    EXPECT_EQ(findings().size(), 4U);
 }
 
 TEST_F(VenvTest, FindsWhatPointsOutside) {

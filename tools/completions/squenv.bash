@@ -37,6 +37,16 @@ _squenv_pack_value() {
     esac
 }
 
+# The same for create.
+_squenv_create_value() {
+    case $1 in
+        -o | --output | -r | --requirement | --python) _squenv_files -f "$2" ;;
+        --at | --staging) _squenv_files -d "$2" ;;
+        --index-url | --warm) ;;
+        *) return 1 ;;
+    esac
+}
+
 _squenv_pack_options="--output --tar --from-image --force --keep --codec --level --block-size
     --no-fragments --no-duplicates --no-appendix --mount-point --hot --warm --owner --mtime --exclude
     --exclude-from --one-file-system --ignore-unreadable --strict --jobs --readers --memory
@@ -105,22 +115,23 @@ _squenv() {
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
                 --mount-point | --hot | --warm | --owner | --mtime | -x | --exclude | --exclude-from | \
                 --readers | --memory | --rounds | --html | --pin | --unpin | --to | \
-                --older-than) ((i++)) ;;
+                --older-than | -r | --requirement | --at | --python | --index-url | --staging) ((i++)) ;;
             --keep) [[ $command == prune ]] && ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${words[i]}; else ((operands++)); fi ;;
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat extract
             verify history rollback prune doctor cache trace bench help version --help --version" -- "$word")
         return
     fi
     if [[ $command == help ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "pack run shell mount umount list stats info ls cat extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat extract
             verify history rollback prune doctor cache trace bench" -- "$word")
         return
     fi
+    [[ $command == create ]] && _squenv_create_value "$previous" "$word" && return
     [[ $command == pack ]] && _squenv_pack_value "$previous" "$word" && return
     case $previous in
         -o) [[ $command =~ ^(mount|run|shell|bench)$ ]] && _squenv_mount_options "$word" && return ;;
@@ -146,6 +157,9 @@ _squenv() {
     if [[ $word == -* ]]; then
         options="--help --verbose --quiet"
         case $command in
+            create)
+                options+=" --output --requirement --at --python --system-site-packages --index-url
+                    --staging --warm --force --keep --json" ;;
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
             run | shell) options+=" --via --env -o --record --force" ;;
@@ -176,6 +190,7 @@ _squenv() {
             while IFS= read -r mountpoint; do
                 [[ $mountpoint == "$word"* ]] && COMPREPLY+=("$mountpoint")
             done < <(_squenv_mountpoints) ;;
+        create:*) _squenv_files -f "$word" ;;
         pack:0 | mount:1 | extract:1 | doctor:1) _squenv_files -d "$word" ;;
         mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0 | bench:0 | \
             history:0 | rollback:0 | prune:0) _squenv_files -f "$word" ;;

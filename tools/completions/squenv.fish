@@ -42,7 +42,7 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands pack run shell mount umount list stats info ls cat extract verify history rollback prune doctor cache trace bench help version
+set -l commands create pack run shell mount umount list stats info ls cat extract verify history rollback prune doctor cache trace bench help version
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
 complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
@@ -52,6 +52,7 @@ complete -c squenv -n '__fish_seen_subcommand_from ls' -s a -l all -d '. and .. 
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s d -l directory -d 'A directory itself'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a 'help version'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a mount -d 'Mount an image'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a create -d 'Make an environment'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a pack -d 'Pack a tree'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run a command with images mounted'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a shell -d 'Start a shell with images mounted'
@@ -86,6 +87,18 @@ complete -c squenv -n '__fish_seen_subcommand_from mount' -s f -l foreground -d 
 complete -c squenv -n '__fish_seen_subcommand_from mount' -s d -l debug -d 'Print every request'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -l via -x -a 'auto direct fusermount' -d 'Way to mount'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -l log -r -a 'stderr syslog' -d 'Log destination'
+complete -c squenv -n '__fish_seen_subcommand_from create' -F
+complete -c squenv -n '__fish_seen_subcommand_from create' -s o -l output -r -F -d 'The image'
+complete -c squenv -n '__fish_seen_subcommand_from create' -s r -l requirement -r -F -d 'A file of requirements'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l at -x -a '(__fish_complete_directories)' -d 'Its path'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l python -r -F -d 'A version or a path'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l system-site-packages -d 'It also sees the packages of that Python'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l index-url -x -d 'Where packages come from'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l staging -x -a '(__fish_complete_directories)' -d 'Make it in this directory'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l warm -x -d 'A command to record'
+complete -c squenv -n '__fish_seen_subcommand_from create' -s f -l force -d 'Replace the image'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l keep -d 'Keep what is replaced'
+complete -c squenv -n '__fish_seen_subcommand_from create' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -a '(__fish_complete_directories)'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -s o -l output -r -F -d 'The image'
 complete -c squenv -n '__fish_seen_subcommand_from pack' -l tar -r -F -d 'Pack a tar archive'

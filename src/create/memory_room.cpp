@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "create/memory_room.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <string_view>
+
+namespace squenv::create {
+
+namespace {
+
+constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+
+/// The names of the files of one version of control groups.
+struct Files {
+    const char* limit;
+    const char* used;
+    /// In memory.stat: pages of files, without those of tmpfs. Version 1 counts those of the
+    /// groups below only in the totals.
+    const char* inactive;
+    const char* active;
+};
+constexpr Files kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file",
+                          "total_active_file"};
+constexpr Files kVersion2{"memory.max", "memory.current", "inactive_file", "active_file"};
+
+/// Nothing for "max" and for a file that is not there.
+std::optional<std::uint64_t> number_in(const std::string& path) {
+    std::ifstream file(path);
+    std::uint64_t number = 0;
+    if (file >> number) return number;
+    return std::nullopt;
+}
+
+/// The number after `name` in a file of lines such as "name 123"; 0 without it.
+std::uint64_t field_in(const std::string& path, std::string_view name) {
+    std::ifstream file(path);
+    std::string key;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line);
+        std::uint64_t number = 0;
+        if (words >> key >> number && key == name) return number;
+    }
+    return 0;
+}
+
+std::uint64_t room_in(const std::string& directory, const Files& files) {
+    const auto limit = number_in(directory + '/' + files.limit);
+    const auto used = number_in(directory + '/' + files.used);
+    if (!limit || !used) return kNoLimit;
+    const std::string statistics = directory + "/memory.stat";
+    const std::uint64_t cached =
+        field_in(statistics, files.inactive) + field_in(statistics, files.active);
+    const std::uint64_t held = *used - std::min(*used, cached);
+    return *limit - std::min(*limit, held);
+}
+
+/// The smallest room from `group` up. In a container the path may begin above what is mounted.
+std::uint64_t room_up(const std::string& mounted, std::string group, const Files& files) {
+    std::uint64_t room = room_in(mounted, files);
+    while (group.size() > 1) {
+        room = std::min(room, room_in(mounted + group, files));
+        group.resize(group.rfind('/'));
+    }
+    return room;
+}
+
+bool has_part(std::string_view list, std::string_view part) {
+    while (true) {
+        const auto comma = list.find(',');
+        if (list.substr(0, comma) == part) return true;
+        if (comma == std::string_view::npos) return false;
+        list.remove_prefix(comma + 1);
+    }
+}
+
+}  // namespace
+
+std::uint64_t memory_room(const std::string& root) {
+    const std::string groups = root + "/sys/fs/cgroup";
+    std::uint64_t room = kNoLimit;
+    // "MemAvailable:" counts dropped caches as free, in KiB.
+    constexpr std::uint64_t kKib = 1024;
+    if (const auto free = field_in(root + "/proc/meminfo", "MemAvailable:"); free > 0)
+        room = free * kKib;
+    std::ifstream file(root + "/proc/self/cgroup");
+    // "4:memory:/job", "0::/job"
+    for (std::string line; std::getline(file, line);) {
+        const auto first = line.find(':');
+        const auto second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos) continue;
+        const std::string controllers = line.substr(first + 1, second - first - 1);
+        const std::string group = line.substr(second + 1);
+        if (controllers.empty())
+            room = std::min({room, room_up(groups, group, kVersion2),
+                             room_up(groups + "/unified", group, kVersion2)});
+        else if (has_part(controllers, "memory"))
+            room = std::min(room, room_up(groups + "/memory", group, kVersion1));
+    }
+    return room;
+}
+
+}  // namespace squenv::create

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// How much memory this process may still take. What lies in /dev/shm is memory, and is charged to
+// the control group of the job that writes it: beyond the limit the job is killed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace squenv::create {
+
+/// Bytes until the first limit: of the machine, of the control group or of one above it, of
+/// versions 1 and 2. Caches that the kernel can drop count as free. `root` has proc and sys in it.
+[[nodiscard]] std::uint64_t memory_room(const std::string& root = "");
+
+}  // namespace squenv::create

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: MIT
+"""`squenv create` with pip and wheels of the test's own, and with stand-ins for uv and conda."""
+
+import glob
+import json
+import os
+import re
+import signal
+import struct
+
+import pytest
+from create_support import Tools, make_wheel
+from run_support import without_namespaces, quoted
+from support.processes import check, is_running, run, wait_for
+
+FAILURE, USAGE, NO_WAY = 1, 2, 4
+OFFLINE = ["--", "--no-index", "--find-links"]
+
+
+@pytest.fixture
+def tools(work):
+    found = Tools(work.directory("tools"))
+    before = set(found.left())  # of other programs on this machine
+    yield found
+    wait_for(lambda: set(found.left()) <= before, "the end of all staging directories")
+
+
+@pytest.fixture
+def uv(tools):
+    tools.install("uv")
+    return tools
+
+
+@pytest.fixture
+def create(work, tools):
+    """create(word, ..., NAME=VALUE): by the user, to env.squashfs in a directory of the user's."""
+    place = work.directory("place")
+
+    def create(*words, output=place / "env.squashfs", user=True, **variables):
+        return work.squenv("create", "-o", output, *words, user=user, cwd=place,
+                           env=tools.variables(**variables))
+
+    create.place = place
+    create.image = place / "env.squashfs"
+    create.at = place / "env"
+    return create
+
+
+def assert_made(result, create):
+    assert result.returncode == 0, result.stderr
+    assert os.listdir(create.place) == ["env.squashfs"]
+
+
+def assert_refused(result, code, *words):
+    assert result.returncode == code, (result.returncode, result.stderr)
+    for word in words:
+        assert str(word) in result.stderr, result.stderr
+
+
+def info(work, image):
+    return json.loads(check(work.command("info", "--json", image)).stdout)
+
+
+def said(work, image):
+    return check(work.command("run", image, "--", "tiny-say")).stdout
+
+
+@pytest.fixture(scope="module")
+def made(programs, session_dir):
+    """One environment by pip for all tests that only look at it: (directory, result)."""
+    place = session_dir / "create"
+    place.mkdir()
+    os.chown(place, 1000, 1000)
+    wheels = place / "wheels"
+    wheels.mkdir()
+    make_wheel(wheels, "tiny", requires=["other"])
+    make_wheel(wheels, "other")
+    (place / "r.txt").write_text("--index-url https://me:secret@127.0.0.1:1/\ntiny==1.0\n")
+    stand_ins = place / "tools"
+    stand_ins.mkdir()
+    tools = Tools(stand_ins)
+    result = run([programs / "squenv", "create", "-o", "env.squashfs", "-r", "r.txt", "--json",
+                  "--warm", "tiny-say warm", *OFFLINE, "wheels"],
+                 user=True, cwd=place, env=tools.variables())
+    assert result.returncode == 0, result.stderr
+    return place, result
+
+
+def test_environment_is_true_at_its_path(work, made):
+    place, result = made
+    image, at = place / "env.squashfs", place / "env"
+    assert not at.exists()
+    assert said(work, image) == f"said {at}\n"
+    head = check(work.command("cat", image, "bin/tiny-say")).stdout.splitlines()[0]
+    assert head == f"#!{at}/bin/python3" or head == f"#!{at}/bin/python"
+    output = check(work.command("run", image, "--", "python", "-c",
+                                "import tiny, other; print(tiny.say.__code__.co_filename)"))
+    assert output.stdout.startswith(f"{at}/lib/python3")
+    assert json.loads(result.stdout)["findings"] == []
+
+
+def test_modules_are_compiled_and_compared_by_time(work, made):
+    place, _ = made
+    out = work.path / "out"
+    check(work.command("extract", place / "env.squashfs", out))
+    site = next(out.glob("lib/python3*/site-packages"))
+    for form in [*site.glob("__pycache__/tiny.*.pyc"), *site.glob("pip/__pycache__/__init__.*")]:
+        source = form.parent.parent / (form.name.split(".")[0] + ".py")
+        flags, time, size = struct.unpack_from("<III", form.read_bytes(), 4)
+        assert (flags, time, size) == (0, int(source.stat().st_mtime), source.stat().st_size)
+    assert len(glob.glob(f"{site}/__pycache__/*.pyc")) == 2
+
+
+def test_record_of_the_inputs(work, made):
+    place, _ = made
+    manifest = info(work, place / "env.squashfs")["manifest"]
+    assert manifest["mount_point"] == str(place / "env")
+    created = manifest["created"]
+    assert created["command"] == ("squenv create -o env.squashfs --warm 'tiny-say warm' -r r.txt "
+                                  "-- --no-index --find-links wheels")
+    (given,) = created["inputs"]
+    assert given["text"] == "--index-url https://***@127.0.0.1:1/\ntiny==1.0\n"
+    assert given["sha256"] == check(["sha256sum", place / "r.txt"]).stdout.split()[0]
+    assert re.fullmatch(r"python3 3\.\d+\.\d+\S*", created["tools"][0])
+    assert created["tools"][1].startswith("pip ")
+    text = check(work.command("info", place / "env.squashfs")).stdout
+    assert "created by   squenv create -o env.squashfs" in text and "from r.txt, sha256" in text
+
+
+def test_closing_line_and_summary(made):
+    place, result = made
+    summary = json.loads(result.stdout)
+    last = result.stderr.splitlines()[-1]
+    assert re.fullmatch(r"squenv create: env\.squashfs: (\d+) packages, (\d+) files before, "
+                        r"one file of [\d.]+ [KM]iB after, [\d.]+ s", last), last
+    assert f": {summary['packages']} packages, {summary['files']} files before" in last
+    assert summary["packages"] >= 3 and summary["seconds"] > 0
+    assert summary["hot_files"] > 0  # --warm
+    assert "Successfully installed" in result.stderr and "said warm" in result.stderr
+
+
+def test_uv_installs_packages(work, create, uv):
+    result = create("tiny", "other>=1", "--python", "3.11", "--index-url", "https://i/",
+                    "--system-site-packages", "--", "--offline", VIRTUAL_ENV="/x", PYTHONPATH="/y")
+    assert_made(result, create)
+    (_, venv, first), (_, install, second) = uv.calls()
+    assert venv == ["venv", "--no-project", "--system-site-packages", "--python", "3.11",
+                    str(create.at)]
+    assert install == ["pip", "install", "--python", f"{create.at}/bin/python",
+                       "--compile-bytecode", "--index-url", "https://i/", "--offline", "tiny",
+                       "other>=1"]
+    assert second["UV_LINK_MODE"] == "copy" and second["UV_PYTHON_DOWNLOADS"] == "never"
+    for variables in (first, second):
+        assert "VIRTUAL_ENV" not in variables and "PYTHONPATH" not in variables
+        assert "/squenv-create-" in variables["TMPDIR"]
+    assert said(work, create.image) == f"said {create.at}\n"
+    created = info(work, create.image)["manifest"]["created"]
+    assert created["tools"] == ["uv 1.2.3"]
+    assert [given["name"] for given in created["inputs"]] == ["tiny", "other>=1"]
+
+
+def test_uv_syncs_a_locked_project(work, create, uv):
+    project = work.directory("project")
+    (project / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (project / "uv.lock").write_text("version = 1\n")
+    assert_made(create(project), create)
+    (_, venv, _), (_, sync, variables) = uv.calls()
+    assert venv == ["venv", "--project", str(project), str(create.at)]
+    assert sync == ["sync", "--project", str(project), "--frozen", "--no-editable", "--no-dev",
+                    "--compile-bytecode"]
+    assert variables["UV_PROJECT_ENVIRONMENT"] == str(create.at)
+    lock, text = info(work, create.image)["manifest"]["created"]["inputs"]
+    assert lock["text"] == "" and len(lock["sha256"]) == 64
+    assert text["text"] == "[project]\nname = 'x'\n"
+
+
+@pytest.mark.parametrize("names, version, begin", [
+    (["micromamba", "mamba", "conda"], "2.0.5", ["micromamba", "install", "-y", "-p"]),
+    (["mamba", "conda"], "2.0.5", ["mamba", "install", "-y", "-p"]),
+    (["mamba", "conda"], "mamba 1.5.8\nconda 24.1.0", ["mamba", "env", "create", "-p"]),
+    (["conda"], "conda 24.1.0", ["conda", "env", "create", "-p"]),
+])
+def test_conda(work, create, tools, names, version, begin):
+    tools.install(*names)
+    (create.place / "environment.yml").write_text("dependencies: [tiny]\n")
+    result = create("environment.yml", "--", "--offline", STAND_IN_VERSION=version)
+    assert result.returncode == 0, result.stderr
+    assert ": 1 packages, " in result.stderr
+    (name, words, variables), = tools.calls()
+    assert [name, *words] == [*begin, str(create.at), "--offline", "-f", "environment.yml"]
+    assert variables["CONDA_ALLOW_SOFTLINKS"] == "false"
+    assert said(work, create.image) == f"{create.at}\n"
+
+
+def test_tools_that_are_missing(work, create, tools):
+    (create.place / "environment.yml").write_text("dependencies: [tiny]\n")
+    (create.place / "pylock.toml").write_text("lock-version = '1.0'\n")
+    assert_refused(create("environment.yml"), FAILURE, "neither micromamba, mamba nor conda")
+    assert_refused(create("pylock.toml"), FAILURE, "needs uv, which is not installed")
+    assert_refused(create("tiny", "--python", "9.9"), FAILURE, "python9.9", "install uv")
+    assert_refused(create("tiny", PATH="/nonexistent"), FAILURE, "python3", "install uv")
+    assert sorted(os.listdir(create.place)) == ["environment.yml", "pylock.toml"]
+
+
+@pytest.mark.parametrize("words, code, message", [
+    (["-r", "missing.txt"], FAILURE, "missing.txt: No such file"),
+    (["-r", "r.txt", "tiny"], USAGE, "two things to install from"),
+    (["-r", "r.txt", "-r", "e.yml"], USAGE, "is the whole environment"),
+    ([], USAGE, "nothing to install"),
+    (["r.txt"], USAGE, "write -r r.txt"),
+    (["tiny", "--at", "/etc/env"], USAGE, "name another path with --at"),
+    (["tiny", "--at", "relative"], USAGE, "does not begin at the root"),
+    (["tiny", "--at", "{place}/full"], USAGE, "something else than an environment is there"),
+    (["tiny", "--at", "{place}/r.txt"], USAGE, "something else than an environment is there"),
+    (["tiny", "--staging", "/proc"], FAILURE, "--staging /proc: cannot be written"),
+    (["tiny", "-o", "{place}/exists.squashfs"], FAILURE, "exists"),
+    (["tiny", "-o", "{place}/closed/env.squashfs"], FAILURE, "Permission denied"),
+    (["tiny", "-o", "{place}/env.img"], USAGE, "name it with --at"),
+    (["e.yml", "--index-url", "https://i/"], USAGE, "means nothing with an environment.yml"),
+])
+def test_refusals(work, create, uv, words, code, message):
+    for name in ["r.txt", "e.yml", "exists.squashfs", "full/file"]:
+        (create.place / name).parent.mkdir(exist_ok=True)
+        (create.place / name).write_text("x\n")
+    (create.place / "closed").mkdir(mode=0o555)
+    before = sorted(create.place.rglob("*"))
+    words = [word.format(place=create.place) for word in words]
+    if "-o" in words:
+        result = create(words[0], output=words[2])
+    else:
+        result = create(*words)
+    assert_refused(result, code, message)
+    assert len(result.stderr.splitlines()) == 1
+    assert uv.calls() == [] and sorted(create.place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", [[], ["-q"]])
+def test_installer_that_fails(create, uv, option):
+    script = 'echo first; echo "no such package" >&2; exit 3'
+    result = create("tiny", *option, STAND_IN=script)
+    lines = result.stderr.splitlines()
+    assert result.returncode == FAILURE and lines[:2] == ["first", "no such package"]
+    assert lines[2:] == ["squenv create: uv pip install ended with status 3; "
+                         "its own lines say why; nothing was made"]
+    assert os.listdir(create.place) == []
+
+
+def test_quiet(create, uv):
+    result = create("tiny", "-q", STAND_IN="echo progress")
+    assert_made(result, create)
+    assert result.stderr == "" == result.stdout
+
+
+@pytest.fixture
+def small(work):
+    """A directory with room for 1 MiB."""
+    path = work.directory("small")
+    check(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "none", path])
+    yield path
+    check(["umount", path])
+
+
+def test_no_space_in_staging(create, uv, small):
+    script = 'head -c 4000000 /dev/urandom > "$TREE/large"; sleep 0.2; exit 5'
+    result = create("tiny", "--staging", small, STAND_IN=script)
+    assert_refused(result, FAILURE, f"there was no space left in {small}", "--staging DIR")
+    assert os.listdir(small) == [] == os.listdir(create.place)
+
+
+def test_no_space_beside_the_image(create, uv, small):
+    script = 'head -c 4000000 /dev/urandom > "$TREE/large"'
+    result = create("tiny", "--at", create.at, output=small / "env.squashfs", STAND_IN=script)
+    assert_refused(result, FAILURE, "No space left")
+    assert os.listdir(small) == [] == os.listdir(create.place)
+
+
+def test_path_that_exists(work, create, uv):
+    """An empty directory is covered, and stays."""
+    create.at.mkdir()
+    result = create("tiny")
+    assert result.returncode == 0, result.stderr
+    assert sorted(os.listdir(create.place)) == ["env", "env.squashfs"]
+    assert os.listdir(create.at) == []
+    assert said(work, create.image) == f"said {create.at}\n"
+
+
+def test_closed_path(work, create, uv):
+    """Above it, nothing can be made by the user: it is there in the namespace alone."""
+    at = work.path / "env"
+    work.path.chmod(0o555)
+    os.chown(work.path, 0, 0)
+    try:
+        result = create("tiny", "--at", at)
+        assert_made(result, create)
+        assert said(work, create.image) == f"said {at}\n"
+    finally:
+        work.path.chmod(0o755)
+
+
+def test_over_a_mount(work, create, uv):
+    """A new version of what is mounted."""
+    assert_made(create("tiny"), create)
+    with work.start(work.command("run", create.image, "--", "sh", "-c",
+                                 "echo ready; read go; tiny-say"),
+                    stdin=-1, text=True) as using:
+        assert using.stdout.readline() == "ready\n"
+        assert_refused(create("tiny"), FAILURE, "exists")
+        result = create("tiny", "-f", STAND_IN='echo "echo changed" > "$TREE/bin/tiny-say"')
+        assert result.returncode == 0, result.stderr
+        assert using.communicate("go\n")[0] == f"said {create.at}\n"
+    assert said(work, create.image) == "changed\n"
+
+
+def test_root(work, create, uv):
+    assert_made(create("tiny", user=False), create)
+    assert said(work, create.image) == f"said {create.at}\n"
+
+
+def in_no_namespace(work, create, tools, *words):
+    command = quoted(["env", "-i", *(f"{k}={v}" for k, v in tools.variables().items()),
+                      *work.command("create", "-o", create.image, *words)])
+    return without_namespaces(f"cd '{create.place}'; {command}")
+
+
+def test_without_namespaces(work, create, uv):
+    result = in_no_namespace(work, create, uv, "tiny")
+    assert_made(result, create)
+    assert uv.calls()[0][1] == ["venv", "--no-project", str(create.at)]
+    assert said(work, create.image) == f"said {create.at}\n"
+
+
+def test_without_namespaces_at_a_path_that_is_taken(work, create, uv):
+    create.at.mkdir()
+    result = in_no_namespace(work, create, uv, "tiny")
+    assert result.returncode == 0, result.stderr
+    venv = uv.calls()[0][1]
+    assert "--relocatable" in venv and "/squenv-create-" in venv[-1]
+    assert info(work, create.image)["manifest"]["python"]["relocatable"]
+    assert os.listdir(create.at) == []
+    (uv.directory / "bin" / "uv").unlink()
+    result = in_no_namespace(work, create, uv, "tiny", "-f")
+    assert_refused(result, NO_WAY, create.at, "user namespace", "or install uv")
+    assert sorted(os.listdir(create.place)) == ["env", "env.squashfs"]
+
+
+def start(work, create, tools, script, group=False):
+    return work.start(work.command("create", "-o", create.image, "tiny"),
+                      env=tools.variables(STAND_IN=script), process_group=0 if group else None,
+                      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_while_it_installs(work, create, uv, number):
+    started = work.path / "started"
+    os.mkfifo(started)
+    os.chown(started, 1000, 1000)
+    process = start(work, create, uv, f'sleep 100 & echo $$ $! > "{started}"; wait')
+    pids = [int(pid) for pid in started.read_text().split()]
+    process.send_signal(number)
+    _, message = process.communicate(timeout=20)
+    assert process.returncode == FAILURE and b"stopped on request" in message, message
+    assert not any(is_running(pid) for pid in pids)
+    assert os.listdir(create.place) == [] and uv.left() == []
+
+
+def test_stopped_although_the_installer_goes_on(work, create, uv):
+    started = work.path / "started"
+    os.mkfifo(started)
+    os.chown(started, 1000, 1000)
+    process = start(work, create, uv, f'trap "" INT TERM; echo $$ > "{started}"; sleep 100')
+    pid = int(started.read_text())
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == FAILURE and not is_running(pid)
+
+
+def test_killed_at_random_moments(work, create, uv):
+    """What is left goes with the next one; no tool goes on."""
+    began = os.times().elapsed
+    assert create("tiny").returncode == 0
+    usual = os.times().elapsed - began
+    create.image.unlink()
+    for moment in range(20):
+        process = start(work, create, uv, "sleep 0.02")
+        with_time = usual * (moment + 1) / 20
+        try:
+            process.wait(timeout=with_time)
+        except Exception:  # it goes on, as it should
+            process.kill()
+            process.wait()
+        assert not create.image.exists() or info(work, create.image)["manifest"]["created"]
+    wait_for(lambda: not [pid for pid in os.listdir("/proc") if pid.isdigit() and
+                          b"STAND_IN_LOG" in environment_of(pid)], "the end of all tools")
+    result = create("tiny", "-f")
+    assert result.returncode == 0, result.stderr
+    assert [name for name in os.listdir(create.place) if ".squashfs." not in name] == \
+        ["env.squashfs"]
+
+
+def environment_of(pid):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
