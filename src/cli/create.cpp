@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <sstream>
 
 #include "base/paths.h"
 #include "base/text.h"
@@ -47,17 +50,17 @@ class QuietOutput {
         return QuietOutput(std::move(file));
     }
     [[nodiscard]] int descriptor() const { return file_.get(); }
-    [[nodiscard]] std::string last_lines() const {
-        std::string text;
+    [[nodiscard]] std::vector<std::string> last_lines() const {
         std::array<char, 16384> piece{};
         const off_t size = ::lseek(file_.get(), 0, SEEK_END);
         const off_t begin = std::max<off_t>(0, size - static_cast<off_t>(piece.size()));
         const ssize_t got = ::pread(file_.get(), piece.data(), piece.size(), begin);
-        text.assign(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-        std::size_t at = text.size();
-        for (std::size_t lines = 0; at > 0 && lines <= kLastLines; --at)
-            if (text[at - 1] == '\n' && ++lines > kLastLines) break;
-        return text.substr(at);
+        std::istringstream text(
+            std::string(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))));
+        std::vector<std::string> lines;
+        for (std::string line; std::getline(text, line);) lines.push_back(line);
+        if (lines.size() > kLastLines) lines.erase(lines.begin(), lines.end() - kLastLines);
+        return lines;
     }
 
   private:
@@ -198,7 +201,8 @@ Status CreateCommand::run_plan(Io& io, const create::Plan& plan, const create::S
     }
     const auto failed = create::build(plan, staging, place, options, StopSignal::flag());
     if (!failed) {
-        if (quiet) io.err << printable_lines(quiet->last_lines());
+        if (quiet)
+            for (const std::string& line : quiet->last_lines()) io.err << printable(line) << '\n';
         return tl::unexpected(failed.error());
     }
     if (!failed->empty() && !io.is_quiet)

@@ -53,6 +53,7 @@ ProgramStart start_of(const Program& program) {
     start.path = find_program(program.words.front(), variables.at("PATH"));
     for (const auto& [name, value] : variables) start.variables.push_back(name + '=' + value);
     if (program.is_silent) start.output = -1;
+    if (program.prints_as_errors) start.output = STDERR_FILENO;
     return start;
 }
 

@@ -28,7 +28,8 @@ struct Program {
     std::vector<std::string> words;  ///< the first one is looked up in PATH
     /// The environment, of Python or conda, that is activated for it; "" is none.
     std::string environment{};
-    bool is_silent = false;  ///< its standard output is discarded
+    bool is_silent = false;         ///< its standard output is discarded
+    bool prints_as_errors = false;  ///< its standard output goes to the standard error
 };
 
 /// Runs to the end. Returns the exit status, 128+N for a signal. Errors: not_found and others of

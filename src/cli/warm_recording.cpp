@@ -45,10 +45,12 @@ Result<trace::Trace> record_run(const std::string& image, const std::string& at,
                                 const std::string& command) {
     const TemporaryFile file(image + ".trace");
     const StopSignal stop;
-    SQUENV_TRY_ASSIGN(const std::string program, squenv_program());
-    SQUENV_TRY_ASSIGN(const int status, run_to_end({{program, "run", "-q", "--record", file.path(),
-                                                     escaped(image, ",:") + ':' + escaped(at, ",:"),
-                                                     "--", "/bin/sh", "-c", command}}));
+    SQUENV_TRY_ASSIGN(const std::string squenv, squenv_program());
+    Program program{{squenv, "run", "-q", "--record", file.path(),
+                     escaped(image, ",:") + ':' + escaped(at, ",:"), "--", "/bin/sh", "-c",
+                     command}};
+    program.prints_as_errors = true;
+    SQUENV_TRY_ASSIGN(const int status, run_to_end(program));
     return recorded(command, status, file.path());
 }
 

@@ -28,7 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kLookEveryMs = 50;
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::seconds kPatience{2};
 /// Begins the message of a builder that is done; the numbers of steps that failed follow.
 constexpr char kDone = 'd';
 

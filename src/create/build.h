@@ -24,7 +24,7 @@ struct BuildOptions {
 
 /// Runs the steps one after the other; returns the names of those that failed and may. The tools
 /// have no terminal to read from, and end with this process. When `cancel` is set they are
-/// interrupted, and killed five seconds later. Before any thread exists.
+/// interrupted, and killed two seconds later. Before any thread exists.
 /// Errors: cancelled; io (a tool failed); not_found, denied (it cannot be started); those of
 /// enter_place().
 [[nodiscard]] Result<std::vector<std::string>> build(const Plan& plan, const Staging& staging,

@@ -5,12 +5,15 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import struct
+import subprocess
+import time
 
 import pytest
 from create_support import Tools, make_wheel
-from run_support import without_namespaces, quoted
+from run_support import quoted, without_namespaces
 from support.processes import check, is_running, run, wait_for
 
 FAILURE, USAGE, NO_WAY = 1, 2, 4
@@ -198,7 +201,9 @@ def test_tools_that_are_missing(work, create, tools):
     assert_refused(create("environment.yml"), FAILURE, "neither micromamba, mamba nor conda")
     assert_refused(create("pylock.toml"), FAILURE, "needs uv, which is not installed")
     assert_refused(create("tiny", "--python", "9.9"), FAILURE, "python9.9", "install uv")
-    assert_refused(create("tiny", PATH="/nonexistent"), FAILURE, "python3", "install uv")
+    bare = work.directory("bare")
+    (bare / "setpriv").symlink_to(shutil.which("setpriv"))
+    assert_refused(create("tiny", PATH=bare), FAILURE, "python3", "install uv")
     assert sorted(os.listdir(create.place)) == ["environment.yml", "pylock.toml"]
 
 
@@ -311,6 +316,19 @@ def test_over_a_mount(work, create, uv):
     assert said(work, create.image) == "changed\n"
 
 
+def test_what_is_replaced_can_be_kept(work, create, uv):
+    assert_made(create("tiny"), create)
+    result = create("other", "-f", "--keep", "--index-url", "https://me:secret@i/", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["version"] == 2
+    history = check(work.command("history", create.image, "--json")).stdout
+    assert "squenv create" in history and "https://***@i/" in history
+    log = "".join(path.read_text() for path in create.place.rglob("log*"))
+    assert log and "secret" not in log
+    assert said(work, f"{create.image}@1") == f"said {create.at}\n"
+    assert_refused(create("tiny", "--keep"), USAGE, "add --force")
+
+
 def test_root(work, create, uv):
     assert_made(create("tiny", user=False), create)
     assert said(work, create.image) == f"said {create.at}\n"
@@ -343,9 +361,9 @@ def test_without_namespaces_at_a_path_that_is_taken(work, create, uv):
     assert sorted(os.listdir(create.place)) == ["env", "env.squashfs"]
 
 
-def start(work, create, tools, script, group=False):
+def start(work, create, tools, script):
     return work.start(work.command("create", "-o", create.image, "tiny"),
-                      env=tools.variables(STAND_IN=script), process_group=0 if group else None,
+                      env=tools.variables(STAND_IN=script),
                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
@@ -375,26 +393,25 @@ def test_stopped_although_the_installer_goes_on(work, create, uv):
 
 
 def test_killed_at_random_moments(work, create, uv):
-    """What is left goes with the next one; no tool goes on."""
-    began = os.times().elapsed
-    assert create("tiny").returncode == 0
-    usual = os.times().elapsed - began
-    create.image.unlink()
+    """What is left goes with the next one, and no tool goes on."""
+    began = time.monotonic()
+    assert_made(create("tiny"), create)
+    usual = time.monotonic() - began
     for moment in range(20):
+        create.image.unlink(missing_ok=True)
         process = start(work, create, uv, "sleep 0.02")
-        with_time = usual * (moment + 1) / 20
         try:
-            process.wait(timeout=with_time)
-        except Exception:  # it goes on, as it should
+            process.wait(timeout=usual * (moment + 1) / 20)
+        except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        assert not create.image.exists() or info(work, create.image)["manifest"]["created"]
-    wait_for(lambda: not [pid for pid in os.listdir("/proc") if pid.isdigit() and
-                          b"STAND_IN_LOG" in environment_of(pid)], "the end of all tools")
+        if create.image.exists():  # as a whole
+            assert info(work, create.image)["manifest"]["created"]["tools"] == ["uv 1.2.3"]
+    wait_for(lambda: not any(b"STAND_IN_LOG" in environment_of(pid) for pid in os.listdir("/proc")
+                             if pid.isdigit()), "the end of all tools")
     result = create("tiny", "-f")
-    assert result.returncode == 0, result.stderr
-    assert [name for name in os.listdir(create.place) if ".squashfs." not in name] == \
-        ["env.squashfs"]
+    assert_made(result, create)
+    assert uv.left() == []
 
 
 def environment_of(pid):

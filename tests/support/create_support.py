@@ -44,7 +44,7 @@ if "-p" in words:
     tree = words[words.index("-p") + 1]
     os.makedirs(tree + "/conda-meta", exist_ok=True)
     os.makedirs(tree + "/bin")
-    open(tree + "/conda-meta/tiny-1.0-0.json", "w").write("{}")
+    open(tree + "/conda-meta/tiny-1.0-0.json", "w").write('{"name": "tiny", "version": "1.0"}')
     open(tree + "/bin/tiny-say", "w").write("#!/bin/sh\necho $CONDA_PREFIX\n")
     os.chmod(tree + "/bin/tiny-say", 0o755)
 elif words[0] == "venv":
