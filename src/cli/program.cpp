@@ -30,6 +30,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_info_command());
     commands.push_back(make_ls_command());
     commands.push_back(make_cat_command());
+    commands.push_back(make_diff_command());
     commands.push_back(make_extract_command());
     commands.push_back(make_verify_command());
     commands.push_back(make_history_command());

@@ -122,12 +122,12 @@ _squenv() {
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat diff extract
             verify history rollback prune doctor cache trace bench help version --help --version" -- "$word")
         return
     fi
     if [[ $command == help ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat diff extract
             verify history rollback prune doctor cache trace bench" -- "$word")
         return
     fi
@@ -168,6 +168,7 @@ _squenv() {
             info) options+=" --offset --json" ;;
             ls) options+=" --offset --all --directory --human-readable --long --recursive --json" ;;
             cat) options+=" --offset" ;;
+            diff) options+=" --all --packages --json" ;;
             extract) options+=" --offset --path --force --no-xattrs --no-owner --jobs" ;;
             verify) options+=" --offset --json --jobs" ;;
             history) options+=" --pin --unpin --json" ;;
@@ -193,7 +194,7 @@ _squenv() {
         create:*) _squenv_files -f "$word" ;;
         pack:0 | mount:1 | extract:1 | doctor:1) _squenv_files -d "$word" ;;
         mount:0 | info:0 | ls:0 | cat:0 | extract:0 | verify:0 | doctor:0 | bench:0 | \
-            history:0 | rollback:0 | prune:0) _squenv_files -f "$word" ;;
+            diff:0 | diff:1 | history:0 | rollback:0 | prune:0) _squenv_files -f "$word" ;;
     esac
 }
 complete -F _squenv squenv squenv-pack

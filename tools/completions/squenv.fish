@@ -42,7 +42,7 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands create pack run shell mount umount list stats info ls cat extract verify history rollback prune doctor cache trace bench help version
+set -l commands create pack run shell mount umount list stats info ls cat diff extract verify history rollback prune doctor cache trace bench help version
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
 complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
@@ -64,6 +64,7 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a stats -d 'S
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a info -d 'Show what an image is'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a ls -d 'List files inside an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cat -d 'Print files of an image'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a diff -d 'Show how two images differ'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a extract -d 'Unpack an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Report damage'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a history -d 'Show the versions of an image'
@@ -73,7 +74,7 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a trace -d 'M
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a bench -d 'Time a command'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s v -l verbose -d 'Say more'
 complete -c squenv -n "__fish_seen_subcommand_from $commands" -s q -l quiet -d 'Say errors only'
-complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat extract verify doctor' -F
+complete -c squenv -n '__fish_seen_subcommand_from mount info ls cat diff extract verify doctor' -F
 complete -c squenv -n __squenv_before_command -a '(__squenv_images)'
 complete -c squenv -n __squenv_before_command -l via -x -a 'auto direct fusermount userns extract' -d 'Way to mount'
 complete -c squenv -n __squenv_before_command -l record -r -d 'Write what was touched'
@@ -138,7 +139,7 @@ complete -c squenv -n '__fish_seen_subcommand_from rollback prune' -s n -l dry-r
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Detach now'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s w -l wait -d 'Until it is gone'
 complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
-complete -c squenv -n '__fish_seen_subcommand_from list stats info ls verify doctor cache' -l json -d 'Print JSON'
+complete -c squenv -n '__fish_seen_subcommand_from list stats info ls diff verify doctor cache' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
 complete -c squenv -n '__fish_seen_subcommand_from bench' -F
 complete -c squenv -n '__fish_seen_subcommand_from bench' -l mount-point -x -a '(__fish_complete_directories)' -d 'Where to mount'
@@ -151,6 +152,8 @@ complete -c squenv -n '__fish_seen_subcommand_from trace' -s o -l output -r -F -
 complete -c squenv -n '__fish_seen_subcommand_from trace' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s l -l long -d 'Mode, owner, size and time'
 complete -c squenv -n '__fish_seen_subcommand_from ls' -s R -l recursive -d 'What is below'
+complete -c squenv -n '__fish_seen_subcommand_from diff' -s a -l all -d 'Every file'
+complete -c squenv -n '__fish_seen_subcommand_from diff' -l packages -d 'Packages only'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l path -x -d 'Only what is below'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -s f -l force -d 'Into a directory that has content'
 complete -c squenv -n '__fish_seen_subcommand_from extract' -l no-xattrs -d 'Leave xattrs out'
