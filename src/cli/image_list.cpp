@@ -149,8 +149,10 @@ Status check_path(const ListedRequest& listed, bool force) {
 venv::EnvironmentKind environment_in(const image::Image& image,
                                      const std::optional<appendix::Manifest>& manifest,
                                      const std::string& subdirectory) {
-    if (manifest && !manifest->python_version.empty()) return venv::EnvironmentKind::venv;
-    return venv::environment_kind(paths_in(image, subdirectory));
+    const auto kind = venv::environment_kind(paths_in(image, subdirectory));
+    const bool is_recorded = manifest && !manifest->python_version.empty();
+    // One with its configuration left out is still what the packer saw.
+    return kind == venv::EnvironmentKind::none && is_recorded ? venv::EnvironmentKind::venv : kind;
 }
 
 Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {

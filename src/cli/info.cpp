@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
+#include "cli/image_list.h"
 #include "cli/manifest.h"
 #include "venv/environment.h"
 
@@ -38,6 +39,12 @@ Json to_json(const Creation& creation) {
         json["inputs"].push_back(
             {{"name", input.name}, {"text", input.text}, {"sha256", input.sha256}});
     return json;
+}
+
+/// "venv", "conda", or null.
+Json environment(const image::Image& image, const MaybeManifest& manifest) {
+    const auto kind = environment_in(image, manifest, "");
+    return kind == venv::EnvironmentKind::none ? Json() : Json(venv::kind_text(kind));
 }
 
 Json to_json(const MaybeManifest& manifest, const image::Image& image) {
@@ -73,6 +80,7 @@ Json to_json(const image::Image& image, const std::string& path, const MaybeMani
             {"created", sb.mkfs_time},
             {"export_table", sb.has_export_table()},
             {"xattrs", sb.has_xattrs()},
+            {"environment", environment(image, manifest)},
             {"manifest", to_json(manifest, image)}};
 }
 
@@ -135,6 +143,11 @@ class InfoCommand final : public Command {
                    << '\n';
         } else {
             print_text(io.out, *image, image_.path());
+            const auto kind = environment_in(*image, manifest, "");
+            if (kind != venv::EnvironmentKind::none)
+                io.out << fmt::format("environment  {}\n", venv::kind_text(kind));
+            const bool has_python = manifest && !manifest->python_version.empty();
+            if (kind == venv::EnvironmentKind::conda && !has_python) io.out << "relocatable  no\n";
             if (manifest) print_manifest(io.out, *manifest);
             if (has_system_packages(*image))
                 io.out << "packages     also those of the system, of the machine where it runs\n";

@@ -77,7 +77,8 @@ std::string as_json(const std::string& output, const pack::Report& report,
         json["largest_packages"].push_back(
             {{"name", around.sizes[i].name}, {"bytes", around.sizes[i].bytes}});
     if (around.environment)
-        json["python"] = {{"version", around.environment->python_version},
+        json["python"] = {{"environment", venv::kind_text(around.environment->kind)},
+                          {"version", around.environment->python_version},
                           {"home", around.environment->home},
                           {"relocatable", around.environment->is_relocatable},
                           {"system_site_packages", around.environment->has_system_packages}};

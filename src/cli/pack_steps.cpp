@@ -69,7 +69,7 @@ Status PackSteps::check(Io& io, const std::string& output, const pack::Options& 
     const StopSignal stop;
     if (arguments_.compiles()) SQUENV_TRY(compile(io));
     const std::string forms = compiled_ ? compiled_->tree() : std::string();
-    venv::Check check(*around_.environment, forms);
+    venv::Check check(*around_.environment, forms, options.manifest.mount_point);
     const auto begin = std::chrono::steady_clock::now();
     auto source = pack::open_directory(arguments_.directory(), output, options, forms, &check);
     if (source) {

@@ -14,7 +14,10 @@ std::vector<Change> own_variables(const std::string& root, EnvironmentKind kind)
     return {{"CONDA_PREFIX", root},
             {"CONDA_DEFAULT_ENV", name},
             {"CONDA_PROMPT_MODIFIER", '(' + name + ") "},
-            {"CONDA_SHLVL", "1"}};
+            {"CONDA_SHLVL", "1"},
+            // pip and uv would go on to work on an environment whose Python is no longer first.
+            {"VIRTUAL_ENV", {}, true},
+            {"VIRTUAL_ENV_PROMPT", {}, true}};
 }
 
 }  // namespace

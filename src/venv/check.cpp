@@ -125,6 +125,19 @@ std::string suffix_of_forms(const Environment& environment) {
                        version.substr(dot + 1, end - dot - 1));
 }
 
+/// What the paths in the environment begin with where it is used.
+std::string place_of(const Environment& environment, const std::string& root,
+                     const std::string& mount_point) {
+    if (!environment.place.empty()) return normalise(environment.place);
+    const bool is_conda = environment.kind == EnvironmentKind::conda;
+    return is_conda && !mount_point.empty() ? normalise(mount_point) : root;
+}
+
+Finding link_finding(const OutsideLink& link) {
+    return {link.path, "is a link to " + link.target + ", outside the tree",
+            "copy the target into the environment"};
+}
+
 }  // namespace
 
 bool Check::Module::fits(const std::string& head) const {
@@ -136,11 +149,11 @@ bool Check::Module::fits(const std::string& head) const {
            word(12) == static_cast<std::uint32_t>(size_bytes);
 }
 
-Check::Check(Environment environment, std::string compiled)
+Check::Check(Environment environment, std::string compiled, const std::string& mount_point)
     : environment_(std::move(environment)),
       compiled_(std::move(compiled)),
       root_(normalise(environment_.root)),
-      place_(environment_.place.empty() ? root_ : normalise(environment_.place)),
+      place_(place_of(environment_, root_, mount_point)),
       suffix_(suffix_of_forms(environment_)),
       is_root_user_(::geteuid() == 0) {
 }
@@ -157,11 +170,15 @@ void Check::check_link(const std::string& path, const SeenEntry& link) {
     const std::string directory = slash == std::string::npos ? "" : path.substr(0, slash);
     const std::string whole =
         target.starts_with('/') ? target : place_ + '/' + directory + '/' + target;
-    if (is_inside(whole, place_)) return;
+    if (is_inside(whole, place_) || is_inside(whole, root_)) return;
+    if (environment_.kind == EnvironmentKind::conda) {
+        std::lock_guard lock(mutex_);
+        outside_links_.push_back({path, normalise(whole)});
+        return;
+    }
     // The interpreter of a virtual environment is always such a link; the manifest records it.
     if (directory == "bin" && link.name.starts_with("python")) return;
-    add({path, "is a link to " + target + ", outside the tree",
-         "copy the target into the environment"});
+    add(link_finding({path, target}));
 }
 
 void Check::check_path_file(const std::string& path) {
@@ -302,8 +319,17 @@ void Check::visit(const SeenDirectory& directory) {
             std::string_view(directory.path).substr(0, directory.path.size() - kInCache.size()));
 }
 
+/// What no directory tells alone.
+void Check::check_packages() {
+    if (environment_.kind != EnvironmentKind::conda) return;
+    for (Finding& finding : check_conda(environment_, place_, outside_links_))
+        add(std::move(finding));
+    for (const OutsideLink& link : outside_links_) add(link_finding(link));
+}
+
 std::vector<Finding> Check::finish() {
     check_modules();
+    check_packages();
     add_module_finding(uncompiled_, "has no compiled form", "have no compiled form");
     add_module_finding(stale_, "is newer than its compiled form",
                        "do not match their compiled form");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/seen_directory.h"
+#include "venv/check_conda.h"
 #include "venv/environment.h"
 
 namespace squenv::venv {
@@ -20,7 +21,9 @@ namespace squenv::venv {
 class Check final : public TreeObserver {
   public:
     /// Compiled forms in the directory `compiled`, "" for none, stand for those of the environment.
-    explicit Check(Environment environment, std::string compiled = {});
+    /// A prefix of conda is going to be used at `mount_point`; "" is where it is.
+    explicit Check(Environment environment, std::string compiled = {},
+                   const std::string& mount_point = {});
 
     /// True for compiled forms.
     [[nodiscard]] bool wants_head(std::string_view path, std::string_view name) const override;
@@ -49,6 +52,7 @@ class Check final : public TreeObserver {
     void note_modules(const SeenDirectory& directory);
     void note_forms(const SeenDirectory& cache, std::string_view directory);
     void check_modules();
+    void check_packages();
     void add_module_finding(const std::vector<std::string>& modules, const char* of_one,
                             const char* of_more);
     void add(Finding finding);
@@ -65,6 +69,7 @@ class Check final : public TreeObserver {
     std::unordered_map<std::string, std::string> forms_;  ///< heads by Module::path
     std::vector<std::string> uncompiled_;                 ///< Module::path
     std::vector<std::string> stale_;                      ///< Module::path
+    std::vector<OutsideLink> outside_links_;              ///< of a prefix of conda
 };
 
 }  // namespace squenv::venv

@@ -29,7 +29,9 @@ bool is_link(const std::string& path) {
 
 std::vector<Finding> check_interpreter(const Environment& environment) {
     const std::string advice =
-        "load the module or start the uenv it was made with, here and where the image runs";
+        environment.kind == EnvironmentKind::conda
+            ? "install python into the environment"
+            : "load the module or start the uenv it was made with, here and where the image runs";
     std::vector<Finding> findings;
     // The one is a link to the other: once is enough.
     for (const char* name : {"bin/python3", "bin/python"}) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "venv/files.h"
+#include "venv/packages.h"
 
 namespace squenv::venv {
 
@@ -41,6 +42,20 @@ std::string find_library(const std::string& root, const std::string& version) {
     return found;
 }
 
+/// A prefix of conda at `root`, or nothing.
+std::optional<Environment> recognise_conda(const std::string& root) {
+    if (environment_kind_at(root) != EnvironmentKind::conda) return std::nullopt;
+    Environment environment;
+    environment.kind = EnvironmentKind::conda;
+    environment.root = root;
+    const auto records = list_directory(root + "/conda-meta");
+    for (const FileEntry& record : records.value_or(std::vector<FileEntry>()))
+        if (auto package = conda_package(record.name); package.name == "python")
+            environment.python_version = package.version;
+    environment.library = find_library(root, environment.python_version);
+    return environment;
+}
+
 }  // namespace
 
 Environment parse_config(const std::string& text) {
@@ -68,7 +83,7 @@ Result<std::optional<Environment>> recognise(const std::string& root) {
     struct stat info {};
     const std::string path = root + "/pyvenv.cfg";
     if (::stat(path.c_str(), &info) != 0) {
-        if (errno == ENOENT || errno == ENOTDIR) return std::optional<Environment>();
+        if (errno == ENOENT || errno == ENOTDIR) return recognise_conda(root);
         return fail_errno(errno, path);
     }
     const auto text = read_head(path, kMaxConfig);

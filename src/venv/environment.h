@@ -10,15 +10,17 @@
 #include <vector>
 
 #include "base/result.h"
+#include "venv/kind.h"
 
 namespace squenv::venv {
 
-/// An environment made by venv, virtualenv, uv or the like.
+/// An environment made by venv, virtualenv, uv or the like, or a prefix of conda.
 struct Environment {
+    EnvironmentKind kind = EnvironmentKind::venv;
     std::string root;             ///< absolute path, as given
     std::string place{};          ///< the path it was made for, when it lies elsewhere
-    std::string python_version;   ///< "3.11.2", or empty when pyvenv.cfg does not say
-    std::string home;             ///< directory of the interpreter it was made from
+    std::string python_version;   ///< "3.11.2", or empty when it does not say
+    std::string home;             ///< directory of the interpreter a venv was made from
     std::string library;          ///< "lib/python3.11", relative to the root; empty when missing
     bool is_relocatable = false;  ///< its scripts find it wherever it lies
     bool has_system_packages = false;  ///< it sees those of the interpreter it was made from
@@ -26,7 +28,8 @@ struct Environment {
     [[nodiscard]] std::string site_packages() const { return library + "/site-packages"; }
 };
 
-/// The environment at `root`, an absolute path; nothing when there is no pyvenv.cfg.
+/// The environment at `root`, an absolute path; nothing when there is neither pyvenv.cfg nor
+/// conda-meta.
 /// Errors: denied, io.
 [[nodiscard]] Result<std::optional<Environment>> recognise(const std::string& root);
 

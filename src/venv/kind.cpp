@@ -5,6 +5,15 @@
 
 namespace squenv::venv {
 
+const char* kind_text(EnvironmentKind kind) {
+    switch (kind) {
+        case EnvironmentKind::none: return "none";
+        case EnvironmentKind::venv: return "venv";
+        case EnvironmentKind::conda: return "conda";
+    }
+    return "none";
+}
+
 EnvironmentKind environment_kind(const HasPath& has) {
     // Python itself goes by pyvenv.cfg, in a prefix of conda as well.
     if (has("pyvenv.cfg")) return EnvironmentKind::venv;

@@ -13,6 +13,9 @@ enum class EnvironmentKind {
     conda,  ///< a prefix of conda, mamba or pixi: everything is in it, under its own path
 };
 
+/// "none", "venv" or "conda".
+[[nodiscard]] const char* kind_text(EnvironmentKind kind);
+
 /// Whether `path`, relative to the root of the tree, is there.
 using HasPath = std::function<bool(const std::string& path)>;
 

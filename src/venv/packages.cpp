@@ -171,22 +171,12 @@ Result<std::vector<std::string>> sites_in(const FileTree& tree, const std::strin
     return sites;
 }
 
-/// conda refuses a record whose file has another name than NAME-VERSION-BUILD.json, so the names
-/// say all. The files themselves have megabytes.
+/// By the names of the records: the files themselves have megabytes.
 Status add_conda(const FileTree& tree, const std::string& prefix, PackageList& list) {
-    constexpr std::string_view kEnding = ".json";
     SQUENV_TRY_ASSIGN(const auto entries, tree.list(join(prefix, "conda-meta")));
-    for (const FileEntry& entry : entries) {
-        if (!entry.name.ends_with(kEnding)) continue;
-        const std::string_view stem =
-            std::string_view(entry.name).substr(0, entry.name.size() - kEnding.size());
-        const auto dash = stem.rfind('-');
-        if (dash == std::string_view::npos) continue;
-        Package package = split_name(stem.substr(0, dash));
-        package.build = trimmed(stem.substr(dash + 1));
-        if (!package.name.empty() && !package.version.empty())
+    for (const FileEntry& entry : entries)
+        if (Package package = conda_package(entry.name); !package.name.empty())
             list.add_of_conda(std::move(package));
-    }
     return {};
 }
 
@@ -257,6 +247,18 @@ std::string normalised_name(std::string_view name) {
             normal += '-';
     }
     return normal;
+}
+
+Package conda_package(std::string_view file_name) {
+    constexpr std::string_view kEnding = ".json";
+    if (!file_name.ends_with(kEnding)) return {};
+    const std::string_view stem = file_name.substr(0, file_name.size() - kEnding.size());
+    const auto dash = stem.rfind('-');
+    if (dash == std::string_view::npos) return {};
+    Package package = split_name(stem.substr(0, dash));
+    if (package.version.empty()) return {};
+    package.build = trimmed(stem.substr(dash + 1));
+    return package;
 }
 
 Result<std::vector<Package>> installed_packages(const FileTree& tree) {

@@ -25,6 +25,10 @@ inline constexpr std::size_t kMaxPackages = 20'000;
 /// The name by which packages are compared (PEP 503): "Flask_SQLAlchemy" is "flask-sqlalchemy".
 [[nodiscard]] std::string normalised_name(std::string_view name);
 
+/// The package that a file of conda-meta is the record of; one without a name when it is none.
+/// conda refuses records with another name than NAME-VERSION-BUILD.json, so that says all.
+[[nodiscard]] Package conda_package(std::string_view file_name);
+
 /// The packages of the environment in `tree`, or of the one in it that is at a usual place, as
 /// ".venv": by the *.dist-info and *.egg-info of its modules, and by conda-meta. One that Python
 /// and conda both know is named once. Sorted by normalised name, then by version. Empty for a tree

@@ -22,6 +22,8 @@ TEST(Activation, SetsWhatCondaSets) {
                                        {"CONDA_DEFAULT_ENV", "lab"},
                                        {"CONDA_PROMPT_MODIFIER", "(lab) "},
                                        {"CONDA_SHLVL", "1"},
+                                       {"VIRTUAL_ENV", "", true},
+                                       {"VIRTUAL_ENV_PROMPT", "", true},
                                        {"PATH", "/opt/conda/envs/lab/bin:/usr/bin"},
                                        {"PYTHONHOME", "", true},
                                        {"PIP_USER", "0", false, true}};
