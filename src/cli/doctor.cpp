@@ -3,13 +3,17 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "cli/command.h"
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
+#include "diff/image_tree.h"
 #include "run/doctor.h"
+#include "system/mount_table.h"
+#include "venv/interpreter.h"
 
 namespace squenv::cli {
 
@@ -27,6 +31,7 @@ class DoctorCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(path_, given_path(path_));
         consult_image();
+        subject_.interpreter = probe_interpreter();
         const auto diagnosis = run::diagnose(subject_);
         if (is_json_)
             print_json(io, diagnosis);
@@ -49,6 +54,8 @@ class DoctorCommand final : public Command {
         }
         if (resolved) subject_.wanted = resolved->front().wanted;
     }
+    /// Nothing when the image has no environment, or one with a Python of its own.
+    [[nodiscard]] std::optional<run::Probe> probe_interpreter() const;
     static void print(Io& io, const run::Diagnosis& diagnosis) {
         for (const auto& probe : diagnosis.probes) {
             io.out << fmt::format("{:<5} {:<25} {}\n", probe.is_passed ? "ok" : "FAIL",
@@ -83,6 +90,22 @@ class DoctorCommand final : public Command {
     std::string path_;  ///< "" is the recorded path
     bool is_json_ = false;
 };
+
+std::optional<run::Probe> DoctorCommand::probe_interpreter() const {
+    if (!subject_.wanted) return std::nullopt;
+    const auto image = image::Image::open(subject_.image);
+    if (!image) return std::nullopt;
+    const auto& request = subject_.wanted->request;
+    const diff::ImageTree files(**image, request.view.subdirectory);
+    const std::string root =
+        system::canonical_mountpoint(request.mountpoint).value_or(request.mountpoint);
+    std::string python;
+    const auto state = venv::inspect_interpreter(files, root, &python);
+    if (!state) return std::nullopt;
+    if (!state->is_usable()) return run::Probe{"interpreter", false, state->finding, state->remedy};
+    if (python.empty() || python.starts_with(root + '/')) return std::nullopt;
+    return run::Probe{"interpreter", true, python, {}};
+}
 
 }  // namespace
 

@@ -111,6 +111,29 @@ void tell(const std::vector<run::Placement>& placements, Io& io) {
     }
 }
 
+/// Warns of environments whose Python is not on this machine; fails when `program` is meant to be
+/// the one of the first.
+Status check_interpreters(const Launch& launch, const std::vector<run::Placement>& placements,
+                          const std::string& program, Io& io) {
+    const bool is_interpreter = venv::is_interpreter_name(program);
+    bool is_first = true;
+    for (std::size_t i = 0; i < launch.images.size(); ++i) {
+        if (launch.images[i].kind == venv::EnvironmentKind::none) continue;
+        const auto& placement = placements[i];
+        const auto state = venv::inspect_interpreter(placement.mountpoint);
+        const bool is_meant = std::exchange(is_first, false) && is_interpreter;
+        if (state.is_usable()) continue;
+        if (is_meant)
+            return fail(Errc::not_found,
+                        fmt::format("{}: {}: {}", program, placement.image, state.finding),
+                        state.remedy);
+        if (!io.is_quiet)
+            io.err << fmt::format("squenv: {}: {}; {}\n", printable(placement.image),
+                                  printable(state.finding), state.remedy);
+    }
+    return {};
+}
+
 }  // namespace
 
 void LaunchOptions::declare(CLI::App& app) {
@@ -165,11 +188,10 @@ bool is_active_already(const Launch& launch) {
     });
 }
 
-Result<run::HeldMounts> hold_images(const Launch& launch, Io& io) {
+Result<run::HeldMounts> hold_images(const Launch& launch) {
     std::vector<run::Wanted> wanted;
     for (const auto& image : launch.images) wanted.push_back(image.wanted);
     SQUENV_TRY_ASSIGN(auto held, run::obtain_mounts(wanted, launch.via, launch.inherited_fds));
-    tell(held.placements, io);
     activate(launch.images, held.placements);
     set_variables(launch.variables);
     SQUENV_TRY(held.settle());
@@ -178,23 +200,10 @@ Result<run::HeldMounts> hold_images(const Launch& launch, Io& io) {
 
 Status check_environments(const Launch& launch, const run::HeldMounts& held,
                           const std::string& program, Io& io) {
-    const bool is_interpreter = venv::is_interpreter_name(program);
-    bool is_first = true;
-    for (std::size_t i = 0; i < launch.images.size(); ++i) {
-        if (launch.images[i].kind == venv::EnvironmentKind::none) continue;
-        const auto& placement = held.placements[i];
-        const auto state = venv::inspect_interpreter(placement.mountpoint);
-        const bool is_meant = std::exchange(is_first, false) && is_interpreter;
-        if (state.is_usable()) continue;
-        if (is_meant)
-            return fail(Errc::not_found,
-                        fmt::format("{}: {}: {}", program, placement.image, state.finding),
-                        state.remedy);
-        if (!io.is_quiet)
-            io.err << fmt::format("squenv: {}: {}; {}\n", printable(placement.image),
-                                  printable(state.finding), state.remedy);
-    }
-    if (io.is_quiet || !(program.empty() || is_interpreter)) return {};
+    const Status status = check_interpreters(launch, held.placements, program, io);
+    tell(held.placements, io);
+    SQUENV_TRY(status);
+    if (io.is_quiet || !(program.empty() || venv::is_interpreter_name(program))) return {};
     if (const auto hint = inner_hint(launch); !hint.empty())
         io.err << "squenv: " << printable(hint) << '\n';
     return {};

@@ -39,14 +39,15 @@ struct Launch {
 [[nodiscard]] bool is_active_already(const Launch& launch);
 
 /// Mounts the images, activates the environments among them in this process's environment, and
-/// moves it to where they are. Says on io.err what the user should know.
+/// moves it to where they are.
 /// Errors: whatever keeps an image from being where it belongs.
-[[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch, Io& io);
+[[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch);
 
-/// Reports on io.err what keeps the Python of the environments from working, and that an
-/// environment deeper in an image is not active. `program` is the command, "" an interactive shell.
-/// Errors: not_found, when `program` is the name of an interpreter and that of the first
-/// environment does not work: another one in PATH would be run without a word.
+/// Reports on io.err what keeps the Python of the environments from working, before all else that
+/// the user should know of the mounts, and that an environment deeper in an image is not active.
+/// `program` is the command, "" an interactive shell. Errors: not_found, when `program` is the name
+/// of an interpreter and that of the first environment does not work: another one in PATH would be
+/// run without a word.
 [[nodiscard]] Status check_environments(const Launch& launch, const run::HeldMounts& held,
                                         const std::string& program, Io& io);
 

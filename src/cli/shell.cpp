@@ -73,7 +73,7 @@ Status ShellCommand::run(Io& io) {
     if (is_active_already(launch))
         return fail(Errc::exists, options_.images + ": this shell has it already",
                     "'exit' leaves it");
-    SQUENV_TRY_ASSIGN(const auto held, hold_images(launch, io));
+    SQUENV_TRY_ASSIGN(const auto held, hold_images(launch));
     has_provided_ = true;
     SQUENV_TRY(check_environments(launch, held, "", io));
     const std::string shell = user_shell();

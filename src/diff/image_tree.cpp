@@ -2,7 +2,6 @@
 #include "diff/image_tree.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace squenv::diff {
 
@@ -17,18 +16,17 @@ venv::Kind kind_of(format::InodeType type) {
     }
 }
 
-/// Nothing when no such name is there.
-Result<std::optional<image::Inode>> find(const image::Image& image, const std::string& path) {
-    auto inode = image.resolve(path);
+}  // namespace
+
+Result<std::optional<image::Inode>> ImageTree::find(const std::string& path) const {
+    auto inode = image_.resolve(directory_ + '/' + path);
     if (inode) return std::optional(std::move(*inode));
     if (inode.error().code == Errc::not_found) return std::optional<image::Inode>();
     return with_context(std::move(inode).error(), path);
 }
 
-}  // namespace
-
 Result<std::vector<venv::FileEntry>> ImageTree::list(const std::string& path) const {
-    SQUENV_TRY_ASSIGN(const auto directory, find(image_, path));
+    SQUENV_TRY_ASSIGN(const auto directory, find(path));
     std::vector<venv::FileEntry> entries;
     if (!directory || !directory->is_directory()) return entries;
     const auto status = image_.directories().visit(
@@ -43,13 +41,21 @@ Result<std::vector<venv::FileEntry>> ImageTree::list(const std::string& path) co
 }
 
 Result<std::string> ImageTree::read(const std::string& path, std::size_t limit) const {
-    SQUENV_TRY_ASSIGN(const auto file, find(image_, path));
+    SQUENV_TRY_ASSIGN(const auto file, find(path));
     if (!file || !file->is_file()) return std::string();
     const auto slices = image_.data().read(*file, 0, limit);
     if (!slices) return with_context(slices.error(), path);
     std::string text;
     for (const auto& slice : *slices) text += as_text(slice.bytes);
     return text;
+}
+
+Result<std::string> ImageTree::link(const std::string& path) const {
+    SQUENV_TRY_ASSIGN(const auto symlink, find(path));
+    if (!symlink || !symlink->is_symlink()) return std::string();
+    auto target = image_.read_link(*symlink);
+    if (!target) return with_context(std::move(target).error(), path);
+    return std::move(*target);
 }
 
 }  // namespace squenv::diff

@@ -55,38 +55,10 @@ Probe probe_cache() {
         "cache without locks", true, "unpacking " + room + "; files cannot be locked there", {}};
 }
 
-/// The path outside of the image to which its bin/python3 leads; "" when it leads to none.
-std::string interpreter_of(const image::Image& image, const std::string& root) {
-    constexpr int kMostLinks = 40;  // as many as Linux follows
-    std::filesystem::path path = std::filesystem::path(root) / "bin/python3";
-    for (int i = 0; i < kMostLinks; ++i) {
-        const auto inode = image.resolve(path.lexically_normal().string());
-        if (!inode || !inode->is_symlink()) return {};
-        const auto target = image.read_link(*inode);
-        if (!target) return {};
-        if (target->starts_with('/')) return *target;
-        path = path.parent_path() / *target;
-    }
-    return {};
-}
-
-/// Probes the image, and the Python that it links to.
-std::vector<Probe> probe_image(const DiagnosisSubject& subject) {
-    const auto image = image::Image::open(subject.image);
-    if (!image) return {judge("image", tl::unexpected(image.error()), {})};
-    std::vector<Probe> probes{{"image", true, subject.image + " can be read", {}}};
-    if (!subject.wanted) return probes;
-    const auto& request = subject.wanted->request;
-    const std::string python = interpreter_of(**image, request.view.subdirectory);
-    const bool is_inside = python.starts_with(request.mountpoint + '/');
-    if (python.empty() || is_inside) return probes;
-    const Status usable =
-        ::access(python.c_str(), X_OK) == 0
-            ? Status()
-            : fail(Errc::environment, "bin/python3 leads to " + python + ", which is not here",
-                   "start the uenv or load the module that it was made with");
-    probes.push_back(judge("interpreter", usable, python));
-    return probes;
+Probe probe_image(const std::string& path) {
+    const auto image = image::Image::open(path);
+    if (!image) return judge("image", tl::unexpected(image.error()), {});
+    return {"image", true, path + " can be read", {}};
 }
 
 /// What is at `path`, for methods that mount in place.
@@ -191,13 +163,16 @@ bool Diagnosis::has_way() const {
 Diagnosis diagnose(const DiagnosisSubject& subject) {
     Diagnosis diagnosis = diagnose_machine();
     if (subject.image.empty()) return diagnosis;
-    const auto about_image = probe_image(subject);
-    const bool is_told = !about_image.front().is_passed && !subject.wanted;
-    diagnosis.probes.insert(diagnosis.probes.end(), about_image.begin(), about_image.end());
-    if (subject.wanted)
-        diagnosis.probes.push_back(probe_place(*subject.wanted, real_path(subject.image)));
+    auto& probes = diagnosis.probes;
+    probes.push_back(probe_image(subject.image));
+    const bool is_told = !probes.back().is_passed && !subject.wanted;
+    // A defect that no way to mount mends comes first.
+    if (subject.interpreter)
+        probes.insert(subject.interpreter->is_passed ? probes.end() : probes.begin(),
+                      *subject.interpreter);
+    if (subject.wanted) probes.push_back(probe_place(*subject.wanted, real_path(subject.image)));
     if (subject.refusal && !is_told)
-        diagnosis.probes.push_back(judge("path", tl::unexpected(*subject.refusal), {}));
+        probes.push_back(judge("path", tl::unexpected(*subject.refusal), {}));
     diagnosis.verdicts = verdicts_of(subject);
     return diagnosis;
 }

@@ -38,6 +38,8 @@ struct DiagnosisSubject {
     std::string image{};             ///< as the user wrote it
     std::optional<Wanted> wanted{};  ///< the image where `run` would have it
     std::optional<Error> refusal{};  ///< why `run` would stop before any trial
+    /// The Python that the environment in the image needs, of this machine.
+    std::optional<Probe> interpreter{};
 };
 
 /// Mounts for real: on directories of its own below TMPDIR, and an image at its path, by the steps

@@ -2,6 +2,7 @@
 #include "venv/file_tree.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,18 @@ Result<std::string> DirectoryTree::read(const std::string& path, std::size_t lim
     if (size < 0) return fail_errno(errno, whole);
     text.resize(static_cast<std::size_t>(size));
     return text;
+}
+
+Result<std::string> DirectoryTree::link(const std::string& path) const {
+    const std::string whole = join(root_, path);
+    std::string target(PATH_MAX, '\0');
+    const ssize_t size = ::readlink(whole.c_str(), target.data(), target.size());
+    if (size < 0) {
+        if (is_absent(errno) || errno == EINVAL) return std::string();
+        return fail_errno(errno, whole);
+    }
+    target.resize(static_cast<std::size_t>(size));
+    return target;
 }
 
 }  // namespace squenv::venv

@@ -30,6 +30,8 @@ class FileTree {
     /// Errors: denied, corrupt, io.
     [[nodiscard]] virtual Result<std::string> read(const std::string& path,
                                                    std::size_t limit) const = 0;
+    /// Where a symlink leads to; "" when it is not there, or none. Errors: denied, corrupt, io.
+    [[nodiscard]] virtual Result<std::string> link(const std::string& path) const = 0;
 };
 
 /// The directory `root`, an absolute path.
@@ -39,6 +41,7 @@ class DirectoryTree final : public FileTree {
     [[nodiscard]] Result<std::vector<FileEntry>> list(const std::string& path) const override;
     [[nodiscard]] Result<std::string> read(const std::string& path,
                                            std::size_t limit) const override;
+    [[nodiscard]] Result<std::string> link(const std::string& path) const override;
 
   private:
     std::string root_;

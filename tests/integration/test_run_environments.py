@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`squenv run` and `shell` with environments of each kind, and with what is wrong with some."""
 
+import json
 import os
 
 import pytest
@@ -102,6 +103,35 @@ def test_doctor_looks_for_the_interpreter(work, orphan, venv_image):
     assert [line for line in good if "interpreter" in line and "ok" in line]
 
 
+def test_doctor_knows_python_of_another_version(work):
+    """First of all, by the words of run, and without the image being mounted."""
+    write(work.path / "python3.10", "#!/bin/sh\n", 0o755)
+    tree = work.directory("env")
+    make_venv(tree, work.path / "python3.10")
+    image = packed(work, tree)
+    finding = f"bin/python3 leads to {work.path}/python3.10, which is Python 3.10, but its packages"
+    first = work.squenv("doctor", image).stdout.splitlines()[0]
+    assert first.startswith("FAIL  interpreter ") and finding in first
+    facts = json.loads(work.squenv("doctor", "--json", image).stdout)
+    assert facts["probes"][0]["subject"] == "interpreter" and not facts["probes"][0]["passed"]
+    assert "load the module" in facts["probes"][0]["remedy"]
+    assert finding in squenv_run(work, image, ["true"]).stderr
+
+
+def test_doctor_looks_into_a_subdirectory(work):
+    tree = work.directory("project")
+    make_venv(tree / ".venv", "/opt/no-such-uenv/bin/python3.11")
+    image = packed(work, tree)
+    assert "interpreter" not in work.squenv("doctor", image).stdout
+
+
+def test_the_missing_python_is_said_first(work, orphan):
+    """Also before what -v says of the mount."""
+    lines = squenv_run(work, orphan, ["tool"], "-v").stderr.splitlines()
+    own = [line for line in lines if line.startswith("squenv: ")]
+    assert "no-such-uenv" in own[0] and " is at " in own[1], lines
+
+
 @pytest.mark.parametrize("via", METHODS)
 def test_conda_is_activated(via, work, cache, conda):
     image, tree = conda
@@ -109,6 +139,85 @@ def test_conda_is_activated(via, work, cache, conda):
     assert (result.returncode, result.stdout) == (0, f"{tree} lab 1\n"), result.stderr
     variables = squenv_run(work, image, ["env"], "-q", "--via", via).stdout.splitlines()
     assert "VIRTUAL_ENV" not in "".join(variables) and "PIP_USER=0" in variables
+
+
+def test_conda_replaces_an_active_environment(work, conda, venv_image, monkeypatch):
+    """Else pip would go on to install into the other one."""
+    image, tree = conda
+    monkeypatch.setenv("VIRTUAL_ENV", "/somewhere")
+    monkeypatch.setenv("VIRTUAL_ENV_PROMPT", "somewhere")
+    command = ["sh", "-c", "echo ${VIRTUAL_ENV-none} ${VIRTUAL_ENV_PROMPT-none} $CONDA_PREFIX"]
+    assert squenv_run(work, image, command, "-q").stdout == f"none none {tree}\n"
+    assert squenv_run(work, f"{image},{venv_image}", command, "-q").stdout == f"none none {tree}\n"
+    both = squenv_run(work, f"{venv_image},{image}", command, "-q").stdout
+    assert both.startswith("/") and both.endswith(f" {tree}\n"), both
+
+
+def make_conda_python(tree):
+    """With a Python of its own, whose path is in its files, as conda installs it."""
+    make_conda(tree)
+    write(tree / "bin/python3.11", "#!/bin/sh\necho own $*\n", 0o755)
+    (tree / "bin/python").symlink_to("python3.11")
+    (tree / "bin/python3").symlink_to("python3.11")
+    write(tree / "bin/pydoc", f"#!{tree}/bin/python3.11\n", 0o755)
+    write(tree / "lib/python3.11/site-packages/README", "")
+    bound = {"_path": "bin/pydoc", "prefix_placeholder": "/opt/placehold", "file_mode": "text"}
+    record = {"name": "python", "link": {"source": "/opt/pkgs/python", "type": 1},
+              "paths_data": {"paths": [bound]}}
+    write(tree / "conda-meta/python-3.11.5-h0_0.json", json.dumps(record))
+
+
+def test_python_of_conda_is_its_own(work):
+    tree = work.directory("lab")
+    make_conda_python(tree)
+    image = packed(work, tree)
+    for program in ["python", "python3", "python3.11"]:
+        result = squenv_run(work, image, [program, "-V"])
+        assert (result.returncode, result.stdout, result.stderr) == (0, "own -V\n", ""), program
+    facts = json.loads(work.squenv("info", "--json", image).stdout)
+    assert facts["environment"] == "conda"
+    assert facts["manifest"]["python"] == {"version": "3.11.5", "home": "", "relocatable": False,
+                                           "system_site_packages": False}
+    lines = [line.split() for line in work.squenv("info", image).stdout.splitlines()]
+    for line in [["environment", "conda"], ["python", "3.11.5"], ["relocatable", "no"]]:
+        assert line in lines
+    variables = squenv_run(work, image, ["env"], "-q").stdout
+    assert f"CONDA_PREFIX={tree}\n" in variables and "VIRTUAL_ENV" not in variables
+
+
+def test_conda_that_lost_its_python(work):
+    tree = work.directory("lab")
+    make_conda_python(tree)
+    for name in ["python", "python3", "python3.11"]:
+        (tree / "bin" / name).unlink()
+    image = packed(work, tree)
+    result = squenv_run(work, image, ["python3", "-c", "print('wrong')"])
+    assert (result.returncode, result.stdout) == (127, "")
+    assert "neither bin/python3 nor bin/python" in result.stderr
+
+
+def test_pack_checks_conda(work):
+    tree = work.directory("lab")
+    make_conda_python(tree)
+    (tree / "lib/libz.so").symlink_to("/opt/pkgs/python/lib/libz.so")
+    check(["chown", "-hR", "1000:1000", tree])
+    image = work.path / "lab.squashfs"
+
+    def findings(*options):
+        result = work.squenv("pack", "-f", "--json", tree, "-o", image, *options)
+        assert result.returncode == 0, result.stderr
+        facts = json.loads(result.stdout)
+        assert facts["python"]["environment"] == "conda" and not facts["python"]["relocatable"]
+        told = {finding["path"]: finding["reason"] for finding in facts["findings"]}
+        assert all(reason in result.stderr for reason in told.values())
+        return told
+
+    cached = "is a link into the package cache, /opt/pkgs/python"
+    assert findings() == {"lib/libz.so": cached}
+    moved = findings("--mount-point", "/opt/other")
+    assert moved["lib/libz.so"] == cached
+    assert moved["bin/pydoc"] in ["was installed for another path than /opt/other",
+                                  f"runs with {tree}/bin/python3.11"]
 
 
 def test_conda_is_not_relocatable(work, conda):

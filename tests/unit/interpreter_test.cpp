@@ -41,12 +41,21 @@ class InterpreterTest : public ::testing::Test {
     [[nodiscard]] InterpreterState state() const {
         return inspect_interpreter((top_ / "env").string());
     }
+    /// Of the tree as one that is not in its place yet.
+    [[nodiscard]] InterpreterState preview() {
+        end_.clear();
+        const std::string root = (top_ / "env").string();
+        const auto found = inspect_interpreter(DirectoryTree(root), root, &end_);
+        EXPECT_TRUE(found);
+        return found.value_or(InterpreterState());
+    }
     [[nodiscard]] bool tells(const std::string& text) const {
         const auto found = state();
         return found.finding.find(text) != std::string::npos && !found.remedy.empty();
     }
 
     fs::path top_;
+    std::string end_;  ///< where preview() found that bin/python3 leads to
 };
 
 TEST_F(InterpreterTest, TheOneItWasMadeWith) {
@@ -123,12 +132,61 @@ TEST_F(InterpreterTest, NoInterpreterAtAll) {
     EXPECT_TRUE(tells("neither bin/python3 nor bin/python"));
 }
 
-TEST_F(InterpreterTest, OnlyVirtualEnvironmentsHaveFindings) {
+TEST_F(InterpreterTest, OnlyEnvironmentsHaveFindings) {
     fs::remove(top_ / "env/pyvenv.cfg");
     EXPECT_TRUE(state().is_usable());
-    fs::create_directories(top_ / "env/conda-meta");
-    EXPECT_TRUE(state().is_usable());
     EXPECT_TRUE(inspect_interpreter("/no/such/tree").is_usable());
+}
+
+TEST_F(InterpreterTest, CondaHasItsOwnOrNone) {
+    fs::remove(top_ / "env/pyvenv.cfg");
+    fs::create_directories(top_ / "env/conda-meta");
+    EXPECT_TRUE(state().is_usable()) << "an environment without Python";
+    EXPECT_TRUE(preview().is_usable());
+    std::ofstream(top_ / "env/conda-meta/python-dateutil-2.8-py_0.json") << "{}";
+    EXPECT_TRUE(state().is_usable()) << state().finding;
+    std::ofstream(top_ / "env/conda-meta/python-3.11.5-h0_0.json") << "{}";
+    EXPECT_TRUE(tells("neither bin/python3 nor bin/python"));
+    fs::create_symlink("python3.11", top_ / "env/bin/python3");
+    EXPECT_TRUE(tells("python3.11, which is not here"));
+    EXPECT_NE(preview().finding.find("which is not in the image"), std::string::npos);
+    std::ofstream(top_ / "env/bin/python3.11") << "#!/bin/sh\n";
+    fs::permissions(top_ / "env/bin/python3.11", fs::perms::owner_all);
+    EXPECT_TRUE(state().is_usable()) << state().finding;
+    EXPECT_TRUE(preview().is_usable()) << preview().finding;
+}
+
+/// What the files say before they are at their path is what they say there.
+TEST_F(InterpreterTest, IsTheSameBeforeItIsThere) {
+    const auto expect_same = [&] {
+        EXPECT_EQ(preview().finding, state().finding);
+        EXPECT_EQ(preview().remedy, state().remedy);
+    };
+    expect_same();
+    link("python3.11");
+    expect_same();
+    EXPECT_EQ(end_, (top_ / "opt/bin/python3.11").string());
+    install("python3.11");
+    expect_same();
+    EXPECT_TRUE(preview().is_usable());
+    fs::rename(top_ / "env/lib/python3.11", top_ / "env/lib/python3.12");
+    expect_same();
+    EXPECT_NE(preview().finding.find("is Python 3.11, but"), std::string::npos);
+    fs::permissions(top_ / "opt/bin/python3.11", fs::perms::owner_read);
+    expect_same();
+    EXPECT_FALSE(preview().is_usable());
+}
+
+TEST_F(InterpreterTest, LinksOfDirectoriesAreFollowed) {
+    fs::create_directories(top_ / "env/python-3.11.5/bin");
+    std::ofstream(top_ / "env/python-3.11.5/bin/python3.11") << "#!/bin/sh\n";
+    fs::create_symlink("python-3.11.5", top_ / "env/python");
+    fs::create_symlink("../python/bin/python3.11", top_ / "env/bin/python3");
+    EXPECT_TRUE(preview().is_usable()) << preview().finding;
+    EXPECT_EQ(end_, (top_ / "env/python-3.11.5/bin/python3.11").string());
+    fs::remove(top_ / "env/bin/python3");
+    fs::create_symlink("python3", top_ / "env/bin/python3");
+    EXPECT_FALSE(preview().is_usable()) << "a link to itself";
 }
 
 TEST(InterpreterName, WhatAnEnvironmentIsExpectedToHave) {
