@@ -79,14 +79,14 @@ def test_text_names_packages_and_files(work, tree):
         "files:",
         "  ~ bin/python: target /usr/bin/python3 -> /usr/bin/python3.11",
         "  ~ bin/tool: mode 0755 -> 0700",
-        f"  + {SITE}/einops/ (4 files, 70 bytes)",
-        f"  + {SITE}/einops-0.8.0.dist-info/ (1 file, 57 bytes)",
+        f"  + {SITE}/einops/ (4 files, 46 B)",
+        f"  + {SITE}/einops-0.8.0.dist-info/ (1 file, 56 B)",
         f"  ~ {SITE}/numpy/module0.py: content",
         f"  ~ {SITE}/numpy/module1.py: content",
-        f"  - {SITE}/numpy-1.26.3.dist-info/ (1 file, 57 bytes)",
-        f"  + {SITE}/numpy-1.26.4.dist-info/ (1 file, 57 bytes)",
-        f"  - {SITE}/six/ (2 files, 44 bytes)",
-        f"  - {SITE}/six-1.16.0.dist-info/ (1 file, 54 bytes)",
+        f"  - {SITE}/numpy-1.26.3.dist-info/ (1 file, 56 B)",
+        f"  + {SITE}/numpy-1.26.4.dist-info/ (1 file, 56 B)",
+        f"  - {SITE}/six/ (2 files, 32 B)",
+        f"  - {SITE}/six-1.16.0.dist-info/ (1 file, 54 B)",
         "  ~ pyvenv.cfg: content",
         "  1 .pyc: 1 added, 0 removed, 0 changed; --all lists them",
     ]
@@ -251,7 +251,7 @@ def test_damaged_content_is_trouble(work):
     write(tree / "text", "Line of text\n" * 50_000)
     after = packed(work, tree, "after.squashfs")
     content = bytearray(before.read_bytes())
-    content[96:160] = bytes(64)
+    content[112:176] = bytes(64)
     before.write_bytes(content)
     result = work.squenv("diff", before, after)
     assert (result.returncode, result.stdout) == (2, "") and "text: " in result.stderr
