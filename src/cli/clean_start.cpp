@@ -78,7 +78,7 @@ bool asks_for_mount(const std::vector<std::string_view>& words) {
     constexpr std::array<std::string_view, 4> kNames{"squashfuse", "squashfuse_ll", "mount.squenv",
                                                      "mount.fuse.squenv"};
     if (std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
-    constexpr std::array<std::string_view, 4> kCommands{"run", "shell", "mount", "doctor"};
+    constexpr std::array<std::string_view, 5> kCommands{"run", "shell", "mount", "doctor", "edit"};
     return words.size() > 1 &&
            std::find(kCommands.begin(), kCommands.end(), words[1]) != kCommands.end();
 }

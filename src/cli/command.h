@@ -51,6 +51,7 @@ std::unique_ptr<Command> make_cat_command();
 std::unique_ptr<Command> make_create_command();
 std::unique_ptr<Command> make_diff_command();
 std::unique_ptr<Command> make_doctor_command();
+std::unique_ptr<Command> make_edit_command();
 std::unique_ptr<Command> make_extract_command();
 std::unique_ptr<Command> make_history_command();
 std::unique_ptr<Command> make_info_command();

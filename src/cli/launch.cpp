@@ -192,10 +192,15 @@ Result<run::HeldMounts> hold_images(const Launch& launch) {
     std::vector<run::Wanted> wanted;
     for (const auto& image : launch.images) wanted.push_back(image.wanted);
     SQUENV_TRY_ASSIGN(auto held, run::obtain_mounts(wanted, launch.via, launch.inherited_fds));
+    SQUENV_TRY(enter_images(launch, held));
+    return held;
+}
+
+Status enter_images(const Launch& launch, run::HeldMounts& held,
+                    const std::function<Status()>& inside) {
     activate(launch.images, held.placements);
     set_variables(launch.variables);
-    SQUENV_TRY(held.settle());
-    return held;
+    return held.settle(inside);
 }
 
 Status check_environments(const Launch& launch, const run::HeldMounts& held,

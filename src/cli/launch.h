@@ -2,6 +2,7 @@
 // Runs a program that has images mounted: the common part of `run` and `shell`.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,11 @@ struct Launch {
 /// moves it to where they are.
 /// Errors: whatever keeps an image from being where it belongs.
 [[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch);
+
+/// The steps after the mounts of `held` are made: see hold_images(), and HeldMounts::settle() for
+/// `inside`. Errors: those of settle().
+[[nodiscard]] Status enter_images(const Launch& launch, run::HeldMounts& held,
+                                  const std::function<Status()>& inside = {});
 
 /// Reports on io.err what keeps the Python of the environments from working, before all else that
 /// the user should know of the mounts, and that an environment deeper in an image is not active.

@@ -23,6 +23,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_pack_command());
     commands.push_back(make_run_command());
     commands.push_back(make_shell_command());
+    commands.push_back(make_edit_command());
     commands.push_back(make_mount_command());
     commands.push_back(make_umount_command());
     commands.push_back(make_list_command());

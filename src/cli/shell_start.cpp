@@ -127,6 +127,13 @@ Family family_of(const std::string& shell) {
 
 }  // namespace
 
+std::string quoted_if_needed(const std::string& text) {
+    constexpr const char* kPlain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+    const bool is_plain = !text.empty() && text.find_first_not_of(kPlain) == std::string::npos;
+    return is_plain ? text : quoted(text);
+}
+
 std::string user_shell() {
     if (auto shell = environment_variable("SHELL");
         !shell.empty() && ::access(shell.c_str(), X_OK) == 0)

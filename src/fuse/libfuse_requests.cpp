@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What each kind of request is answered with.
+#include <linux/fs.h>
+
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -31,6 +35,15 @@ std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
     const auto passed = std::chrono::steady_clock::now() - start;
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(passed).count());
+}
+
+/// Bytes of the answer to an ioctl that asks for the flags or the extended attributes of an inode,
+/// else 0. An overlay asks before it copies a file up, and some kernels take an error for a failure
+/// of that. Squashfs has none of these flags.
+std::size_t attribute_bytes(unsigned command) {
+    if (command == static_cast<unsigned>(FS_IOC_GETFLAGS)) return sizeof(long);
+    if (command == static_cast<unsigned>(FS_IOC_FSGETXATTR)) return sizeof(fsxattr);
+    return 0;
 }
 
 /// The two-step protocol of xattr calls: a size of 0 asks how long the answer is.
@@ -387,6 +400,12 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
                               const void* /*input*/, std::size_t /*input_size*/,
                               std::size_t output_size) {
     handle(request, RequestKind::ioctl, node, [&](LibfuseSession& session) {
+        if (const std::size_t size = attribute_bytes(command); size != 0) {
+            // Linux asks with 4 bytes where the command says 8.
+            const std::array<char, sizeof(fsxattr)> none{};
+            fuse_reply_ioctl(request, 0, none.data(), std::min(size, output_size));
+            return;
+        }
         if (command != static_cast<unsigned>(kStatisticsIoctl) || output_size < kStatisticsBytes) {
             fuse_reply_err(request, ENOTTY);
             return;

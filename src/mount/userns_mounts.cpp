@@ -46,10 +46,12 @@ Status ensure_mountpoint(const std::string& path) {
     return {};
 }
 
-Status bind_read_only(const std::string& source, const std::string& mountpoint) {
-    constexpr unsigned long kFlags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+Status bind_directory(const UsernsMount& mount) {
+    const std::string& source = mount.bind_source;
+    const std::string& mountpoint = mount.kernel.mountpoint;
+    const unsigned long flags = MS_NOSUID | MS_NODEV | (mount.is_writable ? 0 : MS_RDONLY);
     if (::mount(source.c_str(), mountpoint.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
-        ::mount(nullptr, mountpoint.c_str(), nullptr, MS_REMOUNT | MS_BIND | kFlags, nullptr) != 0)
+        ::mount(nullptr, mountpoint.c_str(), nullptr, MS_REMOUNT | MS_BIND | flags, nullptr) != 0)
         return fail_errno(errno, mountpoint + ": bind mount of " + source);
     return {};
 }
@@ -83,7 +85,7 @@ Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creat
         if (mount.bind_source.empty()) {
             SQUENV_TRY_ASSIGN(device, mount_direct(mount.kernel));
         } else {
-            SQUENV_TRY(bind_read_only(mount.bind_source, mountpoint));
+            SQUENV_TRY(bind_directory(mount));
         }
         const auto entry = system::find_mount(mountpoint);
         made.minors.push_back(device && entry && *entry ? (*entry)->device_minor : 0);

@@ -14,10 +14,11 @@
 
 namespace squenv::mount {
 
-/// One such mount: a FUSE mount, or the directory `bind_source`, read-only at the mount point.
+/// One such mount: a FUSE mount, or the directory `bind_source` at the mount point.
 struct UsernsMount {
     KernelMount kernel{};
     std::string bind_source{};
+    bool is_writable = false;  ///< a directory only; else it is bound read-only
 };
 
 /// The result. `devices` has a connection for each mount, empty for bound directories.

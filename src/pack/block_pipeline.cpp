@@ -38,6 +38,24 @@ Status BlockPipeline::submit(ByteView input, BufferPool::Buffer owner, const Blo
     return {};
 }
 
+Status BlockPipeline::submit_stored(ByteView bytes, BufferPool::Buffer owner,
+                                    const BlockTarget& target, const format::StoredSize& stored,
+                                    const Sha256& digest) {
+    auto job = std::make_shared<Job>();
+    job->input = bytes;
+    job->owner = std::move(owner);
+    job->block.target = target;
+    job->block.stored = stored;
+    job->block.digest = digest;
+    job->is_done = true;
+    job->is_given = true;
+    std::unique_lock lock(mutex_);
+    if (error_) return tl::unexpected(*error_);
+    to_write_.push_back(std::move(job));
+    write_blocks(lock);
+    return {};
+}
+
 Status BlockPipeline::finish() {
     {
         std::lock_guard lock(mutex_);
@@ -78,8 +96,8 @@ Status BlockPipeline::compress(Job& job) const {
 }
 
 ByteView BlockPipeline::stored_bytes(const Job& job) const {
-    return job.block.stored.is_compressed ? ByteView(job.output.get(), job.block.stored.size_bytes)
-                                          : job.input;
+    const bool is_output = job.block.stored.is_compressed && !job.is_given;
+    return is_output ? ByteView(job.output.get(), job.block.stored.size_bytes) : job.input;
 }
 
 void BlockPipeline::compress_blocks() {

@@ -27,6 +27,7 @@ namespace squenv::pack {
 /// What a block belongs to; handed back when it is written.
 struct BlockTarget {
     bool is_fragment = false;
+    std::uint32_t fragment = 0;  ///< fragments: index
     codec::BlockKind kind = codec::BlockKind::other;
     std::uint32_t content = 0;  ///< files
     std::uint64_t word = 0;     ///< files: index of the size word
@@ -63,6 +64,10 @@ class BlockPipeline {
     /// Errors: those of the threads of the pipeline (a full disk, mostly).
     [[nodiscard]] Status submit(ByteView input, BufferPool::Buffer owner,
                                 const BlockTarget& target);
+    /// The same for a block that is stored as it is given: `stored` says of which form it is.
+    [[nodiscard]] Status submit_stored(ByteView bytes, BufferPool::Buffer owner,
+                                       const BlockTarget& target, const format::StoredSize& stored,
+                                       const Sha256& digest);
     /// Returns when everything submitted is written. Errors: as submit().
     [[nodiscard]] Status finish();
 
@@ -72,7 +77,8 @@ class BlockPipeline {
         BufferPool::Buffer owner;
         BufferPool::Buffer output;
         WrittenBlock block;
-        bool is_done = false;  ///< protected by mutex_
+        bool is_done = false;   ///< protected by mutex_
+        bool is_given = false;  ///< `input` is what gets stored
     };
 
     void compress_blocks();

@@ -18,6 +18,10 @@ class RetimedSource final : public Source {
 
     Result<Scanned> scan() override { return inner_.scan(); }
     std::unique_ptr<FileReader> open_reader(const Tree& tree) const override;
+    /// None where times change: they are in the contents.
+    const StoredBlocks* stored_blocks() const override {
+        return options_.mtime || options_.newest_mtime ? nullptr : inner_.stored_blocks();
+    }
 
   private:
     Source& inner_;

@@ -21,6 +21,7 @@ struct Content {
     std::uint32_t fragment = format::kNoFragment;
     std::uint32_t fragment_offset = 0;
     std::uint32_t same_as = kNoContent;  ///< the content whose place this one shares
+    std::uint32_t taken = kNoContent;    ///< see find_stored_files(); else it is read and packed
     std::uint64_t size_bytes = 0;
     std::uint64_t start = 0;       ///< image position of the first stored block, 0 when none is
     std::uint64_t first_word = 0;  ///< index of its block words

@@ -113,12 +113,14 @@ std::uint32_t DuplicateIndex::find_or_add(const Hash128& hash, std::uint64_t siz
 Status find_large_duplicates(const Source& source, const Tree& tree, Contents& contents,
                              const Options& options, const FileHasher& hasher) {
     std::unordered_map<std::uint64_t, std::uint32_t> files_of_size;
+    const auto is_large = [](const Content& content) {
+        return content.size_bytes > kUnitSize && content.taken == kNoContent;
+    };
     for (const Content& content : contents.files)
-        if (content.size_bytes > kUnitSize) ++files_of_size[content.size_bytes];
+        if (is_large(content)) ++files_of_size[content.size_bytes];
     std::vector<std::uint32_t> candidates;
     for (std::uint32_t i = 0; i < contents.files.size(); ++i)
-        if (contents.files[i].size_bytes > kUnitSize &&
-            files_of_size[contents.files[i].size_bytes] > 1)
+        if (is_large(contents.files[i]) && files_of_size[contents.files[i].size_bytes] > 1)
             candidates.push_back(i);
 
     std::vector<std::optional<Hash128>> hashes(candidates.size());

@@ -63,7 +63,7 @@ bool UnitReader::plan(Unit& unit, FileReader& reader) {
     std::size_t used = 0;
     while (next_content_ < contents_.files.size()) {
         const Content& content = contents_.files[next_content_];
-        if (content.same_as != kNoContent) {
+        if (content.same_as != kNoContent || content.taken != kNoContent) {
             ++next_content_;
             continue;
         }

@@ -37,6 +37,8 @@ class FileReader {
     [[nodiscard]] virtual Result<std::uint64_t> next_data(EntryId node, std::uint64_t offset) = 0;
 };
 
+class StoredBlocks;
+
 /// A tree and its files. scan() runs first; the readers live shorter than the source and `tree`.
 class Source {
   public:
@@ -44,6 +46,8 @@ class Source {
     /// Errors: not_found, denied, io (the root itself), limit, cancelled.
     [[nodiscard]] virtual Result<Scanned> scan() = 0;
     [[nodiscard]] virtual std::unique_ptr<FileReader> open_reader(const Tree& tree) const = 0;
+    /// Blocks to be taken over as they are, once scan() was called; nullptr: there are none.
+    [[nodiscard]] virtual const StoredBlocks* stored_blocks() const { return nullptr; }
 };
 
 /// True once the user wants to stop.

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <unordered_map>
 
 #include "pack/block_pipeline.h"
 #include "pack/duplicates.h"
 #include "pack/read_units.h"
+#include "pack/stored_blocks.h"
 #include "pack/threads.h"
 
 namespace squenv::pack {
@@ -41,8 +43,10 @@ class Store {
   public:
     Store(const Source& source, const Tree& tree, Contents& contents, const Options& options,
           const codec::Compressor* compressor, const FileHasher& hasher, bool has_hashes,
-          ImageWriter& writer)
+          const std::vector<StoredFile>& taken, ImageWriter& writer)
         : contents_(contents),
+          blocks_(source.stored_blocks()),
+          taken_(taken),
           options_(options),
           hasher_(hasher),
           has_hashes_(has_hashes),
@@ -58,6 +62,7 @@ class Store {
             if (content.same_as == kNoContent) progress_.bytes_total += content.size_bytes;
     }
 
+    /// Errors: those of reading what is taken over.
     Result<Stored> run();
 
   private:
@@ -66,6 +71,12 @@ class Store {
     }
     void add_to_hash(const Segment& segment, ByteView bytes);
     Status store(const Unit& unit);
+    /// Before a content is stored: ends the hot ones, and takes over what comes before it.
+    Status advance_to(std::uint32_t content);
+    Status end_hot(std::uint32_t content);
+    Status take(std::uint32_t content);
+    Status take_block(const BlockTarget& target, std::uint64_t position,
+                      const format::StoredSize& stored);
     Status store_whole(const Unit& unit, const Segment& segment);
     Status store_blocks(const Unit& unit, const Segment& segment);
     Status add_to_fragment(Content& content, ByteView bytes);
@@ -74,6 +85,10 @@ class Store {
     void report();
 
     Contents& contents_;
+    const StoredBlocks* const blocks_;
+    const std::vector<StoredFile>& taken_;
+    std::unordered_map<std::uint32_t, std::uint32_t> taken_fragments_;  ///< old index to new
+    std::uint32_t next_taken_ = 0;  ///< contents before it are taken over, or not to be
     const Options& options_;
     const FileHasher& hasher_;
     const bool has_hashes_;
@@ -87,8 +102,9 @@ class Store {
     BufferPool::Buffer fragment_;
     std::size_t fragment_size_ = 0;
     codec::BlockKind fragment_kind_ = codec::BlockKind::other;  ///< of the first file in it
-    std::uint32_t fragment_index_ = 0;
-    bool is_behind_hot_ = false;
+    std::uint32_t fragment_index_ = 0;                          ///< of fragment_
+    std::uint32_t fragment_count_ = 0;
+    bool is_past_hot_ = false;
 
     std::atomic<std::uint64_t> bytes_written_{0};
     BlockPipeline pipeline_;
@@ -103,6 +119,7 @@ Result<Stored> Store::run() {
         report();
     }
     stored_.problems = units_.take_problems();
+    SQUENV_TRY(advance_to(static_cast<std::uint32_t>(contents_.files.size())));
     SQUENV_TRY(end_fragment());
     SQUENV_TRY(pipeline_.finish());
     return std::move(stored_);
@@ -118,11 +135,7 @@ Status Store::store(const Unit& unit) {
             content.has_failed = true;
             continue;
         }
-        // No block holds hot files and others.
-        if (!is_behind_hot_ && segment.content >= contents_.hot_count) {
-            is_behind_hot_ = true;
-            SQUENV_TRY(end_fragment());
-        }
+        SQUENV_TRY(advance_to(segment.content));
         if (segment.is_whole)
             SQUENV_TRY(store_whole(unit, segment));
         else {
@@ -131,6 +144,63 @@ Status Store::store(const Unit& unit) {
         }
     }
     return {};
+}
+
+Status Store::advance_to(std::uint32_t content) {
+    for (; next_taken_ < content; ++next_taken_) {
+        const Content& one = contents_.files[next_taken_];
+        if (one.taken == kNoContent || one.same_as != kNoContent) continue;
+        SQUENV_TRY(end_hot(next_taken_));
+        SQUENV_TRY(take(next_taken_));
+        progress_.bytes_done += one.size_bytes;
+        ++progress_.files_done;
+    }
+    return end_hot(content);
+}
+
+/// No block holds hot files and others.
+Status Store::end_hot(std::uint32_t content) {
+    if (is_past_hot_ || content < contents_.hot_count) return {};
+    is_past_hot_ = true;
+    return end_fragment();
+}
+
+Status Store::take(std::uint32_t content) {
+    if (is_cancelled(options_)) return cancelled();
+    Content& target = contents_.files[content];
+    const StoredFile& file = taken_[target.taken];
+    BlockTarget block;
+    block.content = content;
+    std::uint64_t position = file.start;
+    for (std::size_t i = 0; i < file.words.size(); ++i) {
+        if (file.words[i] == 0) continue;
+        SQUENV_TRY_ASSIGN(const auto stored,
+                          format::parse_block_word(file.words[i], options_.block_size));
+        block.word = target.first_word + i;
+        SQUENV_TRY(take_block(block, position, stored));
+        position += stored.size_bytes;
+    }
+    if (file.fragment == format::kNoFragment) return {};
+    const auto [place, is_new] = taken_fragments_.emplace(file.fragment, fragment_count_);
+    target.fragment = place->second;
+    target.fragment_offset = file.fragment_offset;
+    if (!is_new) return {};
+    block.is_fragment = true;
+    block.fragment = fragment_count_++;
+    return take_block(block, file.fragment_block.start, file.fragment_block.stored);
+}
+
+Status Store::take_block(const BlockTarget& target, std::uint64_t position,
+                         const format::StoredSize& stored) {
+    auto buffer = fragment_buffers_.acquire();
+    const MutableBytes bytes(buffer.get(), stored.size_bytes);
+    SQUENV_TRY(blocks_->read(position, bytes));
+    Sha256 digest{};
+    if (options_.has_appendix) {
+        const auto recorded = blocks_->digest(position, stored.size_bytes);
+        digest = recorded ? *recorded : sha256_of(bytes);
+    }
+    return pipeline_.submit_stored(bytes, std::move(buffer), target, stored, digest);
 }
 
 void Store::add_to_hash(const Segment& segment, ByteView bytes) {
@@ -177,6 +247,7 @@ Status Store::add_to_fragment(Content& content, ByteView bytes) {
     if (fragment_size_ + bytes.size() > options_.block_size) SQUENV_TRY(end_fragment());
     if (!fragment_) {
         fragment_ = fragment_buffers_.acquire();
+        fragment_index_ = fragment_count_++;
         fragment_kind_ = block_kind(content);
     }
     std::memcpy(fragment_.get() + fragment_size_, bytes.data(), bytes.size());
@@ -190,18 +261,20 @@ Status Store::end_fragment() {
     if (fragment_size_ == 0) return {};
     BlockTarget target;
     target.is_fragment = true;
+    target.fragment = fragment_index_;
     target.kind = fragment_kind_;
     const ByteView bytes(fragment_.get(), fragment_size_);
     SQUENV_TRY(pipeline_.submit(bytes, std::move(fragment_), target));
     fragment_ = nullptr;
     fragment_size_ = 0;
-    ++fragment_index_;
     return {};
 }
 
 void Store::note(const WrittenBlock& block) {
     if (block.target.is_fragment) {
-        contents_.fragments.push_back({block.position, block.stored});
+        if (contents_.fragments.size() <= block.target.fragment)
+            contents_.fragments.resize(block.target.fragment + 1);
+        contents_.fragments[block.target.fragment] = {block.position, block.stored};
     } else {
         Content& content = contents_.files[block.target.content];
         if (content.start == 0) content.start = block.position;
@@ -226,9 +299,14 @@ void Store::report() {
 Result<Stored> store_contents(const Source& source, const Tree& tree, Contents& contents,
                               const Options& options, const codec::Compressor* compressor,
                               const FileHasher& hasher, bool has_hashes, ImageWriter& writer) {
+    std::vector<StoredFile> taken;
+    // Hashes are those of contents, which are not read then.
+    if (const StoredBlocks* blocks = source.stored_blocks(); blocks != nullptr && !has_hashes) {
+        SQUENV_TRY_ASSIGN(taken, find_stored_files(tree, *blocks, contents));
+    }
     if (options.has_duplicates_removed)
         SQUENV_TRY(find_large_duplicates(source, tree, contents, options, hasher));
-    Store store(source, tree, contents, options, compressor, hasher, has_hashes, writer);
+    Store store(source, tree, contents, options, compressor, hasher, has_hashes, taken, writer);
     SQUENV_TRY_ASSIGN(Stored stored, store.run());
     for (Content& content : contents.files) {
         if (content.same_as == kNoContent) continue;

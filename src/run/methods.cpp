@@ -316,13 +316,16 @@ std::vector<int> HeldMounts::descriptors() const {
     return all;
 }
 
-Status HeldMounts::settle() {
+Status HeldMounts::settle(const std::function<Status()>& inside) {
     std::array<char, PATH_MAX> directory;
     const bool has_directory = ::getcwd(directory.data(), directory.size()) != nullptr;
+    if (inside && !namespaces_)
+        return fail(Errc::internal, "the images are in no namespace of their own");
     if (namespaces_) {
         // Without a user namespace the capabilities are the process's own.
         const bool has_new_capabilities = system::has_other_user(namespaces_);
         SQUENV_TRY(system::join_namespaces(namespaces_));
+        if (inside) SQUENV_TRY(inside());
         if (has_new_capabilities) SQUENV_TRY(system::drop_all_capabilities());
     } else if (has_directory && directory[0] == '/') {
         // The working directory may be below a path that is now mounted over.

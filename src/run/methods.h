@@ -2,6 +2,7 @@
 // Images at their paths for a command that is about to run, by any method of this machine.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,8 +36,10 @@ class HeldMounts {
     std::vector<Placement> placements{};
 
     /// Moves the calling process to where the images are, and makes what it holds survive the exec.
-    /// The process has one thread and is about to execute the command. Errors: denied.
-    [[nodiscard]] Status settle();
+    /// The process has one thread and is about to execute the command. `inside`, if there is one,
+    /// is called in the namespace of the images, while the process may still mount there.
+    /// Errors: denied; internal (`inside` without a namespace); those of `inside`.
+    [[nodiscard]] Status settle(const std::function<Status()>& inside = {});
 
     void keep(UniqueFd fd) { kept_.push_back(std::move(fd)); }
     void keep(share::Membership membership);

@@ -100,7 +100,7 @@ _squenv() {
             words+=("$part")
         fi
     done
-    if [[ ${COMP_WORDS[1]} == run ]]; then
+    if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == edit ]]; then
         for ((i = 2; i < COMP_CWORD; i++)); do
             [[ ${COMP_WORDS[i]} == -- ]] && _squenv_command $((i + 1)) && return
         done
@@ -122,12 +122,12 @@ _squenv() {
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat diff extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit mount umount list stats info ls cat diff extract
             verify history rollback prune doctor cache trace bench help version --help --version" -- "$word")
         return
     fi
     if [[ $command == help ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell mount umount list stats info ls cat diff extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit mount umount list stats info ls cat diff extract
             verify history rollback prune doctor cache trace bench" -- "$word")
         return
     fi
@@ -145,7 +145,7 @@ _squenv() {
             mapfile -t COMPREPLY < <(compgen -W "stderr syslog" -- "$word"; compgen -f -- "$word")
             return ;;
         --offset) mapfile -t COMPREPLY < <(compgen -W auto -- "$word"); return ;;
-        --mount-point) _squenv_files -d "$word"; return ;;
+        --mount-point | --staging) _squenv_files -d "$word"; return ;;
         --html) _squenv_files -f "$word"; return ;;
         --path | -j | --jobs | --rounds) return ;;
         --pin | --unpin | --to)
@@ -163,6 +163,7 @@ _squenv() {
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
             run | shell) options+=" --via --env -o --record --force" ;;
+            edit) options+=" --env --staging --resume --discard --force" ;;
             umount) options+=" --lazy --wait" ;;
             list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
@@ -181,7 +182,7 @@ _squenv() {
         return
     fi
     case $command:$operands in
-        run:* | shell:*) _squenv_images "$word" ;;
+        run:* | shell:* | edit:*) _squenv_images "$word" ;;
         cache:0) mapfile -t COMPREPLY < <(compgen -W "list clean" -- "$word") ;;
         trace:0) mapfile -t COMPREPLY < <(compgen -W "merge report" -- "$word") ;;
         trace:*) _squenv_files -f "$word" ;;
