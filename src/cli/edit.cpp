@@ -76,6 +76,8 @@ class EditCommand final : public Command {
     Result<EditEnd> edit_unpacked(Io& io, const Error& refusal);
     Status finish(Io& io, const EditEnd& end);
     Status keep(Io& io, const EditEnd& end);
+    /// An error of packing, with what has become of the changes.
+    [[nodiscard]] Error kept(Error error) const;
     /// Ends with the status of the command.
     Status pass_on(int status);
 
@@ -141,6 +143,10 @@ Status EditCommand::find_image() {
 
 Status EditCommand::look_back(Io& io) {
     SQUENV_TRY_ASSIGN(left_, edit::find_session(image_));
+    if (left_ && !left_->is_begun) {
+        edit::end_session(*left_);
+        left_.reset();
+    }
     if (!left_ && (resumes_ || discards_))
         return fail(Errc::not_found, image_ + ": no session of yours was left",
                     "leave --resume and --discard out");
@@ -219,17 +225,20 @@ Status EditCommand::stage(Io& io) {
         return fail(Errc::unsupported, image_ + ": is no plain image",
                     "pack what is in it first: squenv pack --from-image");
     const std::string beside = std::filesystem::path(image_).parent_path().string();
-    SQUENV_TRY_ASSIGN(const auto staging,
-                      edit::make_staging(staging_, beside, unpacked_bytes(*image)));
     session_.image = image_;
-    session_.staging = staging.directory;
-    session_.kind = staging.kind;
     session_.mountpoint = request.mountpoint;
     session_.host = edit::host_name();
     session_.started = std::time(nullptr);
     session_.pid = ::getpid();
     session_.parent = version_.number;
     session_.parent_digest = version_.digest;
+    const auto announce = [this](const std::string& directory) {
+        session_.staging = directory;
+        return edit::record_session(session_);
+    };
+    SQUENV_TRY_ASSIGN(const auto staging,
+                      edit::make_staging(staging_, beside, unpacked_bytes(*image), announce));
+    session_.kind = staging.kind;
     SQUENV_TRY_ASSIGN(hold_, edit::hold_session(session_));
     if (session_.kind == edit::Kind::overlay)
         return edit::make_layers(session_.layers(), image->root());
@@ -249,6 +258,7 @@ Status EditCommand::begin(Io& io) {
         options.mount_options = {fmt::format("uid={},gid={}", ::geteuid(), ::getegid())};
     SQUENV_TRY_ASSIGN(launch_, prepare_launch(options, io));
     auto status = left_ ? Status() : stage(io);
+    session_.is_begun = true;
     if (status) status = edit::record_session(session_);
     if (!status && !left_ && !session_.staging.empty()) edit::end_session(session_);
     launch_.inherited_fds.push_back(hold_.get());
@@ -287,6 +297,16 @@ Status EditCommand::keep(Io& io, const EditEnd& end) {
     return pass_on(end.status);
 }
 
+Error EditCommand::kept(Error error) const {
+    const std::string text =
+        fmt::format("the changes are kept: 'squenv edit {} --resume -- true' packs them", image_);
+    if (error.code == Errc::limit)
+        error.hint = "free some space; " + text;
+    else if (error.hint.find("--resume") == std::string::npos)
+        error.hint += (error.hint.empty() ? "" : "; ") + text;
+    return error;
+}
+
 Status EditCommand::finish(Io& io, const EditEnd& end) {
     const bool is_shell = command_.empty();
     if (end.is_lost || (is_shell && end.was_killed)) return keep(io, end);
@@ -302,13 +322,7 @@ Status EditCommand::finish(Io& io, const EditEnd& end) {
     words.insert(words.end(), command_.begin(), command_.end());
     edited.origin = {"edit", command_line(words), session_.parent};
     const auto next = make_next_version(edited, io);
-    if (!next) {
-        auto error = next.error();
-        if (error.hint.empty())
-            error.hint = fmt::format(
-                "the changes are kept: 'squenv edit {} --resume -- true' packs them", image_);
-        return tl::unexpected(std::move(error));
-    }
+    if (!next) return tl::unexpected(kept(next.error()));
     edit::end_session(session_);
     if (!*next) {
         say(io, image_ + ": nothing was changed, no version was made");

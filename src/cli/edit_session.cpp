@@ -138,10 +138,16 @@ Result<run::HeldMounts> enter(const EditPlan& plan, int socket, Io& io) {
     ::_exit(launch_status(true, status.error().code));
 }
 
-void complete(const EditPlan& plan, const std::string& root, Io& io) {
-    const std::string& written =
+Result<bool> compile(const EditPlan& plan, const std::string& root) {
+    const auto& request = plan.launch.images.front().wanted.request;
+    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.file, request.image));
+    const std::string tree =
         plan.session.kind == edit::Kind::tree ? plan.session.tree() : plan.session.layers().upper;
-    const auto compiled = edit::compile_written(root, written, edit::written_since(plan.session));
+    return edit::compile_written(root, tree, edit::written_files(plan.session, *image));
+}
+
+void complete(const EditPlan& plan, const std::string& root, Io& io) {
+    const auto compiled = compile(plan, root);
     if (io.is_quiet) return;
     if (!compiled)
         io.err << kWho << ": " << printable(compiled.error().message()) << '\n';

@@ -64,19 +64,21 @@ bool is_compiled(const fs::path& path, const struct stat& source) {
 }
 
 /// A line for each module to compile.
-std::string modules_to_compile(const std::string& root, const std::string& written,
-                               const std::string& library, std::int64_t since, std::size_t& count) {
+std::string modules_to_compile(const std::string& root, const std::string& tree,
+                               const std::string& library, const IsWritten& is_written,
+                               std::size_t& count) {
     std::string lines;
     std::error_code error;
-    const fs::path begin = fs::path(written) / library;
     const auto options = fs::directory_options::skip_permission_denied;
-    for (fs::recursive_directory_iterator at(begin, options, error), end; !error && at != end;
-         at.increment(error)) {
+    for (fs::recursive_directory_iterator at(fs::path(tree) / library, options, error), end;
+         !error && at != end; at.increment(error)) {
         struct stat info {};
         if (at->path().extension() != ".py" || ::lstat(at->path().c_str(), &info) != 0 ||
-            !S_ISREG(info.st_mode) || info.st_ctim.tv_sec < since)
+            !S_ISREG(info.st_mode))
             continue;
-        const fs::path path = fs::path(root) / library / at->path().lexically_relative(begin);
+        const fs::path name = at->path().lexically_relative(tree);
+        const fs::path path = fs::path(root) / name;
+        if (!is_written(name.string(), info)) continue;
         // The list has a line for each.
         if (path.string().find('\n') != std::string::npos || is_compiled(path, info)) continue;
         lines += path.string() + '\n';
@@ -107,14 +109,14 @@ Result<UniqueFd> unnamed_file(const std::string& text) {
 
 }  // namespace
 
-Result<bool> compile_written(const std::string& root, const std::string& written,
-                             std::int64_t since) {
+Result<bool> compile_written(const std::string& root, const std::string& tree,
+                             const IsWritten& is_written) {
     SQUENV_TRY_ASSIGN(const auto environment, venv::recognise(root));
     const std::string python = root + "/bin/python";
     if (!environment || environment->library.empty() || ::access(python.c_str(), X_OK) != 0)
         return true;
     std::size_t count = 0;
-    const auto lines = modules_to_compile(root, written, environment->library, since, count);
+    const auto lines = modules_to_compile(root, tree, environment->library, is_written, count);
     if (count == 0) return true;
     SQUENV_TRY_ASSIGN(const auto list, unnamed_file(lines));
     // -B: what compileall itself imports is none of ours.

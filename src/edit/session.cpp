@@ -39,7 +39,8 @@ std::string to_json(const Session& session) {
                                 {"started", session.started},
                                 {"pid", session.pid},
                                 {"parent", session.parent},
-                                {"parent_digest", session.parent_digest}};
+                                {"parent_digest", session.parent_digest},
+                                {"begun", session.is_begun}};
     return record.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
 }
 
@@ -56,6 +57,7 @@ Result<Session> from_json(const std::string& path, const std::string& text) {
         record.at("pid").get_to(session.pid);
         record.at("parent").get_to(session.parent);
         record.at("parent_digest").get_to(session.parent_digest);
+        record.at("begun").get_to(session.is_begun);
         return session;
     } catch (const nlohmann::json::exception&) {
         return fail(Errc::corrupt, path + ": is no record of a session",
@@ -94,7 +96,10 @@ Status record_session(const Session& session) {
     return status;
 }
 
-void end_session(const Session& session) {
+void end_session(Session session) {
+    // What is removed by halves is not offered again.
+    session.is_begun = false;
+    (void)record_session(session);
     if (session.host == host_name()) cache::remove_tree(session.staging);
     ::unlink(record_path(session.image).c_str());
 }

@@ -30,6 +30,7 @@ struct Session {
     std::int64_t pid = 0;         ///< of the process that began or resumed it
     std::uint64_t parent = 0;     ///< number of the version that it changes
     std::string parent_digest{};  ///< of that version's content
+    bool is_begun = false;        ///< else there are no changes yet, or none any more
 
     [[nodiscard]] Layers layers() const { return {staging + "/upper", staging + "/work"}; }
     [[nodiscard]] std::string tree() const { return staging + "/tree"; }
@@ -42,8 +43,9 @@ struct Session {
 /// Writes down `session`, so that find_session() finds it. Errors: denied, limit, io.
 [[nodiscard]] Status record_session(const Session& session);
 
-/// Removes the changes of `session` and the record of it. Changes on another node stay there.
-void end_session(const Session& session);
+/// Removes the changes of `session` and the record of it, in steps that can be interrupted. Changes
+/// on another node stay there.
+void end_session(Session session);
 
 /// The name of this node.
 [[nodiscard]] std::string host_name();

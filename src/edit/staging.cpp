@@ -2,7 +2,6 @@
 #include "edit/staging.h"
 
 #include <fmt/core.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -16,6 +15,7 @@
 #include <optional>
 
 #include "base/environment.h"
+#include "base/temporary_name.h"
 #include "base/units.h"
 #include "cache/entry.h"
 #include "edit/overlay.h"
@@ -79,12 +79,13 @@ std::vector<std::string> usual_places(const std::string& beside) {
     return places;
 }
 
-Result<std::string> make_directory_in(const std::string& place) {
+Result<std::string> make_directory_in(const std::string& place, const Announce& announce) {
     std::error_code error;
     const auto parent = std::filesystem::canonical(place, error);
     if (error) return fail_errno(error.value(), place);
-    std::string path = (parent / "squenv-edit-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr) return fail_errno(errno, place);
+    std::string path = unique_name((parent / "squenv-edit-").string());
+    SQUENV_TRY(announce(path));
+    if (::mkdir(path.c_str(), 0700) != 0) return fail_errno(errno, place);
     return path;
 }
 
@@ -105,7 +106,7 @@ std::string as_line(const std::vector<Tried>& all) {
 }  // namespace
 
 Result<Staging> make_staging(const std::string& wanted, const std::string& beside,
-                             std::uint64_t tree_bytes) {
+                             std::uint64_t tree_bytes, const Announce& announce) {
     const auto places = wanted.empty() ? usual_places(beside) : std::vector<std::string>{wanted};
     std::vector<Tried> tried;
     for (const auto& place : places) tried.push_back({place, room_in(place), {}});
@@ -113,7 +114,7 @@ Result<Staging> make_staging(const std::string& wanted, const std::string& besid
         std::stable_partition(tried.begin(), tried.end(),
                               [](const Tried& one) { return one.room >= kComfort; });
     for (auto& one : tried) {
-        const auto directory = make_directory_in(one.place);
+        const auto directory = make_directory_in(one.place, announce);
         if (!directory && !wanted.empty()) return tl::unexpected(directory.error());
         if (!directory) {
             one.refusal = directory.error().message();
@@ -133,7 +134,7 @@ Result<Staging> make_staging(const std::string& wanted, const std::string& besid
                                 "unpacked copy",
                                 as_line(tried), format_size(tree_bytes)),
                     "name a directory with --staging");
-    SQUENV_TRY_ASSIGN(auto directory, make_directory_in(roomy->place));
+    SQUENV_TRY_ASSIGN(auto directory, make_directory_in(roomy->place, announce));
     return Staging{std::move(directory), Kind::tree, roomy->refusal};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,15 @@ struct Staging {
     std::string refusal{};  ///< Kind::tree: why there is no overlay
 };
 
+/// Called with the name of a directory before it is made, so that it is found after a crash.
+using Announce = std::function<Status(const std::string& directory)>;
+
 /// Makes one in `wanted`, or, when that is "", in the first of /dev/shm, TMPDIR, /tmp, /var/tmp and
 /// `beside` that can carry an overlay and has room. Memory of /dev/shm counts only as far as the
 /// control group allows. Where no place carries one, the first that has `tree_bytes` free is for an
 /// unpacked tree. Before any thread exists.
-/// Errors: denied, limit (no room anywhere), not_found (`wanted`).
+/// Errors: denied, limit (no room anywhere), not_found (`wanted`), and those of `announce`.
 [[nodiscard]] Result<Staging> make_staging(const std::string& wanted, const std::string& beside,
-                                           std::uint64_t tree_bytes);
+                                           std::uint64_t tree_bytes, const Announce& announce);
 
 }  // namespace squenv::edit

@@ -55,11 +55,18 @@ Result<std::uint64_t> count_written(const Session& session) {
     return count;
 }
 
-std::int64_t written_since(const Session& session) {
+IsWritten written_files(const Session& session, const image::Image& image) {
     struct stat mark {};
-    const bool is_tree =
-        session.kind == Kind::tree && ::lstat(mark_of(session).c_str(), &mark) == 0;
-    return is_tree ? mark.st_ctim.tv_sec : 0;
+    if (session.kind == Kind::tree) {
+        if (::lstat(mark_of(session).c_str(), &mark) != 0) return [](auto&&...) { return false; };
+        return [mark](const std::string&, const struct stat& info) { return is_newer(info, mark); };
+    }
+    return [&image](const std::string& path, const struct stat& info) {
+        const auto old = image.resolve(path);
+        return !old || !old->is_file() || old->mtime != info.st_mtim.tv_sec ||
+               info.st_mtim.tv_nsec != 0 ||
+               old->size_bytes != static_cast<std::uint64_t>(info.st_size);
+    };
 }
 
 }  // namespace squenv::edit

@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "edit/compile.h"
 #include "edit/session.h"
+#include "image/image.h"
 
 namespace squenv::edit {
 
@@ -16,8 +18,8 @@ namespace squenv::edit {
 /// Errors: corrupt (no mark: the tree was not unpacked to the end), io.
 [[nodiscard]] Result<std::uint64_t> count_written(const Session& session);
 
-/// Seconds since 1970 from which on objects are those that the session wrote. 0 for an upper layer,
-/// in which all are.
-[[nodiscard]] std::int64_t written_since(const Session& session);
+/// Tells which files of the session it wrote: in an upper layer those that differ in size or time
+/// from that of `image`, which outlives the result; in an unpacked tree those that changed since.
+[[nodiscard]] IsWritten written_files(const Session& session, const image::Image& image);
 
 }  // namespace squenv::edit
