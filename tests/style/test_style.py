@@ -19,6 +19,8 @@ ROOMS = {
     "system": {"base"},
     "mount": {"base", "system"},
     "share": {"base", "system"},
+    "view": {"base"},
+    "label": {"base"},
     "prefetch": BELOW_PREFETCH,
     "fuse": BELOW_PREFETCH | {"prefetch", "trace"},
     "daemon": BELOW_PREFETCH | {"prefetch", "fuse", "trace", "system", "mount", "share"},
