@@ -52,6 +52,7 @@ std::unique_ptr<Command> make_create_command();
 std::unique_ptr<Command> make_diff_command();
 std::unique_ptr<Command> make_doctor_command();
 std::unique_ptr<Command> make_edit_command();
+std::unique_ptr<Command> make_env_command();
 std::unique_ptr<Command> make_extract_command();
 std::unique_ptr<Command> make_history_command();
 std::unique_ptr<Command> make_info_command();
@@ -71,6 +72,8 @@ std::unique_ptr<Command> make_verify_command();
 
 /// The other names of this program.
 [[nodiscard]] Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io);
+/// Returns the exit status.
+[[nodiscard]] int run_as_uenv(const std::vector<std::string>& arguments, Io& io);
 /// Returns the exit status, one of mount(8)'s.
 [[nodiscard]] int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
 

@@ -110,12 +110,12 @@ Result<run::HeldMounts> enter(const EditPlan& plan, int socket, Io& io) {
     if (plan.session.kind == edit::Kind::tree) {
         SQUENV_TRY_ASSIGN(
             held, edit::place_tree(image.wanted, plan.session, plan.hold, std::move(hidden)));
-        SQUENV_TRY(enter_images(plan.launch, held));
+        SQUENV_TRY(enter_images(plan.launch, held, io));
         return held;
     }
     SQUENV_TRY_ASSIGN(held, run::obtain_mounts({image.wanted}, mount::Method::userns, hidden));
     const std::string mountpoint = held.placements.front().mountpoint;
-    SQUENV_TRY(enter_images(plan.launch, held, [&] {
+    SQUENV_TRY(enter_images(plan.launch, held, io, [&] {
         return edit::mount_overlay(mountpoint, plan.session.layers());
     }));
     return held;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
 
+#include "cli/image_name.h"
 #include "cli/mount_options.h"
 #include "versions/versions.h"
 
@@ -20,8 +21,13 @@ Result<std::unique_ptr<image::Image>> ImageArgument::open() const {
     image::OpenOptions options;
     if (auto status = parse_offset(offset_, options); !status)
         return with_context(status.error(), "--offset");
-    SQUENV_TRY_ASSIGN(const std::string path, versions::resolve(path_));
+    SQUENV_TRY_ASSIGN(const auto path, file());
     return image::Image::open(path, options);
+}
+
+Result<std::string> ImageArgument::file() const {
+    SQUENV_TRY_ASSIGN(const auto found, image_file(path_));
+    return versions::resolve(found);
 }
 
 const char* type_text(format::InodeType type) {

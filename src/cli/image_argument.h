@@ -22,6 +22,8 @@ class ImageArgument {
     [[nodiscard]] Result<std::unique_ptr<image::Image>> open() const;
     /// As it was given.
     [[nodiscard]] const std::string& path() const { return path_; }
+    /// The file of it, which is another one for a label. Errors: those of image_file().
+    [[nodiscard]] Result<std::string> file() const;
 
   private:
     std::string path_;

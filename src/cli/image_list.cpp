@@ -8,7 +8,9 @@
 #include "base/paths.h"
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
+#include "cli/image_name.h"
 #include "cli/manifest.h"
+#include "cli/uenv_metadata.h"
 #include "run/destination.h"
 #include "versions/versions.h"
 
@@ -80,7 +82,9 @@ Error explained(Error error, const ListedImage& listed, bool has_comma) {
     if (has_comma)
         error.hint = "a comma that belongs to a name is written '\\,'";
     else if (!listed.path.empty())
-        error.hint = "a colon that belongs to a name is written '\\:'";
+        error.hint =
+            "a colon that belongs to a name is written '\\:', and a label needs a repository of "
+            "uenvs, named in UENV_REPO_PATH";
     return error;
 }
 
@@ -92,8 +96,32 @@ void recognise(const image::Image& image, const std::optional<appendix::Manifest
     if (resolved.kind == venv::EnvironmentKind::none)
         resolved.inner_environment = venv::inner_environment(paths_in(image, subdirectory));
     // The programs of conda contain their path, whatever else is recorded.
-    resolved.wanted.is_relocatable =
-        resolved.kind == venv::EnvironmentKind::venv && manifest && manifest->is_relocatable;
+    resolved.wanted.is_relocatable = resolved.kind == venv::EnvironmentKind::venv && manifest &&
+                                     manifest->is_relocatable && !resolved.metadata;
+}
+
+/// Reads what the image says of itself as a uenv. Its views are about the whole of it.
+void recognise_uenv(const ListedImage& listed, const image::Image& image, ListedRequest& resolved) {
+    if (!resolved.wanted.request.view.subdirectory.empty()) return;
+    auto metadata = read_uenv_metadata(listed.image, image);
+    if (!metadata)
+        resolved.metadata_error = metadata.error();
+    else
+        resolved.metadata = std::move(*metadata);
+}
+
+/// The path that the image records: that of its views, else that of the packer.
+/// Errors: corrupt (it is not absolute).
+Status find_recorded(const std::optional<appendix::Manifest>& manifest, ListedRequest& resolved) {
+    if (resolved.metadata) {
+        resolved.recorded = resolved.recorded_root = resolved.metadata->mount;
+        return {};
+    }
+    if (!manifest) return {};
+    resolved.recorded_root = manifest->mount_point;
+    SQUENV_TRY_ASSIGN(resolved.recorded,
+                      recorded_mountpoint(*manifest, resolved.wanted.request.view.subdirectory));
+    return {};
 }
 
 }  // namespace
@@ -102,6 +130,7 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Req
                                     bool has_comma) {
     ListedRequest resolved;
     resolved.image = listed.image;
+    resolved.label_name = listed.label_name;
     auto& request = resolved.wanted.request;
     request = base;
     SQUENV_TRY_ASSIGN(request.image_path, versions::resolve(listed.image));
@@ -111,17 +140,17 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Req
     if (!opened) return tl::unexpected(explained(opened.error(), listed, has_comma));
     const image::Image& image = **opened;
     request.image_path = real_path(request.image_path);
+    recognise_uenv(listed, image, resolved);
     auto loaded = image.manifest();
-    if (!loaded && listed.path.empty()) return with_context(loaded.error(), listed.image);
+    if (!loaded && listed.path.empty() && !resolved.metadata)
+        return with_context(loaded.error(), listed.image);
     const auto manifest = loaded ? std::move(*loaded) : std::nullopt;
     recognise(image, manifest, resolved);
-    if (manifest) {
-        resolved.recorded_root = manifest->mount_point;
-        SQUENV_TRY_ASSIGN(resolved.recorded,
-                          recorded_mountpoint(*manifest, request.view.subdirectory));
-    }
+    SQUENV_TRY(find_recorded(manifest, resolved));
     resolved.is_given = !listed.path.empty();
     request.mountpoint = resolved.is_given ? listed.path : resolved.recorded;
+    if (request.mountpoint.empty() && resolved.metadata_error)
+        return tl::unexpected(*resolved.metadata_error);
     if (request.mountpoint.empty())
         return fail(Errc::invalid_argument, listed.image + ": records no path to be mounted on",
                     "name one: " + listed.image + ":PATH");
@@ -174,7 +203,8 @@ Result<std::vector<ListedImage>> parse_image_list(const std::string& text) {
 Result<std::vector<ListedRequest>> resolve_images(const std::vector<ListedImage>& list,
                                                   const daemon::Request& base, bool force) {
     std::vector<ListedRequest> all;
-    for (const auto& listed : list) {
+    for (const auto& named : list) {
+        SQUENV_TRY_ASSIGN(const auto listed, find_image(named));
         SQUENV_TRY_ASSIGN(auto resolved, consult_image(listed, base, list.size() > 1));
         SQUENV_TRY(check_path(resolved, force));
         const auto& path = resolved.wanted.request.mountpoint;

@@ -11,12 +11,14 @@
 #include "image/image.h"
 #include "run/methods.h"
 #include "venv/kind.h"
+#include "view/metadata.h"
 
 namespace squenv::cli {
 
 struct ListedImage {
     std::string image;
-    std::string path{};  ///< "" is the recorded path
+    std::string path{};        ///< "" is the recorded path
+    std::string label_name{};  ///< the name of a uenv whose label it was, or ""
 };
 
 /// Splits at commas, then at the last colon before a path. A backslash removes the meaning of the
@@ -35,6 +37,11 @@ struct ListedRequest {
     std::string inner_environment{};
     bool is_bound = false;  ///< one that works at the recorded path only
     bool is_given = false;  ///< the user named the path
+    /// What it says of itself as a uenv, when all of it is mounted; `metadata_error` tells why that
+    /// cannot be used.
+    std::optional<view::Metadata> metadata{};
+    std::optional<Error> metadata_error{};
+    std::string label_name{};  ///< its name in the repository of uenvs where it was found, or ""
 };
 
 /// The kind of environment that `subdirectory` of the image ("" is its root) is.

@@ -11,6 +11,7 @@
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
 #include "cli/manifest.h"
+#include "cli/uenv_metadata.h"
 #include "venv/environment.h"
 
 namespace squenv::cli {
@@ -20,6 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 using MaybeManifest = std::optional<appendix::Manifest>;
+using MaybeUenv = std::optional<view::Metadata>;
 
 /// Whether the environment in the image sees packages of the system it runs on.
 bool has_system_packages(const image::Image& image) {
@@ -65,7 +67,23 @@ Json to_json(const MaybeManifest& manifest, const image::Image& image) {
             {"created", to_json(manifest->creation)}};
 }
 
-Json to_json(const image::Image& image, const std::string& path, const MaybeManifest& manifest) {
+Json to_json(const MaybeUenv& uenv) {
+    if (!uenv) return nullptr;
+    Json views = Json::array();
+    for (const auto& [name, view] : uenv->views)
+        views.push_back({{"name", name}, {"description", view.description}});
+    const auto text_or_null = [](const std::string& text) {
+        return text.empty() ? Json() : Json(text);
+    };
+    return {{"name", uenv->name},
+            {"description", text_or_null(uenv->description)},
+            {"mount", uenv->mount},
+            {"default_view", text_or_null(uenv->default_view)},
+            {"views", views}};
+}
+
+Json to_json(const image::Image& image, const std::string& path, const MaybeManifest& manifest,
+             const MaybeUenv& uenv) {
     const auto& sb = image.superblock();
     return {{"image", path},
             {"offset", image.offset()},
@@ -81,7 +99,8 @@ Json to_json(const image::Image& image, const std::string& path, const MaybeMani
             {"export_table", sb.has_export_table()},
             {"xattrs", sb.has_xattrs()},
             {"environment", environment(image, manifest)},
-            {"manifest", to_json(manifest, image)}};
+            {"manifest", to_json(manifest, image)},
+            {"uenv", to_json(uenv)}};
 }
 
 void print_text(std::ostream& out, const image::Image& image, const std::string& path) {
@@ -125,6 +144,17 @@ void print_manifest(std::ostream& out, const appendix::Manifest& manifest) {
     print_creation(out, manifest.creation);
 }
 
+void print_uenv(std::ostream& out, const view::Metadata& uenv) {
+    const auto described = [](const std::string& name, const std::string& description) {
+        return printable(name) + (description.empty() ? "" : ": " + printable(description));
+    };
+    out << fmt::format("uenv         {}\n", described(uenv.name, uenv.description));
+    out << fmt::format("uenv path    {}\n", printable(uenv.mount));
+    for (const auto& [name, view] : uenv.views)
+        out << fmt::format("view         {}{}\n", described(name, view.description),
+                           name == uenv.default_view ? " (default)" : "");
+}
+
 class InfoCommand final : public Command {
   public:
     const char* name() const override { return "info"; }
@@ -137,8 +167,11 @@ class InfoCommand final : public Command {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());
         auto loaded = image->manifest();
         const MaybeManifest manifest = loaded ? std::move(*loaded) : std::nullopt;
+        SQUENV_TRY_ASSIGN(const auto path, image_.file());
+        auto read = read_uenv_metadata(path, *image);
+        const MaybeUenv uenv = read ? std::move(*read) : std::nullopt;
         if (is_json_) {
-            io.out << to_json(*image, image_.path(), manifest)
+            io.out << to_json(*image, image_.path(), manifest, uenv)
                           .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
                    << '\n';
         } else {
@@ -149,10 +182,12 @@ class InfoCommand final : public Command {
             const bool has_python = manifest && !manifest->python_version.empty();
             if (kind == venv::EnvironmentKind::conda && !has_python) io.out << "relocatable  no\n";
             if (manifest) print_manifest(io.out, *manifest);
+            if (uenv) print_uenv(io.out, *uenv);
             if (has_system_packages(*image))
                 io.out << "packages     also those of the system, of the machine where it runs\n";
         }
         if (!loaded) return with_context(loaded.error(), image_.path());
+        if (!read) return tl::unexpected(read.error());
         return {};
     }
 

@@ -20,7 +20,6 @@
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
 #include "system/mount_table.h"
-#include "venv/activation.h"
 #include "venv/interpreter.h"
 
 namespace squenv::cli {
@@ -62,22 +61,41 @@ Status check_mount_options(const daemon::Request& request) {
                 "leave it out, or use 'squenv mount'");
 }
 
-/// The first image is activated last, so that its programs come first.
-void activate(const std::vector<ListedRequest>& images,
-              const std::vector<run::Placement>& placements) {
-    std::string mounts = environment_variable(kMountsVariable);
-    for (std::size_t i = images.size(); i-- > 0;) {
-        const std::string& root = placements[i].mountpoint;
-        mounts = listed(placements[i].image, root) + (mounts.empty() ? "" : ',' + mounts);
-        if (images[i].kind == venv::EnvironmentKind::none) continue;
-        for (const auto& change : venv::activation(root, search_path(), images[i].kind)) {
-            if (change.is_removed)
-                ::unsetenv(change.name.c_str());
-            else
-                ::setenv(change.name.c_str(), change.value.c_str(), change.is_default ? 0 : 1);
-        }
+std::string joined(const std::string& first, const std::string& second) {
+    return first.empty() || second.empty() ? first + second : first + ',' + second;
+}
+
+/// Tells programs of the session, when it has a uenv in it: other images alone are none.
+void set_session(const SessionViews& views, const std::vector<std::string>& image_paths,
+                 const std::vector<std::string>& roots, view::Variables& variables) {
+    if (!views.has_uenv) return;
+    const UenvSession outer = present_session();
+    const UenvSession own = uenv_session(image_paths, roots, views);
+    variables["UENV_MOUNT_LIST"] = joined(outer.mounts, own.mounts);
+    variables["UENV_VIEW"] = joined(outer.views, own.views);
+}
+
+/// Sets the views and the environments in this process. Errors: limit.
+Status activate(const Launch& launch, const std::vector<run::Placement>& placements, Io& io) {
+    std::vector<std::string> roots;
+    std::vector<std::string> image_paths;
+    std::string mounts;
+    for (const auto& placement : placements) {
+        roots.push_back(placement.mountpoint);
+        image_paths.push_back(placement.image);
+        mounts = joined(mounts, listed(placement.image, placement.mountpoint));
     }
-    ::setenv(kMountsVariable, mounts.c_str(), 1);
+    SQUENV_TRY_ASSIGN(auto applied,
+                      session_variables(launch.images, roots, launch.views, process_variables()));
+    view::Variables& variables = applied.variables;
+    variables[kMountsVariable] = joined(mounts, environment_variable(kMountsVariable));
+    set_session(launch.views, image_paths, roots, variables);
+    set_process_variables(variables);
+    std::vector<std::string> notes = launch.views.notes;
+    notes.insert(notes.end(), applied.notes.begin(), applied.notes.end());
+    if (!io.is_quiet)
+        for (const std::string& note : notes) io.err << "squenv: " << printable(note) << '\n';
+    return {};
 }
 
 /// Whether PATH has the program. A directory of PATH that may not be searched makes execvp(3)
@@ -148,6 +166,7 @@ void LaunchOptions::declare(CLI::App& app) {
     app.add_option("--record", record, "Write what was touched there at the end")
         ->type_name("FILE");
     app.add_flag("--force", force, "At another path than it was made for");
+    views.declare(app);
 }
 
 Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
@@ -164,12 +183,16 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     if (io.is_verbose) base.log_level = log::Level::debug;
     if (io.is_quiet) base.log_level = log::Level::error;
     SQUENV_TRY_ASSIGN(launch.via, mount::parse_method(options.via));
-    SQUENV_TRY_ASSIGN(const auto list, parse_image_list(options.images));
+    auto list = options.listed;
+    if (list.empty()) {
+        SQUENV_TRY_ASSIGN(list, parse_image_list(options.images));
+    }
     if (!options.record.empty()) base.record_path = options.record;
     if (!base.record_path.empty() && list.size() > 1)
         return fail(Errc::invalid_argument, "--record: a trace is of one image",
                     "run with that image alone");
     SQUENV_TRY_ASSIGN(launch.images, resolve_images(list, base, options.force));
+    SQUENV_TRY_ASSIGN(launch.views, session_views(launch.images, options.views));
     return launch;
 }
 
@@ -188,17 +211,17 @@ bool is_active_already(const Launch& launch) {
     });
 }
 
-Result<run::HeldMounts> hold_images(const Launch& launch) {
+Result<run::HeldMounts> hold_images(const Launch& launch, Io& io) {
     std::vector<run::Wanted> wanted;
     for (const auto& image : launch.images) wanted.push_back(image.wanted);
     SQUENV_TRY_ASSIGN(auto held, run::obtain_mounts(wanted, launch.via, launch.inherited_fds));
-    SQUENV_TRY(enter_images(launch, held));
+    SQUENV_TRY(enter_images(launch, held, io));
     return held;
 }
 
-Status enter_images(const Launch& launch, run::HeldMounts& held,
+Status enter_images(const Launch& launch, run::HeldMounts& held, Io& io,
                     const std::function<Status()>& inside) {
-    activate(launch.images, held.placements);
+    SQUENV_TRY(activate(launch, held.placements, io));
     set_variables(launch.variables);
     return held.settle(inside);
 }

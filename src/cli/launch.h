@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "cli/command.h"
 #include "cli/image_list.h"
+#include "cli/session_views.h"
 #include "run/methods.h"
 
 namespace squenv::cli {
@@ -16,11 +17,13 @@ namespace squenv::cli {
 /// The options of both commands.
 struct LaunchOptions {
     std::string images{};
+    std::vector<ListedImage> listed{};  ///< instead of `images`
     std::string via = "auto";
     std::vector<std::string> variables{};      ///< NAME=VALUE
     std::vector<std::string> mount_options{};  ///< as of `squenv mount -o`
     std::string record{};                      ///< the file that receives the trace, or ""
     bool force = false;
+    ViewOptions views{};
 
     void declare(CLI::App& app);
 };
@@ -28,6 +31,7 @@ struct LaunchOptions {
 /// The parsed options, and the opened images; nothing is mounted yet.
 struct Launch {
     std::vector<ListedRequest> images{};
+    SessionViews views{};
     mount::Method via = mount::Method::automatic;
     std::vector<std::string> variables{};  ///< NAME=VALUE
     std::vector<int> inherited_fds{};      ///< descriptors that this process was started with
@@ -42,11 +46,11 @@ struct Launch {
 /// Mounts the images, activates the environments among them in this process's environment, and
 /// moves it to where they are.
 /// Errors: whatever keeps an image from being where it belongs.
-[[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch);
+[[nodiscard]] Result<run::HeldMounts> hold_images(const Launch& launch, Io& io);
 
 /// The steps after the mounts of `held` are made: see hold_images(), and HeldMounts::settle() for
 /// `inside`. Errors: those of settle().
-[[nodiscard]] Status enter_images(const Launch& launch, run::HeldMounts& held,
+[[nodiscard]] Status enter_images(const Launch& launch, run::HeldMounts& held, Io& io,
                                   const std::function<Status()>& inside = {});
 
 /// Reports on io.err what keeps the Python of the environments from working, before all else that
@@ -60,6 +64,10 @@ struct Launch {
 /// The process becomes `command`. Returns only on failure: not_found when the program does not
 /// exist, denied when it cannot be executed.
 [[nodiscard]] Status become(const Launch& launch, const std::vector<std::string>& command);
+
+/// Does all of this for the user's interactive shell and becomes that. Sets `has_provided` when the
+/// images are there. Returns only on failure.
+[[nodiscard]] Status become_shell(const Launch& launch, Io& io, bool& has_provided);
 
 /// The exit status of a failure, as for env(1): 127 no such program, 126 it cannot be executed, 125
 /// any failure before.

@@ -7,8 +7,10 @@
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
+#include "cli/image_name.h"
 #include "cli/manifest.h"
 #include "cli/mount_options.h"
+#include "cli/uenv_metadata.h"
 #include "daemon/serve.h"
 #include "run/destination.h"
 #include "share/kill_scope.h"
@@ -43,6 +45,7 @@ class MountCommand final : public Command {
             return fail(Errc::invalid_argument, "MOUNTPOINT is empty", "name a directory");
         SQUENV_TRY_ASSIGN(request_.image_path, versions::resolve(request_.image_path));
         SQUENV_TRY_ASSIGN(request_.mountpoint, given_path(request_.mountpoint));
+        SQUENV_TRY_ASSIGN(request_.image_path, image_file(request_.image_path));
         for (const auto& options : options_) SQUENV_TRY(apply_mount_options(options, request_));
         request_.log_destination = log_destination(request_.log_destination);
         SQUENV_TRY_ASSIGN(request_.method, mount::parse_method(via_));
@@ -63,12 +66,21 @@ class MountCommand final : public Command {
 
   private:
     Status consult_manifest(Io& io);
+    /// Mounts at `recorded`, if an image may choose that. `root` is where its root belongs.
+    Status use_recorded(const std::string& recorded, const std::string& root);
 
     daemon::Request request_;
     std::vector<std::string> options_;
     std::string via_ = "auto";
     bool is_empty_ = false;
 };
+
+Status MountCommand::use_recorded(const std::string& recorded, const std::string& root) {
+    const auto status = run::check_recorded_destination(recorded, root);
+    if (!status) return with_context(status.error(), request_.image_path);
+    request_.mountpoint = recorded;
+    return {};
+}
 
 /// Sets a mount point that was left out to the recorded path, or reports that the given one
 /// differs. An unreadable appendix matters only when something is needed from it.
@@ -97,6 +109,10 @@ Status MountCommand::consult_manifest(Io& io) {
                    << printable(request_.mountpoint) << '\n';
         return {};
     }
+    // The paths in the views of a uenv are all below its own.
+    if (request_.view.subdirectory.empty())
+        if (const auto uenv = read_uenv_metadata(request_.image_path, **image); uenv && *uenv)
+            return use_recorded((*uenv)->mount, (*uenv)->mount);
     if (!recorded) {
         Error error = recorded.error();
         if (error.hint.empty()) error.hint = next_step;
@@ -106,10 +122,7 @@ Status MountCommand::consult_manifest(Io& io) {
         return fail(Errc::invalid_argument,
                     request_.image_path + ": no MOUNTPOINT given and the image records none",
                     next_step);
-    const auto status = run::check_recorded_destination(*recorded, (*manifest)->mount_point);
-    if (!status) return with_context(status.error(), request_.image_path);
-    request_.mountpoint = std::move(*recorded);
-    return {};
+    return use_recorded(*recorded, (*manifest)->mount_point);
 }
 
 }  // namespace

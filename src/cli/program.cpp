@@ -24,6 +24,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_run_command());
     commands.push_back(make_shell_command());
     commands.push_back(make_edit_command());
+    commands.push_back(make_env_command());
     commands.push_back(make_mount_command());
     commands.push_back(make_umount_command());
     commands.push_back(make_list_command());
@@ -211,6 +212,7 @@ int run_program(const std::vector<std::string>& arguments, Io& io) {
     return guarded(io, name, [&] {
         if (name == "squashfuse" || name == "squashfuse_ll")
             return report(io, name, run_as_squashfuse(arguments, io));
+        if (name == "uenv") return run_as_uenv(arguments, io);
         if (name == "mount.squenv" || name == "mount.fuse.squenv" || is_called_by_mount(arguments))
             return run_as_mount_helper(arguments, io);
         return run_squenv(arguments, io);

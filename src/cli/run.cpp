@@ -26,7 +26,7 @@ class RunCommand final : public Command {
                         "write squenv run IMAGE -- COMMAND");
         stay_as_init();
         SQUENV_TRY_ASSIGN(const auto launch, prepare_launch(options_, io));
-        SQUENV_TRY_ASSIGN(const auto held, hold_images(launch));
+        SQUENV_TRY_ASSIGN(const auto held, hold_images(launch, io));
         has_provided_ = true;
         SQUENV_TRY(check_environments(launch, held, command_.front(), io));
         return become(launch, command_);

@@ -40,14 +40,18 @@ Status ShellCommand::run(Io& io) {
     if (is_active_already(launch))
         return fail(Errc::exists, options_.images + ": this shell has it already",
                     "'exit' leaves it");
-    SQUENV_TRY_ASSIGN(const auto held, hold_images(launch));
-    has_provided_ = true;
+    return become_shell(launch, io, has_provided_);
+}
+
+}  // namespace
+
+Status become_shell(const Launch& launch, Io& io, bool& has_provided) {
+    SQUENV_TRY_ASSIGN(const auto held, hold_images(launch, io));
+    has_provided = true;
     SQUENV_TRY(check_environments(launch, held, "", io));
     SQUENV_TRY_ASSIGN(const auto command, interactive_shell(launch, held.placements, io));
     return become(launch, command);
 }
-
-}  // namespace
 
 std::unique_ptr<Command> make_shell_command() {
     return std::make_unique<ShellCommand>();

@@ -26,10 +26,11 @@ std::string conda_prefix(const Launch& launch, const std::vector<run::Placement>
     return {};
 }
 
-/// The names of the variables set for the environments: start-up files, as that of "conda init",
-/// set them anew.
+/// The names of the variables set for the views and the environments: start-up files, as that of
+/// "conda init", set them anew.
 std::vector<std::string> active_variables(const Launch& launch) {
-    std::vector<std::string> names;
+    std::vector<std::string> names = launch.views.patch.names();
+    std::erase(names, "PATH");
     for (const auto& image : launch.images) {
         if (image.kind == venv::EnvironmentKind::none) continue;
         for (const auto& change : venv::activation("/", "", image.kind))

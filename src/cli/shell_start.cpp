@@ -11,19 +11,20 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 
 #include "base/environment.h"
+#include "cli/shell_words.h"
 
 namespace squenv::cli {
 
 namespace {
 
-/// Quotes `text` as one word of any shell.
-std::string quoted(const std::string& text) {
-    std::string word = "'";
-    for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return word + "'";
+/// Nothing when it is not set: a view may have removed it.
+std::optional<std::string> present_value(const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
 }
 
 /// A file without a name that holds `text`; its path works in a process that inherits it.
@@ -46,17 +47,16 @@ std::string activation_lines(const ShellStart& start, const std::string& command
         if (entry->path().extension() == extension) scripts.push_back(entry->path().string());
     std::sort(scripts.begin(), scripts.end());
     std::string lines;
-    for (const auto& script : scripts) lines += command + ' ' + quoted(script) + '\n';
+    for (const auto& script : scripts) lines += command + ' ' + shell_word(script) + '\n';
     return lines;
 }
 
 /// The lines that every shell but fish reads after its own files.
 std::string posix_lines(const ShellStart& start, const std::string& prompt) {
-    std::string lines = "export PATH=" + quoted(environment_variable("PATH")) + '\n';
-    for (const auto& name : start.variables)
-        lines += "export " + name + '=' + quoted(environment_variable(name.c_str())) + '\n';
+    std::string lines = shell_line("PATH", environment_variable("PATH"));
+    for (const auto& name : start.variables) lines += shell_line(name, present_value(name));
     return lines + activation_lines(start, ".", ".sh") +
-           fmt::format("{}={}\"${}\"\n", prompt, quoted(start.mark), prompt);
+           fmt::format("{}={}\"${}\"\n", prompt, shell_word(start.mark), prompt);
 }
 
 Result<std::vector<std::string>> start_bash(const std::string& shell, const ShellStart& start) {
@@ -76,11 +76,11 @@ Result<std::vector<std::string>> start_zsh(const std::string& shell, const Shell
     const std::string home = own.empty() ? environment_variable("HOME") : own;
     // The user's .zshenv may choose yet another directory for the rest.
     std::ofstream(directory + "/.zshenv")
-        << "ZDOTDIR=" << quoted(home) << '\n'
+        << "ZDOTDIR=" << shell_word(home) << '\n'
         << "if [ -f $ZDOTDIR/.zshenv ]; then . $ZDOTDIR/.zshenv; fi\n"
-        << "_squenv_home=$ZDOTDIR; ZDOTDIR=" << quoted(directory) << '\n';
+        << "_squenv_home=$ZDOTDIR; ZDOTDIR=" << shell_word(directory) << '\n';
     std::ofstream(directory + "/.zshrc")
-        << "rm -rf " << quoted(directory) << '\n'
+        << "rm -rf " << shell_word(directory) << '\n'
         << "ZDOTDIR=$_squenv_home; unset _squenv_home\n"
         << "if [ -f $ZDOTDIR/.zshrc ]; then . $ZDOTDIR/.zshrc; fi\n"
         << (own.empty() ? "[ \"$ZDOTDIR\" = \"$HOME\" ] && unset ZDOTDIR\n" : "")
@@ -91,23 +91,22 @@ Result<std::vector<std::string>> start_zsh(const std::string& shell, const Shell
 
 std::vector<std::string> start_fish(const std::string& shell, const ShellStart& start) {
     std::string variables;
-    for (const auto& name : start.variables)
-        variables += "set -gx " + name + ' ' + quoted(environment_variable(name.c_str())) + '\n';
+    for (const auto& name : start.variables) variables += fish_line(name, present_value(name));
     return {shell, "-i", "-C",
-            fmt::format("set -gx PATH (string split : -- {})\n{}{}"
+            fmt::format("{}{}{}"
                         "functions -q _squenv_prompt; or functions -c fish_prompt _squenv_prompt\n"
                         "function fish_prompt; echo -n {}; _squenv_prompt; end",
-                        quoted(environment_variable("PATH")), variables,
-                        activation_lines(start, "source", ".fish"), quoted(start.mark))};
+                        fish_line("PATH", environment_variable("PATH")), variables,
+                        activation_lines(start, "source", ".fish"), shell_word(start.mark))};
 }
 
 Result<std::vector<std::string>> start_posix(const std::string& shell, const ShellStart& start) {
     const std::string own = environment_variable("ENV");
-    SQUENV_TRY_ASSIGN(
-        const auto file,
-        anonymous_file((own.empty() ? "unset ENV\n"
-                                    : fmt::format("ENV={}\n. {}\n", quoted(own), quoted(own))) +
-                       posix_lines(start, "PS1")));
+    SQUENV_TRY_ASSIGN(const auto file,
+                      anonymous_file((own.empty() ? "unset ENV\n"
+                                                  : fmt::format("ENV={}\n. {}\n", shell_word(own),
+                                                                shell_word(own))) +
+                                     posix_lines(start, "PS1")));
     ::setenv("ENV", file.c_str(), 1);
     return std::vector<std::string>{shell, "-i"};
 }

@@ -111,7 +111,7 @@ _squenv() {
     [[ ${words[0]##*/} == squenv-pack ]] && command=pack
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         case ${words[i]} in
-            -o | --via | --env | --record | --log | --offset | --path | -j | --jobs) ((i++)) ;;
+            -o | --via | --env | --view | --format | --record | --log | --offset | --path | -j | --jobs) ((i++)) ;;
             --output | --tar | --from-image | --codec | --level | -b | --block-size | \
                 --mount-point | --hot | --warm | --owner | --mtime | -x | --exclude | --exclude-from | \
                 --readers | --memory | --rounds | --html | --pin | --unpin | --to | \
@@ -122,12 +122,12 @@ _squenv() {
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit mount umount list stats info ls cat diff extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit env mount umount list stats info ls cat diff extract
             verify history rollback prune doctor cache trace bench help version --help --version" -- "$word")
         return
     fi
     if [[ $command == help ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit mount umount list stats info ls cat diff extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit env mount umount list stats info ls cat diff extract
             verify history rollback prune doctor cache trace bench" -- "$word")
         return
     fi
@@ -140,6 +140,8 @@ _squenv() {
             [[ $command != mount ]] && options+=" userns extract"
             mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
             return ;;
+        --view) return ;;
+        --format) mapfile -t COMPREPLY < <(compgen -W "sh fish json" -- "$word"); return ;;
         --env) mapfile -t COMPREPLY < <(compgen -v -S = -- "$word"); return ;;
         --log)
             mapfile -t COMPREPLY < <(compgen -W "stderr syslog" -- "$word"; compgen -f -- "$word")
@@ -162,8 +164,10 @@ _squenv() {
                     --staging --warm --force --keep --json" ;;
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
-            run | shell) options+=" --via --env -o --record --force" ;;
+            run | shell)
+                options+=" --via --env -o --record --force --view --no-default-view" ;;
             edit) options+=" --env --staging --resume --discard --force" ;;
+            env) options+=" --view --no-default-view --format" ;;
             umount) options+=" --lazy --wait" ;;
             list | stats | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
@@ -182,7 +186,7 @@ _squenv() {
         return
     fi
     case $command:$operands in
-        run:* | shell:* | edit:*) _squenv_images "$word" ;;
+        run:* | shell:* | edit:* | env:*) _squenv_images "$word" ;;
         cache:0) mapfile -t COMPREPLY < <(compgen -W "list clean" -- "$word") ;;
         trace:0) mapfile -t COMPREPLY < <(compgen -W "merge report" -- "$word") ;;
         trace:*) _squenv_files -f "$word" ;;

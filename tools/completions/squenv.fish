@@ -42,7 +42,7 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands create pack run shell edit mount umount list stats info ls cat diff extract verify history rollback prune doctor cache trace bench help version
+set -l commands create pack run shell edit env mount umount list stats info ls cat diff extract verify history rollback prune doctor cache trace bench help version
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
 complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
@@ -58,6 +58,7 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a run -d 'Run
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a shell -d 'Start a shell with images mounted'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a edit -d 'Change an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a umount -d 'Unmount a mount point'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a env -d 'Print what run would set'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a doctor -d 'Test every way to mount'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cache -d 'Show or remove unpacked images'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a list -d 'Show your mounts'
@@ -88,6 +89,12 @@ complete -c squenv -n '__fish_seen_subcommand_from edit' -l staging -x -a '(__fi
 complete -c squenv -n '__fish_seen_subcommand_from edit' -l resume -d 'Go on with a session that was not ended'
 complete -c squenv -n '__fish_seen_subcommand_from edit' -l discard -d 'Throw such a session away'
 complete -c squenv -n '__fish_seen_subcommand_from edit' -l force -d 'At another path than it was made for'
+complete -c squenv -n __squenv_before_command -l view -x -d 'Views of uenvs'
+complete -c squenv -n __squenv_before_command -l no-default-view -d 'Only the views of --view'
+complete -c squenv -n '__fish_seen_subcommand_from env' -a '(__squenv_images)'
+complete -c squenv -n '__fish_seen_subcommand_from env' -l view -x -d 'Views of uenvs'
+complete -c squenv -n '__fish_seen_subcommand_from env' -l no-default-view -d 'Only the views of --view'
+complete -c squenv -n '__fish_seen_subcommand_from env' -l format -x -a 'sh fish json' -d 'Of the lines'
 complete -c squenv -n '__fish_seen_subcommand_from run edit; and contains -- -- (commandline -opc)' -x -a '(__squenv_command)'
 complete -c squenv -n '__fish_seen_subcommand_from cache; and not __fish_seen_subcommand_from list clean' -a 'list clean'
 complete -c squenv -n '__fish_seen_subcommand_from mount' -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
