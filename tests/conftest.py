@@ -23,6 +23,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "support")]
 
 from support import digests, processes, trees  # noqa: E402
 from support.session import Work  # noqa: E402
+from support.slurm import slurm  # noqa: E402, F401
 
 DEFAULT_BINARY = TESTS.parent / "build" / "src" / "cli" / "squenv"
 OTHER_NAMES = ["squashfuse", "squashfuse_ll", "mount.squenv", "uenv"]

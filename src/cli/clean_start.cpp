@@ -75,8 +75,8 @@ bool starts_alone(const std::string& program) {
 bool asks_for_mount(const std::vector<std::string_view>& words) {
     if (words.empty()) return false;
     const std::string_view name = words[0].substr(words[0].rfind('/') + 1);
-    constexpr std::array<std::string_view, 5> kNames{"squashfuse", "squashfuse_ll", "mount.squenv",
-                                                     "mount.fuse.squenv", "uenv"};
+    constexpr std::array<std::string_view, 6> kNames{
+        "squashfuse", "squashfuse_ll", "mount.squenv", "mount.fuse.squenv", "uenv", "squenv-slurm"};
     if (std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
     constexpr std::array<std::string_view, 5> kCommands{"run", "shell", "mount", "doctor", "edit"};
     return words.size() > 1 &&

@@ -213,6 +213,7 @@ int run_program(const std::vector<std::string>& arguments, Io& io) {
         if (name == "squashfuse" || name == "squashfuse_ll")
             return report(io, name, run_as_squashfuse(arguments, io));
         if (name == "uenv") return run_as_uenv(arguments, io);
+        if (name == "squenv-slurm") return run_as_slurm_helper(arguments, io);
         if (name == "mount.squenv" || name == "mount.fuse.squenv" || is_called_by_mount(arguments))
             return run_as_mount_helper(arguments, io);
         return run_squenv(arguments, io);

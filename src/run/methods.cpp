@@ -20,6 +20,7 @@
 #include "run/shared_mount.h"
 #include "run/tree_link.h"
 #include "run/trial.h"
+#include "share/members.h"
 #include "system/mount_table.h"
 
 namespace squenv::run {
@@ -305,6 +306,11 @@ std::vector<Attempt> Methods::attempt(const Wanted& wanted) {
 void HeldMounts::keep(share::Membership membership) {
     kept_.push_back(std::move(membership.connection));
     if (membership.namespaces) namespaces_ = std::move(membership.namespaces);
+}
+
+void HeldMounts::pass_to(pid_t process) const {
+    for (const auto& connection : kept_)
+        if (connection) share::pass_membership(connection.get(), process);
 }
 
 std::vector<int> HeldMounts::descriptors() const {

@@ -2,6 +2,8 @@
 // Images at their paths for a command that is about to run, by any method of this machine.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -41,7 +43,14 @@ class HeldMounts {
     /// Errors: denied; internal (`inside` without a namespace); those of `inside`.
     [[nodiscard]] Status settle(const std::function<Status()>& inside = {});
 
-    void keep(UniqueFd fd) { kept_.push_back(std::move(fd)); }
+    /// Makes `process`, of the same user, a user of the images in place of the calling process.
+    /// That process also needs copies of connections(), open until it ends, and has to be in
+    /// namespaces().
+    void pass_to(pid_t process) const;
+    [[nodiscard]] const std::vector<UniqueFd>& connections() const { return kept_; }
+    /// Empty when all images are visible where the calling process began.
+    [[nodiscard]] const system::Namespaces& namespaces() const { return namespaces_; }
+
     void keep(share::Membership membership);
     /// The descriptors that no other process may inherit.
     [[nodiscard]] std::vector<int> descriptors() const;

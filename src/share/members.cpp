@@ -25,6 +25,7 @@ namespace {
 
 constexpr char kAsk = 'j';
 constexpr char kAdmitted = 'r';
+constexpr char kPass = 'p';  ///< with a pidfd: the process of the member from now on
 
 /// An event's tag: the key of the member, and which of its two descriptors.
 constexpr std::uint64_t kListenerTag = 0;
@@ -34,6 +35,9 @@ constexpr std::uint64_t connection_tag(std::uint64_t key) {
 constexpr std::uint64_t process_tag(std::uint64_t key) {
     return key * 2 + 1;
 }
+
+/// What the connection of an admitted member reports.
+constexpr std::uint32_t kMemberEvents = EPOLLIN | EPOLLRDHUP;
 
 /// The time until the first look at a daemon that does not answer, and between later ones.
 constexpr int kFirstLookMs = 50;
@@ -67,6 +71,12 @@ UniqueFd own_pidfd() {
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
 }
 
+void pass_membership(int connection, pid_t process) {
+    const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+    const int fd = pidfd.get();
+    if (pidfd) (void)send_message(connection, {&kPass, 1}, {&fd, 1});
+}
+
 Result<std::optional<Admission>> ask_admission(int connection, int patience_ms) {
     const UniqueFd process = own_pidfd();
     const int fd = process.get();
@@ -93,7 +103,10 @@ Result<Members> Members::create(UniqueFd listener, Member first, system::Namespa
         ::fcntl(members.listener_.get(), F_SETFL, O_NONBLOCK);
         members.watch(members.listener_.get(), kListenerTag, EPOLLIN);
     }
-    if (first.connection) members.add(std::move(first));
+    if (first.connection) {
+        ::fcntl(first.connection.get(), F_SETFL, O_NONBLOCK);
+        members.add(std::move(first));
+    }
     return members;
 }
 
@@ -114,7 +127,7 @@ void Members::unwatch(UniqueFd& fd) {
 
 void Members::add(Member user) {
     const std::uint64_t key = next_key_++;
-    watch(user.connection.get(), connection_tag(key), user.is_admitted ? EPOLLRDHUP : EPOLLIN);
+    watch(user.connection.get(), connection_tag(key), user.is_admitted ? kMemberEvents : EPOLLIN);
     if (user.process) watch(user.process.get(), process_tag(key), EPOLLIN);
     members_.emplace(key, std::move(user));
 }
@@ -146,28 +159,45 @@ void Members::admit(Member& user) {
             .has_value();
 }
 
+bool Members::on_message(std::uint64_t key, SocketMessage message) {
+    Member& user = members_.at(key);
+    const bool has_process = message.descriptors.size() == 1;
+    if (user.is_admitted) {
+        if (message.bytes != std::string(1, kPass) || !has_process) return true;
+        unwatch(user.process);
+    } else if (message.bytes != std::string(1, kAsk)) {
+        return false;
+    }
+    if (has_process) {
+        user.process = std::move(message.descriptors.front());
+        watch(user.process.get(), process_tag(key), EPOLLIN);
+    }
+    if (user.is_admitted) return true;
+    admit(user);
+    if (!user.is_admitted) return false;
+    epoll_event event{};
+    event.events = kMemberEvents;
+    event.data.u64 = connection_tag(key);
+    ::epoll_ctl(events_.get(), EPOLL_CTL_MOD, user.connection.get(), &event);
+    return true;
+}
+
 void Members::on_connection(std::uint64_t key) {
     Member& user = members_.at(key);
-    if (!user.is_admitted) {
-        auto message = receive_message(user.connection.get());
-        if (!message && message.error().sys_errno == EAGAIN) return;
-        if (message && message->bytes == std::string(1, kAsk)) {
-            if (message->descriptors.size() == 1) {
-                user.process = std::move(message->descriptors.front());
-                watch(user.process.get(), process_tag(key), EPOLLIN);
-            }
-            admit(user);
-        }
-        if (user.is_admitted) {
-            epoll_event event{};
-            event.events = EPOLLRDHUP;
-            event.data.u64 = connection_tag(key);
-            ::epoll_ctl(events_.get(), EPOLL_CTL_MOD, user.connection.get(), &event);
-            return;
-        }
-        unwatch(user.process);  // no member yet: the connection alone counts
-    }
+    auto message = receive_message(user.connection.get());
+    if (!message && message.error().sys_errno == EAGAIN) return;
+    if (message && !message->bytes.empty() && on_message(key, std::move(*message))) return;
+    if (!user.is_admitted) unwatch(user.process);  // no member: the connection alone counts
     unwatch(user.connection);
+    remove_if_gone(key);
+}
+
+/// The report may be of a process that has passed its membership on meanwhile.
+void Members::on_process(std::uint64_t key) {
+    UniqueFd& process = members_.at(key).process;
+    pollfd ended{process.get(), POLLIN, 0};
+    if (!process || ::poll(&ended, 1, 0) <= 0) return;
+    unwatch(process);
     remove_if_gone(key);
 }
 
@@ -192,12 +222,10 @@ void Members::serve() {
             const std::uint64_t tag = events[static_cast<std::size_t>(i)].data.u64;
             const std::uint64_t key = tag / 2;
             if (tag == kListenerTag || !members_.contains(key)) continue;
-            if (tag == connection_tag(key)) {
+            if (tag == connection_tag(key))
                 on_connection(key);
-            } else {
-                unwatch(members_.at(key).process);
-                remove_if_gone(key);
-            }
+            else
+                on_process(key);
         }
     }
 }

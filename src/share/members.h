@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/socket_message.h"
 #include "base/unique_fd.h"
 #include "system/namespaces.h"
 
@@ -34,6 +35,11 @@ struct Admission {
 /// Nothing when the daemon went away meanwhile. Errors: busy (no answer in time, or none can come,
 /// because the daemon is stopped or frozen), environment (the daemon is dead).
 [[nodiscard]] Result<std::optional<Admission>> ask_admission(int connection, int patience_ms);
+
+/// The member's side, once admitted: `process`, of the same user, counts as the process of the
+/// member from now on. A program that mounts for another process passes the connection to that,
+/// too. Without effect when the process or the daemon has ended, or the kernel has no pidfd.
+void pass_membership(int connection, pid_t process);
 
 /// The daemon's side. Used by the main thread only. No member is admitted before serve() is called.
 class Members {
@@ -67,6 +73,9 @@ class Members {
     void watch(int fd, std::uint64_t tag, std::uint32_t what);
     void unwatch(UniqueFd& fd);
     void on_connection(std::uint64_t key);
+    /// False when the sender is no member, and cannot become one.
+    bool on_message(std::uint64_t key, SocketMessage message);
+    void on_process(std::uint64_t key);
     void admit(Member& user);
     void remove_if_gone(std::uint64_t key);
 

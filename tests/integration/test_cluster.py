@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Ranks and job steps: Open MPI over shared memory, and a real Slurm of one node."""
 
-import contextlib
 import os
-import pwd
 import shutil
-import signal
-import socket
-import subprocess
 import time
 
 import pytest
 
 from run_support import wait_until_nothing_is_left
-from support.processes import AS_USER, check, mounts_below, processes_of, run, wait_for
+from support.processes import AS_USER, check, mounts_below, run, wait_for
+from support.slurm import in_slurm
 
 RANKS = r"""
 #include <mpi.h>
@@ -87,110 +83,6 @@ def test_mpi_ranks_share_a_daemon_and_memory(via, work, ranks_program, venv_imag
 
 
 # Slurm
-
-
-@pytest.fixture(scope="module")
-def slurm(session_dir):
-    """slurmctld and slurmd of this test alone; yields the environment that its clients need."""
-    for tool in ["slurmctld", "slurmd", "munged", "srun"]:
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed (slurmctld, slurmd, slurm-client, munge)")
-    with contextlib.ExitStack() as stack:
-        ensure_account(stack)
-        yield start_slurm(session_dir / "slurm", stack)
-
-
-def ensure_account(stack):
-    """Slurm runs nothing for a uid without a name."""
-    try:
-        pwd.getpwuid(1000)
-    except KeyError:
-        check(["useradd", "-M", "-u", "1000", "squenv-test"])
-        stack.callback(run, ["userdel", "squenv-test"])
-
-
-def start_slurm(path, stack):
-    for name in ["spool", "state", "munge"]:
-        (path / name).mkdir(parents=True)
-    shutil.chown(path / "munge", "munge", "munge")
-    key = path / "munge" / "key"
-    key.write_bytes(os.urandom(1024))
-    key.chmod(0o400)
-    shutil.chown(key, "munge", "munge")
-    host = socket.gethostname().split(".")[0]
-    ports = free_ports(2)
-    munge_socket = path / "munge" / "socket"
-    (path / "slurm.conf").write_text(f"""
-ClusterName=test
-SlurmctldHost={host}(127.0.0.1)
-SlurmUser=root
-SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
-AuthType=auth/munge
-AuthInfo=socket={munge_socket}
-CredType=cred/munge
-StateSaveLocation={path}/state
-SlurmdSpoolDir={path}/spool
-SlurmctldPidFile={path}/slurmctld.pid
-SlurmdPidFile={path}/slurmd.pid
-SlurmctldLogFile={path}/slurmctld.log
-SlurmdLogFile={path}/slurmd.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SwitchType=switch/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-ReturnToService=2
-KillWait=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=32 Boards=1 SocketsPerBoard=1 CoresPerSocket=32 \
-ThreadsPerCore=1 State=UNKNOWN
-PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
-SlurmdParameters=config_overrides
-""", encoding="ascii")
-    (path / "cgroup.conf").write_text("CgroupAutomount=no\n", encoding="ascii")
-    environment = {**os.environ, "SLURM_CONF": str(path / "slurm.conf"),
-                   "PMIX_MCA_gds": "hash"}
-    run_daemon(stack, ["setpriv", "--reuid", "munge", "--regid", "munge", "--clear-groups", "--",
-                       "/usr/sbin/munged", "-F", "--key-file", key, "--socket", munge_socket,
-                       "--pid-file", path / "munge" / "pid", "--log-file", path / "munge" / "log",
-                       "--seed-file", path / "munge" / "seed"], environment)
-    path.chmod(0o755)
-    (path / "munge").chmod(0o755)
-    wait_for(munge_socket.exists, "munged")
-    run_daemon(stack, ["slurmctld", "-D", "-i"], environment)
-    run_daemon(stack, ["slurmd", "-D", "-N", host], environment)
-    wait_for(lambda: "idle" in run(["sinfo", "-h", "-o", "%t"], env=environment).stdout,
-             "an idle node", deadline=60)
-    return environment
-
-
-def run_daemon(stack, words, environment):
-    process = subprocess.Popen([os.fspath(word) for word in words], env=environment,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-
-    def end():
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    stack.callback(end)
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-def in_slurm(slurm, *words, **options):
-    return run([*AS_USER, *words], env=slurm, cwd="/tmp", **options)
 
 
 def test_tasks_of_a_step_share_a_daemon(slurm, work, venv_image, venv_source):

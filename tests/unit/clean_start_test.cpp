@@ -9,7 +9,8 @@ namespace {
 TEST(CleanStart, WhatMounts) {
     for (const char* command : {"run", "shell", "mount", "doctor", "edit"})
         EXPECT_TRUE(asks_for_mount({"/usr/bin/squenv", command, "x"})) << command;
-    for (const char* name : {"squashfuse", "/a/b/squashfuse_ll", "mount.squenv", "/a/uenv"})
+    for (const char* name :
+         {"squashfuse", "/a/b/squashfuse_ll", "mount.squenv", "/a/uenv", "squenv-slurm"})
         EXPECT_TRUE(asks_for_mount({name, "a", "b"})) << name;
 }
 

@@ -126,6 +126,24 @@ TEST(Members, AnInheritedConnectionCounts) {
     EXPECT_FALSE(members->is_empty());
 }
 
+TEST(Members, AProcessTakesTheMembershipOver) {
+    auto first = FirstMember::create();
+    ASSERT_TRUE(first);
+    auto members = Members::create({}, std::move(first->member), {});
+    const pid_t heir = ::fork();
+    if (heir == 0) {
+        ::pause();
+        ::_exit(0);
+    }
+    pass_membership(first->ours.get(), heir);
+    first->ours.reset();
+    members->serve();
+    EXPECT_FALSE(members->is_empty());
+    ::kill(heir, SIGKILL);
+    ::waitpid(heir, nullptr, 0);
+    while (!members->is_empty()) serve_once(*members);
+}
+
 TEST(Members, WhoComesWhenItEndsIsTurnedAway) {
     const auto name = unique_name();
     auto listener = claim_rendezvous(name);

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""The plugin for Slurm, in a real Slurm of one node."""
+
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+from run_support import background, daemon_name, wait_until_nothing_is_left
+from support.processes import AS_USER, mounts_below, status, wait_for
+from support.slurm import in_slurm, plugin_of
+
+PROBE = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
+
+
+@pytest.fixture(autouse=True)
+def plugin(binary):
+    if not plugin_of(binary).exists():
+        pytest.skip("the plugin is not built (libslurm-dev, meson option spank)")
+
+
+@pytest.fixture
+def clean(work, venv_source):
+    """Nothing of a job outlives it."""
+    yield
+    wait_until_nothing_is_left(work, venv_source)
+
+
+def script(work, text, name="job.sh"):
+    path = work.path / name
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
+    path.chmod(0o755)
+    return path
+
+
+def batch(slurm, work, text, *options, **more):
+    """Runs `text` as a batch job to its end. Its exit status, and what it wrote."""
+    output = work.directory("output")
+    result = in_slurm(slurm, "sbatch", "--wait", "-o", output / "%a", *options, script(work, text),
+                      **more)
+    return result, {file.name: file.read_text() for file in sorted(output.iterdir())}
+
+
+def marked(work, count):
+    """A directory, and the shell commands of a task that says it is there and waits for the end."""
+    marks = work.directory("marks")
+    wait = f"echo $$ > {marks}/$SLURM_PROCID; while [ ! -e {marks}/go ]; do sleep 0.3; done"
+
+    def all_there():
+        return sum(bool(file.stat().st_size) for file in marks.iterdir()) >= count
+
+    return marks, wait, all_there
+
+
+def test_tasks_have_the_image(slurm, venv_image, venv_source, clean):
+    result = in_slurm(slurm, "srun", "-n", "4", f"--squenv={venv_image}", *PROBE)
+    assert result.returncode == 0, result.stderr
+    assert (result.stdout, result.stderr) == (f"42 {venv_source}\n" * 4, "")
+
+
+def test_a_path_that_cannot_be_made_is_in_a_namespace(slurm, work, plain_image, plain_tree):
+    """The user cannot create the path. The task keeps its number, user and directory, and gets no
+    capability."""
+    place = "/squenv-no-such-directory/tree"
+    tell = f"ls {place}; id -u; pwd; grep CapEff /proc/self/status; echo $$ $SLURM_TASK_PID"
+    result = in_slurm(slurm, "srun", f"--squenv={plain_image}:{place}", "sh", "-c", tell,
+                      cwd=work.path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    names = sorted(os.listdir(plain_tree))
+    assert sorted(lines[:len(names)]) == names
+    user, directory, capabilities, numbers = lines[len(names):]
+    assert (user, directory) == ("1000", str(work.path))
+    assert int(capabilities.split()[1], 16) == 0
+    assert len(set(numbers.split())) == 1, "the process that Slurm knows runs the program"
+    wait_for(lambda: not background(work), "the end of all processes")
+
+
+def test_64_ranks_have_one_daemon(slurm, work, venv_image, venv_source, clean):
+    """One of them is killed; the others read the image afterwards."""
+    marks, wait, all_there = marked(work, 64)
+    read = f"cat {venv_source}/lib/python3*/site-packages/probe.py"
+    process = work.start([*AS_USER, "srun", "-n", "64", "-K0", f"--squenv={venv_image}", "sh", "-c",
+                          f"{wait}; {read}"], env=slurm)
+    wait_for(all_there, "64 ranks", deadline=60)
+    names = [daemon_name(pid) for pid in background(work)]
+    assert (names.count("squenv"), names.count("squenv-supervis")) == (1, 1), names
+    victim = int((marks / "5").read_text())
+    assert status(victim)["Uid"].split()[0] == "1000"
+    os.kill(victim, 9)
+    (marks / "go").touch()
+    output, errors = process.communicate(timeout=60)
+    assert output.decode().count("VALUE = 42") == 63, errors
+    assert process.returncode != 0
+
+
+def test_a_task_that_closes_everything_keeps_its_image(slurm, venv_image, venv_source, clean):
+    """Slurm's own process of the task is the member, by its number."""
+    program = ("import os, time; os.closerange(3, 4096); time.sleep(1); "
+               f"print(len(os.listdir('{venv_source}')) > 2)")
+    result = in_slurm(slurm, "srun", f"--squenv={venv_image}", "env", "-i", "/usr/bin/python3",
+                      "-c", program)
+    assert result.stdout == "True\n", result.stderr
+
+
+def test_batch_script_and_its_steps(slurm, work, venv_image, venv_source, clean):
+    """The image is named relative to where sbatch runs. Steps at once, and another directory."""
+    text = f"""
+python -c 'import probe; print("script", probe.VALUE)'
+cd /
+srun --overlap -n 2 python -c 'import probe, time; time.sleep(1); print("first", probe.VALUE)' &
+srun --overlap -n 2 python -c 'import probe, time; time.sleep(2); print("second", probe.VALUE)'
+wait
+srun sh -c 'echo path $PATH'
+srun --squenv=none sh -c 'echo none $SLURM_SQUENV; ls {venv_source} | wc -l'
+"""
+    result, output = batch(slurm, work, text, "-n4", f"--squenv={venv_image.name}",
+                           cwd=venv_image.parent)
+    text = "".join(output.values())
+    assert result.returncode == 0, (result.stderr, text)
+    assert text.count("script 42\n") == 1, text
+    assert text.count("first 42\n") == 2, text
+    assert text.count("second 42\n") == 2, text
+    path = re.search("^path (.*)$", text, re.MULTILINE)[1]
+    assert path.split(":").count(f"{venv_source}/bin") == 1, path
+    assert "none\n" in text, text
+
+
+def test_array(slurm, work, venv_image, venv_source, clean):
+    result, output = batch(slurm, work, 'python -c "import probe; print(probe.VALUE)"',
+                           "--array=0-2", env={**slurm, "SBATCH_SQUENV": str(venv_image)})
+    assert result.returncode == 0, result.stderr
+    assert output == {"0": "42\n", "1": "42\n", "2": "42\n"}
+
+
+def test_allocation_and_two_steps(slurm, work, venv_image, venv_source, clean):
+    """The shell of salloc is on the submit host and has no image; its steps have."""
+    inner = script(work, f"""
+ls {venv_source} | wc -l
+echo "${{VIRTUAL_ENV:-not active}}"
+srun -n 2 python -c 'import probe; print(probe.VALUE)'
+srun -n 1 --squenv-activate=none --squenv={venv_image} sh -c \
+    'echo "${{VIRTUAL_ENV:-not active}}"; {venv_source}/bin/python -c "import probe"'
+""")
+    result = in_slurm(slurm, "salloc", "-Q", "-n2", inner,
+                      env={**slurm, "SALLOC_SQUENV": str(venv_image)})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "0\nnot active\n42\n42\nnot active\n", result.stderr
+
+
+def test_nested_steps(slurm, work, venv_image, venv_source, clean):
+    """A task starts a step, which has the image too, by a mount of its own."""
+    inner = f"srun --overlap -n 1 {' '.join(map(repr, PROBE))}"
+    result = in_slurm(slurm, "salloc", "-Q", "-n2", "srun", "-n1", f"--squenv={venv_image}", "sh",
+                      "-c", f"python -c 'import probe; print(probe.VALUE)'; {inner}")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"42\n42 {venv_source}\n"
+
+
+def test_cancelled_job_leaves_nothing(slurm, work, venv_image, venv_source, clean):
+    marks, wait, all_there = marked(work, 4)
+    process = work.start([*AS_USER, "srun", "-n", "4", "-J", "victim", f"--squenv={venv_image}",
+                          "sh", "-c", wait], env=slurm)
+    wait_for(all_there, "the tasks")
+    assert mounts_below(venv_source)
+    assert in_slurm(slurm, "scancel", "-n", "victim").returncode == 0
+    assert process.wait(60) != 0
+
+
+# Errors
+
+
+def jobs(slurm):
+    """The numbers of all jobs that were ever submitted and are remembered."""
+    result = in_slurm(slurm, "scontrol", "-o", "show", "jobs")
+    return set(re.findall(r"^JobId=(\d+)", result.stdout, re.MULTILINE))
+
+
+@pytest.mark.parametrize("client", ["srun", "sbatch", "salloc"])
+@pytest.mark.parametrize("options, reason", [
+    (["--squenv=/no/such/image.squashfs"], "/no/such/image.squashfs: No such file"),
+    (["--squenv=/etc/passwd"], "/etc/passwd: "),
+    (["--squenv-view=default"], "--squenv-view: of no image; add --squenv=IMAGE"),
+    (["--squenv={image}", "--squenv-activate=perhaps"], "write auto or none"),
+])
+def test_mistakes_end_before_a_job_is_queued(client, options, reason, slurm, work, venv_image):
+    before = jobs(slurm)
+    start = time.monotonic()
+    result = in_slurm(slurm, client, *[word.format(image=venv_image) for word in options],
+                      script(work, "echo it ran"))
+    assert result.returncode != 0 and "it ran" not in result.stdout
+    assert reason in result.stderr
+    assert time.monotonic() < start + 5
+    assert jobs(slurm) == before
+
+
+def test_views_of_an_image_without_any(slurm, venv_image):
+    result = in_slurm(slurm, "srun", f"--squenv={venv_image}", "--squenv-view=modules", "true")
+    assert result.returncode == 1 and "view modules: " in result.stderr, result.stderr
+
+
+def test_image_that_the_node_does_not_have(slurm, work, venv_image):
+    """It went away while the job waited. The message is in the output of the job."""
+    image = work.path / "short-lived.squashfs"
+    shutil.copy(venv_image, image)
+    output = work.directory("output") / "out"
+    result = in_slurm(slurm, "sbatch", "-H", "--parsable", "-o", output, f"--squenv={image}",
+                      script(work, "echo it ran"))
+    job = result.stdout.strip()
+    image.unlink()
+    assert in_slurm(slurm, "scontrol", "release", job).returncode == 0
+    wait_for(lambda: "JobState=FAILED" in in_slurm(slurm, "scontrol", "show", "job", job).stdout,
+             "the end of the job")
+    host = os.uname().nodename.split(".")[0]
+    text = output.read_text()
+    assert f"squenv on {host}: {image}: No such file or directory" in text
+    assert "it ran" not in text
+    assert "ExitCode=125:0" in in_slurm(slurm, "scontrol", "show", "job", job).stdout
+
+
+def test_a_job_without_options_does_not_ask_the_program(slurm, work, venv_source):
+    result = in_slurm(slurm, "srun", "sh", "-c", "env | grep -c SQUENV")
+    assert result.stdout == "0\n", result.stderr
