@@ -77,9 +77,6 @@ std::unique_ptr<Command> make_verify_command();
 /// Returns the exit status, one of mount(8)'s.
 [[nodiscard]] int run_as_mount_helper(const std::vector<std::string>& arguments, Io& io);
 
-/// Serves the plugin for Slurm. Returns the exit status, one of `run`'s.
-[[nodiscard]] int run_as_slurm_helper(const std::vector<std::string>& arguments, Io& io);
-
 /// The whole program. `arguments` begins with the name of the program. Returns the exit status.
 [[nodiscard]] int run_program(const std::vector<std::string>& arguments, Io& io);
 

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/program_frame.h"
+#include "cli/slurm_helper.h"
 #include "config.h"
 #include "versions/versions.h"
 

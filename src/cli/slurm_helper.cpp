@@ -2,6 +2,8 @@
 // Called as squenv-slurm by the plugin for Slurm. Before a job queues it checks the images. On a
 // node it has them for the process that is about to become a task. src/spank/helper.h describes the
 // answer, which goes to a socket.
+#include "cli/slurm_helper.h"
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -15,7 +17,6 @@
 #include "base/process.h"
 #include "base/socket_message.h"
 #include "base/text.h"
-#include "cli/command.h"
 #include "cli/launch.h"
 #include "cli/program_frame.h"
 
@@ -100,7 +101,8 @@ void SlurmHelper::declare(CLI::App& app) {
 
 Status SlurmHelper::provide(const Launch& launch, Io& io) {
     const Variables before = current_variables();
-    ::unsetenv("SQUENV_MOUNTS");  // those of the submit host or of an outer step
+    // They tell of mounts of the submit host or of an outer step.
+    for (const char* name : {"SQUENV_MOUNTS", "UENV_MOUNT_LIST", "UENV_VIEW"}) ::unsetenv(name);
     SQUENV_TRY_ASSIGN(const auto held, hold_images(launch, io));
     has_provided_ = true;
     SQUENV_TRY(check_environments(launch, held, program_, io));

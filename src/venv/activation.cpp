@@ -33,7 +33,8 @@ std::vector<Change> activation(const std::string& root, const std::string& path,
                                EnvironmentKind kind) {
     const std::string programs = root + "/bin";
     std::vector<Change> changes = own_variables(root, kind);
-    changes.push_back({"PATH", path.empty() ? programs : programs + ':' + path});
+    const bool is_first = (path + ':').starts_with(programs + ':');
+    if (!is_first) changes.push_back({"PATH", path.empty() ? programs : programs + ':' + path});
     // It would send the environment's Python to another standard library.
     changes.push_back({"PYTHONHOME", {}, true});
     // What pip cannot write into the environment it would put below ~/.local, without asking, where

@@ -34,6 +34,11 @@ TEST(Activation, EmptyPath) {
     EXPECT_EQ(activation("/v", "")[2].value, "/v/bin");
 }
 
+TEST(Activation, AnActiveOneIsNotAddedAgain) {
+    for (const auto& change : activation("/v", "/v/bin:/usr/bin")) EXPECT_NE(change.name, "PATH");
+    EXPECT_EQ(activation("/v", "/v/bin2:/usr/bin")[2].value, "/v/bin:/v/bin2:/usr/bin");
+}
+
 TEST(Activation, PromptNames) {
     EXPECT_EQ(prompt_name("/a/b/venv"), "b");
     EXPECT_EQ(prompt_name("/a/b/torch"), "torch");
