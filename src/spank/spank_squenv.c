@@ -93,8 +93,25 @@ static int read_settings(int count, char* words[]) {
     return ESPANK_SUCCESS;
 }
 
+/// Slurm repeats the options of sbatch and salloc to each srun in the job, as they were written: an
+/// image may have been named relative to another directory. The variables have the same request.
+static void forget_inherited_options(void) {
+    if (getenv(IMAGES) == NULL) return;
+    for (char** one = environ; *one != NULL;) {
+        char* equals = strchr(*one, '=');
+        char* name = equals == NULL ? NULL : strndup(*one, (size_t)(equals - *one));
+        // "SLURM_SPANK_" may be in front of that.
+        if (name != NULL && strstr(name, "_SLURM_SPANK_OPTION_squenv_") != NULL)
+            unsetenv(name);  // the next one takes its place
+        else
+            ++one;
+        free(name);
+    }
+}
+
 int slurm_spank_init(spank_t spank, int count, char* words[]) {
     const spank_context_t context = spank_context();
+    if (context == S_CTX_LOCAL || context == S_CTX_ALLOCATOR) forget_inherited_options();
     if (context != S_CTX_LOCAL && context != S_CTX_ALLOCATOR && context != S_CTX_REMOTE)
         return ESPANK_SUCCESS;
     for (size_t i = 0; i < sizeof options / sizeof *options; ++i)

@@ -36,22 +36,59 @@ def script(work, text, name="job.sh"):
 
 
 def batch(slurm, work, text, *options, **more):
-    """Runs `text` as a batch job to its end. Its exit status, and what it wrote."""
+    """Runs `text` as a batch job to its end. Its states, and what it wrote by array index."""
     output = work.directory("output")
-    result = in_slurm(slurm, "sbatch", "--wait", "-o", output / "%a", *options, script(work, text),
-                      **more)
-    return result, {file.name: file.read_text() for file in sorted(output.iterdir())}
+    result = in_slurm(slurm, "sbatch", "--parsable", "-o", output / "%a", *options,
+                      script(work, text), **more)
+    assert result.returncode == 0, result.stderr
+    wait_for(lambda: states(slurm, result.stdout.strip()) <= {"COMPLETED", "FAILED"}, "the job")
+    written = {file.name: file.read_text() for file in sorted(output.iterdir())}
+    return states(slurm, result.stdout.strip()), written
 
 
-def marked(work, count):
-    """A directory, and the shell commands of a task that says it is there and waits for the end."""
-    marks = work.directory("marks")
-    wait = f"echo $$ > {marks}/$SLURM_PROCID; while [ ! -e {marks}/go ]; do sleep 0.3; done"
+def states(slurm, job):
+    """Of a job, or of all jobs of an array."""
+    result = in_slurm(slurm, "scontrol", "show", "job", job)
+    return set(re.findall(r"JobState=(\w+)", result.stdout))
 
-    def all_there():
-        return sum(bool(file.stat().st_size) for file in marks.iterdir()) >= count
 
-    return marks, wait, all_there
+class Tasks:
+    """`wait` is the shell command by which a task says that it is there, and waits for go()."""
+
+    def __init__(self, work, count):
+        self.marks = work.directory("marks")
+        self.count = count
+        gate = work.path / "gate"
+        os.mkfifo(gate)
+        os.chown(gate, 1000, 1000)
+        self.gate = os.open(gate, os.O_RDWR)
+        self.wait = f"echo $$ > {self.marks}/$SLURM_PROCID; read line < {gate}"
+
+    def wait_for_all(self):
+        def are_there():
+            return sum(file.stat().st_size > 0 for file in self.marks.iterdir()) == self.count
+
+        wait_for(are_there, f"{self.count} tasks", deadline=60)
+
+    def pid(self, task):
+        return int((self.marks / str(task)).read_text())
+
+    def go(self):
+        os.write(self.gate, b"\n" * self.count)
+
+
+@pytest.fixture
+def tasks(work):
+    """tasks(count): see Tasks."""
+    made = []
+
+    def make(count):
+        made.append(Tasks(work, count))
+        return made[-1]
+
+    yield make
+    for one in made:
+        os.close(one.gate)
 
 
 def test_tasks_have_the_image(slurm, venv_image, venv_source, clean):
@@ -78,19 +115,18 @@ def test_a_path_that_cannot_be_made_is_in_a_namespace(slurm, work, plain_image, 
     wait_for(lambda: not background(work), "the end of all processes")
 
 
-def test_64_ranks_have_one_daemon(slurm, work, venv_image, venv_source, clean):
+def test_64_ranks_have_one_daemon(slurm, work, tasks, venv_image, venv_source, clean):
     """One of them is killed; the others read the image afterwards."""
-    marks, wait, all_there = marked(work, 64)
+    ranks = tasks(64)
     read = f"cat {venv_source}/lib/python3*/site-packages/probe.py"
     process = work.start([*AS_USER, "srun", "-n", "64", "-K0", f"--squenv={venv_image}", "sh", "-c",
-                          f"{wait}; {read}"], env=slurm)
-    wait_for(all_there, "64 ranks", deadline=60)
+                          f"{ranks.wait}; {read}"], env=slurm)
+    ranks.wait_for_all()
     names = [daemon_name(pid) for pid in background(work)]
     assert (names.count("squenv"), names.count("squenv-supervis")) == (1, 1), names
-    victim = int((marks / "5").read_text())
-    assert status(victim)["Uid"].split()[0] == "1000"
-    os.kill(victim, 9)
-    (marks / "go").touch()
+    assert status(ranks.pid(5))["Uid"].split()[0] == "1000"
+    os.kill(ranks.pid(5), 9)
+    ranks.go()
     output, errors = process.communicate(timeout=60)
     assert output.decode().count("VALUE = 42") == 63, errors
     assert process.returncode != 0
@@ -106,32 +142,32 @@ def test_a_task_that_closes_everything_keeps_its_image(slurm, venv_image, venv_s
 
 
 def test_batch_script_and_its_steps(slurm, work, venv_image, venv_source, clean):
-    """The image is named relative to where sbatch runs. Steps at once, and another directory."""
+    """The image is named relative to where sbatch runs. Two steps at once, elsewhere."""
     text = f"""
 python -c 'import probe; print("script", probe.VALUE)'
 cd /
 srun --overlap -n 2 python -c 'import probe, time; time.sleep(1); print("first", probe.VALUE)' &
 srun --overlap -n 2 python -c 'import probe, time; time.sleep(2); print("second", probe.VALUE)'
 wait
-srun sh -c 'echo path $PATH'
-srun --squenv=none sh -c 'echo none $SLURM_SQUENV; ls {venv_source} | wc -l'
+srun -n1 sh -c 'echo path $PATH'
+srun -n1 --squenv=none sh -c 'echo none: $SLURM_SQUENV'
 """
-    result, output = batch(slurm, work, text, "-n4", f"--squenv={venv_image.name}",
-                           cwd=venv_image.parent)
+    ends, output = batch(slurm, work, text, "-n4", f"--squenv={venv_image.name}",
+                         cwd=venv_image.parent)
     text = "".join(output.values())
-    assert result.returncode == 0, (result.stderr, text)
+    assert ends == {"COMPLETED"}, text
     assert text.count("script 42\n") == 1, text
     assert text.count("first 42\n") == 2, text
     assert text.count("second 42\n") == 2, text
     path = re.search("^path (.*)$", text, re.MULTILINE)[1]
     assert path.split(":").count(f"{venv_source}/bin") == 1, path
-    assert "none\n" in text, text
+    assert text.endswith("none:\n"), text
 
 
 def test_array(slurm, work, venv_image, venv_source, clean):
-    result, output = batch(slurm, work, 'python -c "import probe; print(probe.VALUE)"',
-                           "--array=0-2", env={**slurm, "SBATCH_SQUENV": str(venv_image)})
-    assert result.returncode == 0, result.stderr
+    ends, output = batch(slurm, work, 'python -c "import probe; print(probe.VALUE)"',
+                         "--array=0-2", env={**slurm, "SBATCH_SQUENV": str(venv_image)})
+    assert ends == {"COMPLETED"}
     assert output == {"0": "42\n", "1": "42\n", "2": "42\n"}
 
 
@@ -159,11 +195,11 @@ def test_nested_steps(slurm, work, venv_image, venv_source, clean):
     assert result.stdout == f"42\n42 {venv_source}\n"
 
 
-def test_cancelled_job_leaves_nothing(slurm, work, venv_image, venv_source, clean):
-    marks, wait, all_there = marked(work, 4)
+def test_cancelled_job_leaves_nothing(slurm, work, tasks, venv_image, venv_source, clean):
+    four = tasks(4)
     process = work.start([*AS_USER, "srun", "-n", "4", "-J", "victim", f"--squenv={venv_image}",
-                          "sh", "-c", wait], env=slurm)
-    wait_for(all_there, "the tasks")
+                          "sh", "-c", four.wait], env=slurm)
+    four.wait_for_all()
     assert mounts_below(venv_source)
     assert in_slurm(slurm, "scancel", "-n", "victim").returncode == 0
     assert process.wait(60) != 0
@@ -211,8 +247,7 @@ def test_image_that_the_node_does_not_have(slurm, work, venv_image):
     job = result.stdout.strip()
     image.unlink()
     assert in_slurm(slurm, "scontrol", "release", job).returncode == 0
-    wait_for(lambda: "JobState=FAILED" in in_slurm(slurm, "scontrol", "show", "job", job).stdout,
-             "the end of the job")
+    wait_for(lambda: states(slurm, job) == {"FAILED"}, "the end of the job")
     host = os.uname().nodename.split(".")[0]
     text = output.read_text()
     assert f"squenv on {host}: {image}: No such file or directory" in text
@@ -221,5 +256,5 @@ def test_image_that_the_node_does_not_have(slurm, work, venv_image):
 
 
 def test_a_job_without_options_does_not_ask_the_program(slurm, work, venv_source):
-    result = in_slurm(slurm, "srun", "sh", "-c", "env | grep -c SQUENV")
+    result = in_slurm(slurm, "srun", "sh", "-c", "env | grep -c 'SLURM_SQUENV\\|SQUENV_M'")
     assert result.stdout == "0\n", result.stderr
