@@ -146,8 +146,8 @@ def test_batch_script_and_its_steps(slurm, work, venv_image, venv_source, clean)
     text = f"""
 python -c 'import probe; print("script", probe.VALUE)'
 cd /
-srun --overlap -n 2 python -c 'import probe, time; time.sleep(1); print("first", probe.VALUE)' &
-srun --overlap -n 2 python -c 'import probe, time; time.sleep(2); print("second", probe.VALUE)'
+srun --overlap -n 2 python -c 'import probe, time; time.sleep(0.3); print("first", probe.VALUE)' &
+srun --overlap -n 2 python -c 'import probe, time; time.sleep(1); print("second", probe.VALUE)'
 wait
 srun -n1 sh -c 'echo path $PATH'
 srun -n1 --squenv=none sh -c 'echo none: $SLURM_SQUENV'
