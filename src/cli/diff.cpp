@@ -4,9 +4,11 @@
 
 #include "cli/command.h"
 #include "cli/diff_report.h"
+#include "cli/image_name.h"
 #include "diff/image_tree.h"
 #include "image/image.h"
 #include "venv/environment.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
@@ -19,13 +21,9 @@ constexpr std::size_t kCacheBytes = 128U << 20;
 constexpr int kDifferent = 1;
 constexpr int kTrouble = 2;
 
-/// The file of an image as the user names it.
-Result<std::string> image_path(const std::string& name) {
-    return name;
-}
-
 Result<std::unique_ptr<image::Image>> open_named(const std::string& name) {
-    SQUENV_TRY_ASSIGN(const std::string path, image_path(name));
+    SQUENV_TRY_ASSIGN(const std::string file, image_file(name));
+    SQUENV_TRY_ASSIGN(const std::string path, versions::resolve(file));
     image::OpenOptions options;
     options.cache_bytes = kCacheBytes;
     return image::Image::open(path, options);
