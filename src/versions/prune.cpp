@@ -72,7 +72,7 @@ class Pruning {
 
     [[nodiscard]] std::string reason_to_stay(const Version& version) const {
         if (version.is_pinned) return "pinned";
-        const FileIdentity& file = found_.kept.at(version.number);
+        const FileIdentity& file = found_.kept.at(version.number).identity;
         // It stays as the file of the current version.
         if (found_.image && is_same_inode(file, *found_.image)) return "";
         if (options_.is_mounted && options_.is_mounted(version.path, file.device, file.inode))

@@ -168,8 +168,8 @@ Result<std::string> second_name(const Snapshot& found, const Version& target) {
 
 bool is_current_content(const Snapshot& found, const Version& target) {
     const auto kept = found.kept.find(target.number);
-    return target.is_current ||
-           (found.image && kept != found.kept.end() && is_same_inode(kept->second, *found.image));
+    return target.is_current || (found.image && kept != found.kept.end() &&
+                                 is_same_inode(kept->second.identity, *found.image));
 }
 
 }  // namespace

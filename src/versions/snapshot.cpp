@@ -25,19 +25,32 @@ namespace {
 
 constexpr std::int64_t kNanoseconds = 1'000'000'000;
 
-Result<std::map<std::uint64_t, FileIdentity>> kept_files(const Place& place) {
-    std::map<std::uint64_t, FileIdentity> files;
+/// Reads the names in the directory: versions, and the numbers of incoming files.
+Status list_directory(Snapshot& snapshot, std::vector<std::uint64_t>& incoming) {
+    const Place& place = snapshot.place;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(place.directory.c_str()),
                                                         &::closedir);
-    if (!directory && errno == ENOENT) return files;
+    if (!directory && errno == ENOENT) return {};
     if (!directory) return fail_errno(errno, place.directory);
     while (const dirent* entry = ::readdir(directory.get())) {
+        if (const auto number = number_of_name(entry->d_name, kIncomingSuffix))
+            incoming.push_back(*number);
         const auto number = number_of_name(entry->d_name, kKeptSuffix);
         if (!number) continue;
         if (const auto identity = identity_at(place.file(*number)))
-            files.emplace(*number, *identity);
+            snapshot.kept.emplace(*number, KeptFile{*identity, place.file(*number)});
     }
-    return files;
+    return {};
+}
+
+/// A process that exchanged files may be about to rename the old one, or have been killed.
+void find_displaced(Snapshot& snapshot, const std::vector<std::uint64_t>& incoming) {
+    for (const std::uint64_t number : incoming) {
+        const auto old = snapshot.displaced_number(number);
+        const std::string path = snapshot.place.file(number, kIncomingSuffix);
+        const auto identity = identity_at(path);
+        if (old && identity) snapshot.kept.emplace(*old, KeptFile{*identity, path});
+    }
 }
 
 /// The greatest number that anything has.
@@ -54,7 +67,7 @@ std::uint64_t number_of_image(const Snapshot& snapshot) {
     const std::uint64_t most = greatest(snapshot);
     const auto last = snapshot.kept.find(most);
     const bool is_last =
-        last != snapshot.kept.end() && is_same_inode(last->second, *snapshot.image);
+        last != snapshot.kept.end() && is_same_inode(last->second.identity, *snapshot.image);
     return is_last ? most : most + 1;
 }
 
@@ -92,13 +105,16 @@ bool is_same_content(const std::string& one, const std::string& other) {
     if (!first || !second) return false;
     if (is_same_inode(*first, *second)) return true;
     if (first->size_bytes != second->size_bytes) return false;
-    if (first->mtime_ns == second->mtime_ns) return true;
     const std::string digest = digest_of(one);
-    return !digest.empty() && digest == digest_of(other);
+    const std::string other_digest = digest_of(other);
+    if (digest.empty() && other_digest.empty()) return first->mtime_ns == second->mtime_ns;
+    return digest == other_digest;
 }
 
-bool is_file_of(const Entry& entry, const FileIdentity& file) {
-    return entry.size_bytes == file.size_bytes && entry.mtime_ns == file.mtime_ns;
+bool is_file_of(const Entry& entry, const FileIdentity& file, const std::string& path) {
+    if (entry.size_bytes != file.size_bytes || entry.mtime_ns != file.mtime_ns) return false;
+    const std::string digest = entry.digest.empty() ? "" : digest_of(path);
+    return digest.empty() || digest == entry.digest;
 }
 
 std::uint64_t Snapshot::next() const {
@@ -110,7 +126,8 @@ std::uint64_t Snapshot::logged_number(const FileIdentity& file, const std::strin
         const auto found = std::find_if(log.entries.rbegin(), log.entries.rend(), matches);
         return found == log.entries.rend() ? 0 : found->number;
     };
-    const std::uint64_t number = last([&](const Entry& entry) { return is_file_of(entry, file); });
+    const std::uint64_t number =
+        last([&](const Entry& entry) { return is_file_of(entry, file, path); });
     if (number != 0) return number;
     // A copy has another time.
     const bool may_be_copy =
@@ -127,12 +144,12 @@ std::uint64_t Snapshot::logged_number(const FileIdentity& file, const std::strin
 Entry Snapshot::entry(std::uint64_t number) const {
     const auto file = kept.find(number);
     const bool is_image = number == current && image;
-    const std::string path = is_image ? place.image : place.file(number);
-    const FileIdentity identity =
-        is_image ? *image : (file != kept.end() ? file->second : FileIdentity{});
+    const KeptFile other = file == kept.end() ? KeptFile{} : file->second;
+    const std::string path = is_image ? place.image : other.path;
+    const FileIdentity identity = is_image ? *image : other.identity;
     if (const Entry* logged = log.of(number)) {
         Entry entry = *logged;
-        if (is_file_of(entry, identity)) return entry;
+        if (is_file_of(entry, identity, path)) return entry;
         entry.size_bytes = identity.size_bytes;
         entry.mtime_ns = identity.mtime_ns;
         entry.digest = digest_of(path);
@@ -160,7 +177,7 @@ std::optional<Version> Snapshot::version(std::uint64_t number) const {
     version.user = std::move(known.user);
     version.is_pinned = log.pinned.contains(number);
     version.is_current = is_image;
-    version.path = is_image ? place.image : place.file(number);
+    version.path = is_image ? place.image : kept.at(number).path;
     return version;
 }
 
@@ -172,6 +189,18 @@ std::vector<Version> Snapshot::versions() const {
     for (const std::uint64_t number : numbers)
         if (auto known = version(number)) all.push_back(std::move(*known));
     return all;
+}
+
+std::optional<std::uint64_t> Snapshot::displaced_number(std::uint64_t number) const {
+    const std::string path = place.file(number, kIncomingSuffix);
+    const auto file = identity_at(path);
+    if (!file) return std::nullopt;
+    const Entry* entry = log.of(number);
+    const bool is_new = entry != nullptr ? is_file_of(*entry, *file, path)
+                                         : !image || logged_number(*image, place.image) != 0;
+    if (is_new) return std::nullopt;
+    const std::uint64_t old = logged_number(*file, path);
+    return old != 0 ? old : number - 1;
 }
 
 tl::unexpected<Error> Snapshot::no_such(std::uint64_t number) const {
@@ -195,8 +224,10 @@ Result<Snapshot> take_snapshot(const Place& place) {
         snapshot.image = identity_of(info);
     }
     SQUENV_TRY_ASSIGN(snapshot.log, read_log(place.log()));
-    SQUENV_TRY_ASSIGN(snapshot.kept, kept_files(place));
+    std::vector<std::uint64_t> incoming;
+    SQUENV_TRY(list_directory(snapshot, incoming));
     if (snapshot.image) snapshot.current = number_of_image(snapshot);
+    find_displaced(snapshot, incoming);
     return snapshot;
 }
 

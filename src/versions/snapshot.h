@@ -23,15 +23,23 @@ namespace squenv::versions {
 [[nodiscard]] std::string digest_of(const std::string& path);
 /// Whether both files have the same content, as far as can be told without reading all of it.
 [[nodiscard]] bool is_same_content(const std::string& one, const std::string& other);
-/// Whether the file is the one of the entry: by size and time.
-[[nodiscard]] bool is_file_of(const Entry& entry, const FileIdentity& file);
+/// Whether the file at `path` is the one of the entry: by size, time and digest. Times alone do not
+/// tell: the clock of files stands still for milliseconds.
+[[nodiscard]] bool is_file_of(const Entry& entry, const FileIdentity& file,
+                              const std::string& path);
+
+/// A version that is not current.
+struct KeptFile {
+    FileIdentity identity{};
+    std::string path{};
+};
 
 struct Snapshot {
     Place place;
     Log log{};
-    std::map<std::uint64_t, FileIdentity> kept{};  ///< the files in the directory, by number
-    std::optional<FileIdentity> image{};           ///< the current one; nothing when it is gone
-    std::uint64_t current = 0;                     ///< its number; 0 when it is gone
+    std::map<std::uint64_t, KeptFile> kept{};  ///< the files in the directory, by number
+    std::optional<FileIdentity> image{};       ///< the current one; nothing when it is gone
+    std::uint64_t current = 0;                 ///< its number; 0 when it is gone
 
     /// A number that no version has had.
     [[nodiscard]] std::uint64_t next() const;
@@ -44,6 +52,9 @@ struct Snapshot {
     /// The number that the log has for the file at `path`; 0 when it has none.
     [[nodiscard]] std::uint64_t logged_number(const FileIdentity& file,
                                               const std::string& path) const;
+    /// The number of the version that is in the incoming file `number`, because that of a new
+    /// version was exchanged with it; nothing when it is a new version that never became current.
+    [[nodiscard]] std::optional<std::uint64_t> displaced_number(std::uint64_t number) const;
     /// "there is no version 7", with those that there are as the next step.
     [[nodiscard]] tl::unexpected<Error> no_such(std::uint64_t number) const;
 };

@@ -183,18 +183,12 @@ Status Store::repair() {
 void Store::sweep_incoming(std::uint64_t number) {
     const Place& place = found_.place;
     const std::string path = place.file(number, kIncomingSuffix);
-    const auto file = identity_at(path);
-    if (!file) return;
-    const Entry* entry = found_.log.of(number);
-    const bool is_image_logged =
-        found_.image && found_.logged_number(*found_.image, place.image) != 0;
-    const bool is_new = entry != nullptr ? is_file_of(*entry, *file) : is_image_logged;
-    std::uint64_t old = is_new ? 0 : found_.logged_number(*file, path);
-    if (old == 0 && !is_new) old = number - 1;
-    if (is_new || is_same_content(path, place.file(old))) {
+    const auto displaced = found_.displaced_number(number);
+    if (!displaced || is_same_content(path, place.file(*displaced))) {
         ::unlink(path.c_str());
         return;
     }
+    std::uint64_t old = *displaced;
     while (rename_new(path, place.file(old)) == EEXIST) old = std::max(old + 1, found_.next());
 }
 

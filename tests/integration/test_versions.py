@@ -27,6 +27,10 @@ def three(env):
     return env.made("one", "two", "three")
 
 
+def seen(path, user=True):
+    return check(["cat", path / "v"], user=user).stdout
+
+
 def test_nothing_is_kept_unasked(env):
     env.pack("one")
     env.pack("two", "-f")
@@ -126,14 +130,15 @@ def test_version_wherever_an_image_is_named(three, work):
     assert work.squenv("ls", one).stdout == "v\n"
     assert json.loads(work.squenv("info", "--json", one).stdout)["bytes_used"] > 0
     assert work.squenv("verify", one).returncode == 0
-    assert work.squenv("doctor", one, user=True).returncode == 0
+    doctor = work.squenv("doctor", one, work.directory("there"))
+    assert doctor.returncode == 0, doctor.stdout
     assert work.squenv("extract", one, work.path / "out", user=False).returncode == 0
     assert (work.path / "out/v").read_text() == "one\n"
     check(work.command("pack", "-q", "--from-image", one, "-o", work.path / "copy.squashfs"))
     assert work.squenv("cat", work.path / "copy.squashfs", "v").stdout == "one\n"
     trace = work.path / "trace"
     mount = work.mount(one, options=f"record={trace}")
-    assert (mount.path / "v").read_text() == "one\n"
+    assert seen(mount.path) == "one\n"
     assert mount.stats()["image"] == str(three.versions / "1.squashfs")
     mount.umount()
     report = work.squenv("trace", "report", trace, one)
@@ -145,7 +150,7 @@ def test_version_by_other_names_of_the_program(three, work):
         path = work.directory(program)
         done = work.squenv(f"{three.image}@2", path, program=program, user=program[0] == "s")
         assert done.returncode == 0, done.stderr
-        assert (path / "v").read_text() == "two\n"
+        assert seen(path, user=program[0] == "s") == "two\n"
         assert work.squenv("umount", path, user=program[0] == "s").returncode == 0
 
 
@@ -168,7 +173,7 @@ def test_file_whose_name_ends_so_wins(three, work):
     real = work.path / "place" / "env.squashfs@1"
     shutil.copy(three.image, real)
     assert work.squenv("cat", real, "v").stdout == "three\n"
-    assert work.squenv("cat", f"{real}@1", "v").returncode == 1
+    assert "there is no version 2" in work.squenv("cat", f"{real}@2", "v").stderr
     real.unlink()
     assert work.squenv("cat", real, "v").stdout == "one\n"
 
@@ -298,7 +303,7 @@ def test_running_mounts_keep_what_they_have(three, work):
     mount = work.mount(three.image)
     three.rollback()
     three.pack("four", "-f")
-    assert (mount.path / "v").read_text() == "three\n"
+    assert seen(mount.path) == "three\n"
     mount.umount()
 
 
@@ -403,7 +408,7 @@ def test_prune_spares_mounted_versions(three, work):
     pruned = three.prune("--keep", "1")
     assert pruned["removed"] == [2] and {one["number"] for one in pruned["spared"]} == {1, 3}
     assert {one["reason"] for one in pruned["spared"]} == {"mounted"}
-    assert (mount.path / "v").read_text() == "one\n"
+    assert seen(mount.path) == "one\n"
     mount.umount()
     old.umount()
     assert three.prune("--keep", "1")["removed"] == [1, 3]

@@ -163,10 +163,10 @@ def test_no_space(work):
     check(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755,uid=1000", "none", place])
     try:
         env = Versioned(work, "full/place").made("one", "two")
-        with open(env.directory / "filler", "wb") as filler, pytest.raises(OSError):
-            for _ in range(64):
-                filler.write(b"\0" * 4096)
-                filler.flush()
+        with open(env.directory / "filler", "wb", buffering=0) as filler:
+            with pytest.raises(OSError, match="No space"):
+                for _ in range(64):
+                    filler.write(b"\0" * 4096)
         env.write("three")
         assert env.squenv("pack", env.tree, "-o", env.image, "-f").returncode == 1
         assert env.contents() == {1: "one", 2: "two"}
