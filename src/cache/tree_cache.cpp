@@ -14,10 +14,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/file_lock.h"
 #include "base/units.h"
 #include "cache/cache_directory.h"
 #include "cache/entry.h"
-#include "base/file_lock.h"
 #include "cache/survey.h"
 #include "cache/tree_name.h"
 #include "extract/extract.h"

@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "cache/entry.h"
 #include "base/file_lock.h"
+#include "cache/entry.h"
 #include "mount/mountpoint_hold.h"
 #include "share/left_processes.h"
 #include "share/rendezvous.h"
