@@ -14,7 +14,7 @@ import time
 import pytest
 from create_support import Tools, make_wheel
 from run_support import quoted, without_namespaces
-from support.processes import check, is_running, run, wait_for
+from support.processes import check, is_running, mounts_below, run, wait_for
 
 FAILURE, USAGE, NO_WAY = 1, 2, 4
 OFFLINE = ["--", "--no-index", "--find-links"]
@@ -65,7 +65,9 @@ def info(work, image):
 
 
 def said(work, image):
-    return check(work.command("run", image, "--", "tiny-say")).stdout
+    output = check(work.command("run", image, "--", "tiny-say")).stdout
+    wait_for(lambda: not mounts_below(work.path), "the end of the mount")
+    return output
 
 
 @pytest.fixture(scope="module")

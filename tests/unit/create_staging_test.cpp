@@ -93,12 +93,16 @@ TEST(StagingPlace, IsTheFirstWithRoom) {
     EXPECT_NE(none.error().message().find("--staging"), std::string::npos);
 }
 
-TEST(StagingPlace, IsLookedAt) {
-    EXPECT_FALSE(inspect_staging_place("/proc").is_usable);
-    EXPECT_FALSE(inspect_staging_place("/nonexistent").is_usable);
-    const auto place = inspect_staging_place(fs::temp_directory_path());
+using StagingPlaceTest = CreateDirectory;
+
+TEST_F(StagingPlaceTest, IsLookedAt) {
+    write("file", "");
+    for (const char* name : {"file", "missing"}) {
+        EXPECT_FALSE(inspect_staging_place(path(name)).is_usable);
+        EXPECT_FALSE(check_staging_place(inspect_staging_place(path(name))));
+    }
+    const auto place = inspect_staging_place(root_);
     EXPECT_TRUE(place.is_usable && place.free_bytes > 0);
-    EXPECT_FALSE(check_staging_place(inspect_staging_place("/nonexistent")));
     EXPECT_TRUE(check_staging_place(place));
 }
 
