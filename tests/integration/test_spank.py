@@ -164,6 +164,15 @@ srun -n1 --squenv=none sh -c 'echo none: $SLURM_SQUENV'
     assert text.endswith("none:\n"), text
 
 
+def test_batch_script_in_a_namespace_starts_steps(slurm, work, plain_image, plain_tree):
+    place = "/squenv-no-such-directory/tree"
+    look = f"ls {place} | wc -l"
+    ends, output = batch(slurm, work, f"{look}; srun -n2 sh -c '{look}'", "-n2",
+                         f"--squenv={plain_image}:{place}")
+    assert ends == {"COMPLETED"}
+    assert list(output.values()) == [f"{len(os.listdir(plain_tree))}\n" * 3]
+
+
 def test_array(slurm, work, venv_image, venv_source, clean):
     ends, output = batch(slurm, work, 'python -c "import probe; print(probe.VALUE)"',
                          "--array=0-2", env={**slurm, "SBATCH_SQUENV": str(venv_image)})
