@@ -73,6 +73,7 @@ class EditCommand final : public Command {
     Status stage(Io& io);
     Status unpack(const image::Image& image);
     Result<EditEnd> edit(Io& io);
+    Result<EditEnd> run_session(Io& io);
     Result<EditEnd> edit_unpacked(Io& io, const Error& refusal);
     Status finish(Io& io, const EditEnd& end);
     Status keep(Io& io, const EditEnd& end);
@@ -95,6 +96,7 @@ class EditCommand final : public Command {
     std::optional<edit::Session> left_;
     edit::Session session_;
     UniqueFd hold_;
+    std::unique_ptr<VersionMaker> maker_;
     std::optional<int> status_;
 };
 
@@ -268,6 +270,7 @@ Status EditCommand::begin(Io& io) {
 /// The whole image is unpacked when the machine refuses what the trial did not need.
 Result<EditEnd> EditCommand::edit_unpacked(Io& io, const Error& refusal) {
     if (left_ || session_.kind == edit::Kind::tree) return tl::unexpected(refusal);
+    maker_.reset();
     const auto& request = launch_.images.front().wanted.request;
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.file, request.image));
     session_.kind = edit::Kind::tree;
@@ -275,11 +278,24 @@ Result<EditEnd> EditCommand::edit_unpacked(Io& io, const Error& refusal) {
                         refusal.message()));
     SQUENV_TRY(unpack(*image));
     SQUENV_TRY(edit::record_session(session_));
-    return run_edit_session({launch_, session_, hold_, command_}, io);
+    return run_session(io);
+}
+
+Result<EditEnd> EditCommand::run_session(Io& io) {
+    std::vector<std::string> words{"squenv", "edit", options_.images};
+    if (!command_.empty()) words.emplace_back("--");
+    words.insert(words.end(), command_.begin(), command_.end());
+    maker_ =
+        std::make_unique<VersionMaker>(EditedImage{session_,
+                                                   launch_.images.front().wanted.request.file,
+                                                   current_,
+                                                   {"edit", command_line(words), session_.parent}});
+    return run_edit_session({launch_, session_, hold_, command_}, io,
+                            [this] { maker_->prepare(); });
 }
 
 Result<EditEnd> EditCommand::edit(Io& io) {
-    auto end = run_edit_session({launch_, session_, hold_, command_}, io);
+    auto end = run_session(io);
     if (!end) end = edit_unpacked(io, end.error());
     if (!end && !left_) edit::end_session(session_);
     return end;
@@ -316,12 +332,7 @@ Status EditCommand::finish(Io& io, const EditEnd& end) {
                             end.status));
         return pass_on(end.status);
     }
-    EditedImage edited{session_, launch_.images.front().wanted.request.file, current_, {}};
-    std::vector<std::string> words{"squenv", "edit", options_.images};
-    if (!is_shell) words.emplace_back("--");
-    words.insert(words.end(), command_.begin(), command_.end());
-    edited.origin = {"edit", command_line(words), session_.parent};
-    const auto next = make_next_version(edited, io);
+    const auto next = maker_->make(io);
     if (!next) return tl::unexpected(kept(next.error()));
     edit::end_session(session_);
     if (!*next) {

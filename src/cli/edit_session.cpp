@@ -194,7 +194,8 @@ void complete(const EditPlan& plan, const std::string& root, Io& io) {
 
 }  // namespace
 
-Result<EditEnd> run_edit_session(const EditPlan& plan, Io& io) {
+Result<EditEnd> run_edit_session(const EditPlan& plan, Io& io,
+                                 const std::function<void()>& meanwhile) {
     HeldSignals signals;
     const pid_t self = ::getpid();
     io.out.flush();
@@ -202,6 +203,7 @@ Result<EditEnd> run_edit_session(const EditPlan& plan, Io& io) {
     SQUENV_TRY_ASSIGN(auto child, system::fork_child([&](int socket) {
                           run_session(socket, plan, self, signals, io);
                       }));
+    meanwhile();
     const ProcessEnd end = wait_and_pass_on(child.pid);
     // Its daemons may have the other end, so that nothing tells that there is no message.
     ::fcntl(child.socket.get(), F_SETFL, O_NONBLOCK);

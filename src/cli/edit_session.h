@@ -3,6 +3,7 @@
 // command or a shell there, and completes what that installed.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,9 +30,11 @@ struct EditEnd {
 };
 
 /// Runs the session in a process of its own, and waits for its end. Signals of the terminal are
-/// meant for the command; others are passed on to it. Before any thread exists.
+/// meant for the command; others are passed on to it. `meanwhile` is called as soon as the process
+/// runs, and may start threads. Before any thread exists.
 /// Errors: what keeps the environment from being writable at its path; nothing has been run then.
-[[nodiscard]] Result<EditEnd> run_edit_session(const EditPlan& plan, Io& io);
+[[nodiscard]] Result<EditEnd> run_edit_session(const EditPlan& plan, Io& io,
+                                               const std::function<void()>& meanwhile);
 
 /// `words` as a shell would need them.
 [[nodiscard]] std::string command_line(const std::vector<std::string>& words);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <ostream>
 #include <utility>
 
@@ -20,6 +21,10 @@
 namespace squenv::cli {
 
 namespace {
+
+/// A quarter of a second.
+constexpr int kPatienceSteps = 25;
+constexpr std::chrono::milliseconds kPatienceStep{10};
 
 /// As the image was packed, and at its place.
 Result<pack::Options> options_like(const image::Image& image) {
@@ -47,49 +52,6 @@ Result<pack::Options> options_like(const image::Image& image) {
     return options;
 }
 
-Status check_current(const EditedImage& edited) {
-    const std::string& image = edited.session.image;
-    SQUENV_TRY_ASSIGN(const FileIdentity now, identity_at(image));
-    if (now == edited.current) return {};
-    return fail(Errc::busy, image + ": was replaced while it was edited",
-                fmt::format("'squenv edit {} --resume -- true' makes a version of the changes all "
-                            "the same",
-                            image));
-}
-
-Result<NextVersion> publish(const EditedImage& edited, pack::Source& source,
-                            const repack::Changes& changes, const pack::Options& options, Io& io) {
-    NextVersion next;
-    next.changes = changes;
-    const auto replace = [&](const std::string& fresh, const std::string& path) -> Status {
-        SQUENV_TRY(check_current(edited));
-        SQUENV_TRY_ASSIGN(next.version, versions::publish(fresh, path, edited.origin, true));
-        return {};
-    };
-    auto report = pack::pack(source, edited.session.image, options, {}, replace);
-    if (!report) {
-        for (const auto& line : finding_lines(faults_of(report.error().findings, ""), false))
-            io.err << "squenv edit: " << line << '\n';
-        return tl::unexpected(report.error().error);
-    }
-    next.report = std::move(*report);
-    return next;
-}
-
-Result<std::optional<NextVersion>> pack_tree(const EditedImage& edited, pack::Options options,
-                                             const image::Image& image, Io& io) {
-    repack::Changes changes;
-    SQUENV_TRY_ASSIGN(changes.written, edit::count_written(edited.session));
-    if (changes.is_empty()) return std::optional<NextVersion>();
-    // A user's copy has one owner.
-    if (::geteuid() != 0)
-        options.owner = {pack::Ownership::Kind::fixed, image.root().uid, image.root().gid};
-    SQUENV_TRY_ASSIGN(const auto source,
-                      pack::open_directory(edited.session.tree(), edited.session.image, options));
-    SQUENV_TRY_ASSIGN(auto next, publish(edited, *source, changes, options, io));
-    return std::optional<NextVersion>(std::move(next));
-}
-
 }  // namespace
 
 Result<FileIdentity> identity_at(const std::string& path) {
@@ -98,18 +60,91 @@ Result<FileIdentity> identity_at(const std::string& path) {
     return identity_of(info);
 }
 
-Result<std::optional<NextVersion>> make_next_version(const EditedImage& edited, Io& io) {
+VersionMaker::~VersionMaker() {
+    is_cancelled_ = true;
+}
+
+Status VersionMaker::open() {
+    if (image_) return {};
+    SQUENV_TRY_ASSIGN(image_, image::Image::open(edited_.base));
+    SQUENV_TRY_ASSIGN(options_, options_like(*image_));
+    return {};
+}
+
+void VersionMaker::prepare() {
+    if (edited_.session.kind == edit::Kind::tree || !open()) return;
+    auto writer = pack::ImageWriter::create(
+        edited_.session.image, true,
+        [this](const std::string& fresh, const std::string& path) { return replace(fresh, path); });
+    if (!writer) return;
+    writer_.emplace(std::move(*writer));
+    copier_ = std::jthread([this, end = image_->superblock().inode_table_start] {
+        // A command that ends before that may have changed nothing.
+        for (int i = 0; i < kPatienceSteps && !is_cancelled_; ++i)
+            std::this_thread::sleep_for(kPatienceStep);
+        has_begun_ = true;
+        has_adopted_ = writer_->adopt(edited_.base->descriptor(), end, is_cancelled_).has_value();
+    });
+}
+
+pack::ImageWriter* VersionMaker::prepared() {
+    if (!has_begun_) is_cancelled_ = true;
+    if (copier_.joinable()) copier_.join();
+    if (!has_adopted_) writer_.reset();
+    return writer_ ? &*writer_ : nullptr;
+}
+
+Status VersionMaker::check_current() const {
+    const std::string& image = edited_.session.image;
+    SQUENV_TRY_ASSIGN(const FileIdentity now, identity_at(image));
+    if (now == edited_.current) return {};
+    return fail(Errc::busy, image + ": was replaced while it was edited",
+                fmt::format("'squenv edit {} --resume -- true' makes a version of the changes all "
+                            "the same",
+                            image));
+}
+
+Status VersionMaker::replace(const std::string& fresh, const std::string& path) {
+    SQUENV_TRY(check_current());
+    SQUENV_TRY_ASSIGN(next_.version, versions::publish(fresh, path, edited_.origin, true));
+    return {};
+}
+
+Result<std::optional<NextVersion>> VersionMaker::pack(pack::Source& source, Io& io) {
+    const auto replace = [this](const std::string& fresh, const std::string& path) {
+        return this->replace(fresh, path);
+    };
+    auto report = pack::pack(source, edited_.session.image, options_, {}, replace, prepared());
+    if (!report) {
+        for (const auto& line : finding_lines(faults_of(report.error().findings, ""), false))
+            io.err << "squenv edit: " << line << '\n';
+        return tl::unexpected(report.error().error);
+    }
+    next_.report = std::move(*report);
+    return std::optional<NextVersion>(std::move(next_));
+}
+
+Result<std::optional<NextVersion>> VersionMaker::pack_tree(Io& io) {
+    SQUENV_TRY_ASSIGN(next_.changes.written, edit::count_written(edited_.session));
+    if (next_.changes.is_empty()) return std::optional<NextVersion>();
+    // A user's copy has one owner.
+    if (::geteuid() != 0)
+        options_.owner = {pack::Ownership::Kind::fixed, image_->root().uid, image_->root().gid};
+    SQUENV_TRY_ASSIGN(const auto source, pack::open_directory(edited_.session.tree(),
+                                                              edited_.session.image, options_));
+    return pack(*source, io);
+}
+
+Result<std::optional<NextVersion>> VersionMaker::make(Io& io) {
     const StopSignal stop;
-    SQUENV_TRY_ASSIGN(auto image, image::Image::open(edited.base));
-    SQUENV_TRY_ASSIGN(const pack::Options options, options_like(*image));
-    if (edited.session.kind == edit::Kind::tree) return pack_tree(edited, options, *image, io);
+    SQUENV_TRY(open());
+    if (edited_.session.kind == edit::Kind::tree) return pack_tree(io);
     const auto owners =
         ::geteuid() == 0 ? repack::UpperOwners::as_they_are : repack::UpperOwners::invented;
-    repack::MergeSource source(std::move(image), edited.session.layers().upper, owners, options);
-    SQUENV_TRY_ASSIGN(const repack::Changes changes, source.compare());
-    if (changes.is_empty()) return std::optional<NextVersion>();
-    SQUENV_TRY_ASSIGN(auto next, publish(edited, source, changes, options, io));
-    return std::optional<NextVersion>(std::move(next));
+    repack::MergeSource source(std::move(image_), edited_.session.layers().upper, owners, options_);
+    SQUENV_TRY_ASSIGN(next_.changes, source.compare());
+    if (next_.changes.is_empty()) return std::optional<NextVersion>();
+    return pack(source, io);
 }
 
 }  // namespace squenv::cli

@@ -18,6 +18,28 @@ namespace squenv::pack {
 
 namespace {
 
+/// Between looks at a request to stop.
+constexpr std::size_t kCopyPiece = 8U << 20;
+
+/// Copies one piece, in the kernel where both file systems allow it; some share the blocks.
+Status copy_piece(int from, int to, std::uint64_t position, std::size_t size) {
+    auto in = static_cast<off_t>(position);
+    auto out = in;
+    const auto end = in + static_cast<off_t>(size);
+    while (in < end) {
+        const ssize_t copied =
+            ::copy_file_range(from, &in, to, &out, static_cast<std::size_t>(end - in), 0);
+        if (copied > 0 || (copied < 0 && errno == EINTR)) continue;
+        if (copied == 0) return fail(Errc::io, "ends before its end");
+        if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+            return fail_errno(errno, "");
+        ByteVector bytes(static_cast<std::size_t>(end - in));
+        SQUENV_TRY(read_at(from, bytes, static_cast<std::uint64_t>(in)));
+        return squenv::write_at(to, bytes, static_cast<std::uint64_t>(in));
+    }
+    return {};
+}
+
 /// A multiple of the stripe sizes of parallel file systems.
 constexpr std::size_t kBufferSize = 4U << 20;
 constexpr std::size_t kBufferAlignment = 4096;
@@ -50,6 +72,31 @@ Result<ImageWriter> ImageWriter::create(const std::string& path, bool replaces, 
     const ByteVector empty_superblock(format::kSuperblockSize);
     SQUENV_TRY(writer.append(empty_superblock));
     return writer;
+}
+
+Status ImageWriter::adopt(int file, std::uint64_t end, const std::atomic<bool>& cancel) {
+    for (std::uint64_t at = format::kSuperblockSize; at < end; at += kCopyPiece) {
+        if (cancel) return fail(Errc::cancelled, "stopped on request");
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kCopyPiece, end - at));
+        if (const auto status = copy_piece(file, file_.fd(), at, size); !status)
+            return with_context(status.error(), file_.path());
+        (void)::sync_file_range(file_.fd(), static_cast<off_t>(at), static_cast<off_t>(size),
+                                SYNC_FILE_RANGE_WRITE);
+    }
+    adopted_ = end;
+    return {};
+}
+
+Status ImageWriter::keep_adopted() {
+    SQUENV_TRY(flush());
+    position_ = adopted_;
+    return {};
+}
+
+Status ImageWriter::drop_adopted() {
+    adopted_ = 0;
+    if (::ftruncate(file_.fd(), 0) != 0) return write_failure(errno, file_.path());
+    return {};
 }
 
 Status ImageWriter::append(ByteView bytes) {

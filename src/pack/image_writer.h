@@ -2,6 +2,7 @@
 // Writing the image: in large pieces, its superblock last, its name when it is complete.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,16 @@ class ImageWriter {
     ImageWriter(ImageWriter&&) noexcept = default;
     ImageWriter& operator=(ImageWriter&&) = delete;
     ~ImageWriter() = default;
+
+    /// Copies the bytes up to `end` of the open image `file` to where they are there, all but its
+    /// superblock, and has them written back. Before anything is appended. Errors: limit (disk
+    /// full), io, cancelled.
+    [[nodiscard]] Status adopt(int file, std::uint64_t end, const std::atomic<bool>& cancel);
+    /// The end of what was adopted; 0 without that.
+    [[nodiscard]] std::uint64_t adopted() const { return adopted_; }
+    /// What is appended from now on follows what was adopted; or takes its place.
+    [[nodiscard]] Status keep_adopted();
+    [[nodiscard]] Status drop_adopted();
 
     [[nodiscard]] std::uint64_t position() const { return position_; }
     /// Errors: limit (disk full), io.
@@ -51,6 +62,7 @@ class ImageWriter {
     std::unique_ptr<std::byte, FreeBuffer> buffer_;
     std::size_t buffered_ = 0;
     std::uint64_t position_ = 0;
+    std::uint64_t adopted_ = 0;
 };
 
 }  // namespace squenv::pack

@@ -132,8 +132,14 @@ class PassClock {
 /// The passes over one source. Each method is one or a few of them, in this order.
 class Run {
   public:
-    Run(Source& source, const Options& options, const Verify& verify, const Replace& replace)
-        : source_(source), options_(options), verify_(verify), replace_(replace), clock_(options) {}
+    Run(Source& source, const Options& options, const Verify& verify, const Replace& replace,
+        ImageWriter* prepared)
+        : source_(source),
+          options_(options),
+          verify_(verify),
+          replace_(replace),
+          prepared_(prepared),
+          clock_(options) {}
 
     /// At most once.
     PackResult run(const std::string& output);
@@ -152,6 +158,7 @@ class Run {
     const Options& options_;
     const Verify& verify_;
     const Replace& replace_;
+    ImageWriter* const prepared_;
     PassClock clock_;
     const FileHasher hasher_;
     std::unique_ptr<codec::Compressor> compressor_;  ///< null stores everything as it is
@@ -186,9 +193,12 @@ Status Run::run_passes(const std::string& output) {
     SQUENV_TRY(scan());
     SQUENV_TRY(check_problems());
     // Only now: a file made earlier in the tree itself would be found by the scan.
-    SQUENV_TRY_ASSIGN(ImageWriter writer,
-                      ImageWriter::create(output, options_.replaces_output,
-                                          options_.replaces_output ? replace_ : Replace()));
+    auto created = prepared_ != nullptr
+                       ? Result<ImageWriter>(std::move(*prepared_))
+                       : ImageWriter::create(output, options_.replaces_output,
+                                             options_.replaces_output ? replace_ : Replace());
+    if (!created) return tl::unexpected(std::move(created).error());
+    ImageWriter& writer = *created;
     SQUENV_TRY(order());
     SQUENV_TRY(store(writer));
     SQUENV_TRY(check_problems());
@@ -324,8 +334,8 @@ int level_of(const Options& options) {
 }
 
 PackResult pack(Source& source, const std::string& output, const Options& options,
-                const Verify& verify, const Replace& replace) {
-    return Run(source, options, verify, replace).run(output);
+                const Verify& verify, const Replace& replace, ImageWriter* prepared) {
+    return Run(source, options, verify, replace, prepared).run(output);
 }
 
 Result<std::unique_ptr<Source>> open_directory(const std::string& path, const std::string& output,

@@ -14,6 +14,7 @@
 #include "base/seen_directory.h"
 #include "pack/content.h"
 #include "pack/duplicates.h"
+#include "pack/image_writer.h"
 #include "pack/output_file.h"
 #include "pack/source.h"
 #include "squenv/pack.h"
@@ -42,11 +43,14 @@ struct Expectation {
 using Verify = std::function<Status(const std::string& path, const Expectation& expected)>;
 
 /// Packs `source` into an image at `output`. On failure no file of that name is made or changed.
-/// With `replace`, and an output that may be replaced, that gives the image its name.
-/// Errors: invalid_argument (options), exists, denied, limit, io, cancelled; busy or denied with
-/// findings when files of the source could not be read or changed meanwhile; those of `verify`.
+/// With `prepared`, a writer of that output with the stored blocks of the source adopted, those
+/// stay where they are, unless too many of them are dropped. With `replace`, and an output that may
+/// be replaced, that gives the image its name. Errors: invalid_argument (options), exists, denied,
+/// limit, io, cancelled; busy or denied with findings when files of the source could not be read or
+/// changed meanwhile; those of `verify`.
 [[nodiscard]] PackResult pack(Source& source, const std::string& output, const Options& options,
-                              const Verify& verify = {}, const Replace& replace = {});
+                              const Verify& verify = {}, const Replace& replace = {},
+                              ImageWriter* prepared = nullptr);
 
 /// The directory at `path` as the source of an image at `output`, which is no part of it. `overlay`
 /// and `observer` as open_directory_source() has them; the options must outlive the source.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "pack/block_pipeline.h"
 #include "pack/duplicates.h"
@@ -15,6 +16,9 @@
 namespace squenv::pack {
 
 namespace {
+
+/// One part in so many of adopted data may be of no use before all of it is written anew.
+constexpr std::uint64_t kMostWaste = 20;
 
 PipelineSettings pipeline_settings(const Options& options, const codec::Compressor* compressor) {
     PipelineSettings settings;
@@ -47,6 +51,7 @@ class Store {
         : contents_(contents),
           blocks_(source.stored_blocks()),
           taken_(taken),
+          writer_(writer),
           options_(options),
           hasher_(hasher),
           has_hashes_(has_hashes),
@@ -75,6 +80,10 @@ class Store {
     Status advance_to(std::uint32_t content);
     Status end_hot(std::uint32_t content);
     Status take(std::uint32_t content);
+    /// Whether what is taken over is in the image already, and stays where it is.
+    Result<bool> keeps_adopted();
+    /// Notes what is there, once no thread notes anything else.
+    void note_kept();
     Status take_block(const BlockTarget& target, std::uint64_t position,
                       const format::StoredSize& stored);
     Status store_whole(const Unit& unit, const Segment& segment);
@@ -87,6 +96,9 @@ class Store {
     Contents& contents_;
     const StoredBlocks* const blocks_;
     const std::vector<StoredFile>& taken_;
+    ImageWriter& writer_;
+    bool is_kept_ = false;            ///< see keeps_adopted()
+    std::vector<WrittenBlock> kept_;  ///< then: what is taken over
     std::unordered_map<std::uint32_t, std::uint32_t> taken_fragments_;  ///< old index to new
     std::uint32_t next_taken_ = 0;  ///< contents before it are taken over, or not to be
     const Options& options_;
@@ -112,6 +124,7 @@ class Store {
 };
 
 Result<Stored> Store::run() {
+    SQUENV_TRY_ASSIGN(is_kept_, keeps_adopted());
     while (true) {
         SQUENV_TRY_ASSIGN(auto unit, units_.next());
         if (!unit) break;
@@ -122,6 +135,7 @@ Result<Stored> Store::run() {
     SQUENV_TRY(advance_to(static_cast<std::uint32_t>(contents_.files.size())));
     SQUENV_TRY(end_fragment());
     SQUENV_TRY(pipeline_.finish());
+    note_kept();
     return std::move(stored_);
 }
 
@@ -190,15 +204,53 @@ Status Store::take(std::uint32_t content) {
     return take_block(block, file.fragment_block.start, file.fragment_block.stored);
 }
 
+Result<bool> Store::keeps_adopted() {
+    if (writer_.adopted() == 0) return false;
+    std::uint64_t live = 0;
+    std::uint64_t first = writer_.adopted();
+    std::unordered_set<std::uint32_t> fragments;
+    for (const Content& content : contents_.files) {
+        if (content.taken == kNoContent || content.same_as != kNoContent) continue;
+        const StoredFile& file = taken_[content.taken];
+        if (file.start != 0) first = std::min(first, file.start);
+        for (const std::uint32_t word : file.words) {
+            SQUENV_TRY_ASSIGN(const auto stored,
+                              format::parse_block_word(word, options_.block_size));
+            live += stored.size_bytes;
+        }
+        if (file.fragment == format::kNoFragment || !fragments.insert(file.fragment).second)
+            continue;
+        first = std::min(first, file.fragment_block.start);
+        live += file.fragment_block.stored.size_bytes;
+    }
+    const bool is_worth_it =
+        live >= writer_.adopted() - writer_.adopted() / kMostWaste && first >= writer_.position();
+    SQUENV_TRY(is_worth_it ? writer_.keep_adopted() : writer_.drop_adopted());
+    return is_worth_it;
+}
+
+void Store::note_kept() {
+    for (const WrittenBlock& block : kept_) note(block);
+    std::sort(stored_.digests.begin(), stored_.digests.end(),
+              [](const auto& a, const auto& b) { return a.position < b.position; });
+}
+
 Status Store::take_block(const BlockTarget& target, std::uint64_t position,
                          const format::StoredSize& stored) {
+    std::optional<Sha256> recorded;
+    if (options_.has_appendix) recorded = blocks_->digest(position, stored.size_bytes);
+    if (is_kept_ && (recorded || !options_.has_appendix)) {
+        kept_.push_back({target, position, stored, recorded.value_or(Sha256{})});
+        return {};
+    }
     auto buffer = fragment_buffers_.acquire();
     const MutableBytes bytes(buffer.get(), stored.size_bytes);
     SQUENV_TRY(blocks_->read(position, bytes));
-    Sha256 digest{};
-    if (options_.has_appendix) {
-        const auto recorded = blocks_->digest(position, stored.size_bytes);
-        digest = recorded ? *recorded : sha256_of(bytes);
+    const Sha256 digest =
+        recorded || !options_.has_appendix ? recorded.value_or(Sha256{}) : sha256_of(bytes);
+    if (is_kept_) {
+        kept_.push_back({target, position, stored, digest});
+        return {};
     }
     return pipeline_.submit_stored(bytes, std::move(buffer), target, stored, digest);
 }
