@@ -175,9 +175,13 @@ def test_a_program_that_does_not_exist(edited):
     assert edited.staging() == []
 
 
+COPIED_UP = f"{SITE}/old/part2.py"
+
+
 @pytest.mark.parametrize("script", [
     "true", "python -B -c 'import old.part3'", "touch temporary; rm temporary",
-    f"cat {SITE}/old/large.bin > /dev/null", f"chmod u+w {SITE}/old/part2.py; exec 3<>{SITE}/old/part2.py"])
+    f"cat {SITE}/old/large.bin > /dev/null", f"chmod u+w {COPIED_UP}; exec 3<>{COPIED_UP}"],
+    ids=["nothing", "an import", "a temporary file", "reading", "opened for writing"])
 def test_without_a_change_there_is_no_version(edited, script):
     before = identity(edited.image)
     result = edited.sh(script)
@@ -216,9 +220,10 @@ find . -newermt @1650000000 -exec touch -h -d @1700000000 {{}} +
 """
 
 
-def test_the_kernel_sees_what_packing_the_merged_tree_gives(edited):
+@pytest.mark.parametrize("seconds", [0, 0.8], ids=["copied after", "copied meanwhile"])
+def test_the_kernel_sees_what_packing_the_merged_tree_gives(seconds, edited):
     """Whiteouts, opaque directories, changed types, links, attributes, and a sparse file."""
-    result = edited.sh(CHANGES)
+    result = edited.sh(f"{CHANGES}\nsleep {seconds}")
     assert result.returncode == 0, result.stderr
     plain = run(["sh", "-ec", f"cd {edited.original}\n{CHANGES}"], user=True)
     assert plain.returncode == 0, plain.stderr
@@ -244,6 +249,14 @@ def comparable(lines):
         kept.append("\t".join(field for field in fields
                               if not (is_directory and field.startswith(("mtime=", "nlink=")))))
     return kept
+
+
+def test_what_is_removed_gives_its_space_back(edited):
+    before = edited.image.stat().st_size
+    result = edited.sh(f"rm {SITE}/old/large.bin; sleep 0.8")
+    assert result.returncode == 0, result.stderr
+    assert edited.image.stat().st_size < before - (2 << 20)
+    assert edited.work.squenv("verify", edited.image).returncode == 0
 
 
 def test_a_killed_session_is_offered_again(edited):

@@ -29,6 +29,7 @@ ROOMS = {
     "create": {"base", "cache", "system", "mount"},
     "spank": set(),
     "run": BELOW_PREFETCH | {"cache", "venv", "system", "mount", "share", "daemon"},
+    "edit": BELOW_PREFETCH | {"cache", "venv", "system", "mount", "share", "run"},
 }
 # Words for persons, and "behind" for "after". The user `nobody` is one of the few that are right.
 DIALECT = re.compile(r"\b(nobody|somebody|whoever|who comes|behind)\b", re.IGNORECASE)

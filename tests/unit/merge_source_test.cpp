@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -88,15 +89,28 @@ class MergeSourceTest : public testing::Test {
         EXPECT_TRUE(found) << found.error().message();
         return found.value_or(Changes{});
     }
-    /// The merged image, opened.
-    image::Image& merged(UpperOwners owners = UpperOwners::as_they_are) {
+    /// The merged image, opened. `adopts`: into a file that has the old blocks already.
+    image::Image& merged(UpperOwners owners = UpperOwners::as_they_are, bool adopts = false) {
         changes(owners);
-        const auto report = pack::pack(*source_, next_path(), options_);
+        auto writer = pack::ImageWriter::create(next_path(), true);
+        EXPECT_TRUE(writer);
+        if (adopts) adopt(*writer);
+        const auto report =
+            pack::pack(*source_, next_path(), options_, {}, {}, adopts ? &*writer : nullptr);
         EXPECT_TRUE(report) << report.error().error.message();
         auto image = image::Image::open(next_path());
         EXPECT_TRUE(image);
         next_ = std::move(*image);
         return *next_;
+    }
+
+    void adopt(pack::ImageWriter& writer) const {
+        const auto old = image::Image::open(image_path());
+        ASSERT_TRUE(old);
+        const auto file = open_file(image_path(), O_RDONLY);
+        ASSERT_TRUE(file);
+        const std::atomic<bool> cancel = false;
+        ASSERT_TRUE(writer.adopt(file->get(), (*old)->superblock().inode_table_start, cancel));
     }
 
     static std::set<std::string> paths(const image::Image& image) {
@@ -294,6 +308,47 @@ TEST_F(MergeSourceTest, StoredBlocksAreTakenOver) {
     std::size_t same = 0;
     for (const auto& digest : before) same += after.count(digest);
     EXPECT_GE(same, 7U) << "six blocks of large and one of small files";
+    const auto damage = verify::find_digest_damage(image, 1);
+    ASSERT_TRUE(damage);
+    EXPECT_TRUE(damage->is_empty());
+}
+
+TEST_F(MergeSourceTest, WhatIsAdoptedStaysWhereItIs) {
+    const std::string large = noise(60 * kBlockSize + 100, 1);
+    write(tree_ / "large", large);
+    write(tree_ / "small", "small");
+    write(tree_ / "gone", "gone");
+    pack_tree();
+    std::uint64_t start = 0;
+    {
+        const auto old = image::Image::open(image_path());
+        ASSERT_TRUE(old);
+        start = (*old)->resolve("large")->blocks_start;
+    }
+    white_out("gone");
+    write(upper_ / "fresh", noise(2 * kBlockSize, 2));
+    write(upper_ / "tiny", "tiny");
+    const auto& image = merged(UpperOwners::as_they_are, true);
+    EXPECT_EQ(image.resolve("large")->blocks_start, start);
+    EXPECT_EQ(text_of(image, "large"), large);
+    EXPECT_EQ(text_of(image, "small"), "small");
+    EXPECT_EQ(text_of(image, "fresh"), noise(2 * kBlockSize, 2));
+    EXPECT_EQ(text_of(image, "tiny"), "tiny");
+    EXPECT_EQ(paths(image), (std::set<std::string>{"", "fresh", "large", "small", "tiny"}));
+    const auto damage = verify::find_digest_damage(image, 1);
+    ASSERT_TRUE(damage);
+    EXPECT_TRUE(damage->is_empty());
+    EXPECT_GT(digests(image).size(), 60U);
+}
+
+TEST_F(MergeSourceTest, WhatIsOfNoUseAnyMoreIsNotKept) {
+    write(tree_ / "large", noise(60 * kBlockSize, 1));
+    write(tree_ / "stays", noise(20 * kBlockSize, 2));
+    pack_tree();
+    white_out("large");
+    const auto& image = merged(UpperOwners::as_they_are, true);
+    EXPECT_EQ(text_of(image, "stays"), noise(20 * kBlockSize, 2));
+    EXPECT_LT(fs::file_size(next_path()), 30U * kBlockSize);
     const auto damage = verify::find_digest_damage(image, 1);
     ASSERT_TRUE(damage);
     EXPECT_TRUE(damage->is_empty());
