@@ -84,7 +84,6 @@ class SlurmHelper final : public Command {
     int socket_ = -1;
     pid_t task_ = 0;
     std::string program_{};
-    std::string views_{};
     bool is_not_activated_ = false;
     bool has_provided_ = false;
 };
@@ -95,8 +94,6 @@ void SlurmHelper::declare(CLI::App& app) {
     app.add_option("--task", task_, "Process that uses the images; without it they are checked");
     app.add_option("--program", program_, "What the task is going to run");
     app.add_flag("--no-activate", is_not_activated_, "Only mount");
-    if (app.get_option_no_throw("--view") == nullptr)
-        app.add_option("--view", views_, "Views of the images");
 }
 
 Status SlurmHelper::provide(const Launch& launch, Io& io) {
@@ -122,9 +119,7 @@ Status SlurmHelper::provide(const Launch& launch, Io& io) {
 }
 
 Status SlurmHelper::run(Io& io) {
-    if (!views_.empty())
-        return fail(Errc::unsupported, "view " + views_ + ": this version knows no views of images",
-                    "leave --squenv-view out");
+    if (is_not_activated_) options_.views.no_default_view = true;
     SQUENV_TRY_ASSIGN(auto launch, prepare_launch(options_, io));
     for (auto& image : launch.images) {
         if (!is_not_activated_) break;
