@@ -243,7 +243,8 @@ def test_mistakes_end_before_a_job_is_queued(client, options, reason, slurm, wor
 
 def test_views_of_an_image_without_any(slurm, venv_image):
     result = in_slurm(slurm, "srun", f"--squenv={venv_image}", "--squenv-view=modules", "true")
-    assert result.returncode == 1 and "view modules: " in result.stderr, result.stderr
+    assert result.returncode == 1, result.stderr
+    assert "view 'modules' does not exist" in result.stderr, result.stderr
 
 
 def test_image_that_the_node_does_not_have(slurm, work, venv_image):
