@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/little_endian.h"
+#include "base/output_path.h"
 #include "pack/block_pipeline.h"
 #include "pack/content_hash.h"
 #include "pack/directory_table.h"
@@ -21,7 +22,6 @@
 #include "pack/image_writer.h"
 #include "pack/inode_table.h"
 #include "pack/order.h"
-#include "base/output_path.h"
 #include "pack/spool.h"
 #include "pack/tree_builder.h"
 #include "pack/xattr_table.h"
