@@ -18,10 +18,12 @@
 #include "cli/command.h"
 #include "cli/given_path.h"
 #include "cli/image_list.h"
+#include "cli/image_name.h"
 #include "cli/manifest.h"
 #include "cli/mounted_run.h"
 #include "cli/stop_signal.h"
 #include "cli/trace_report.h"
+#include "cli/uenv_metadata.h"
 #include "run/destination.h"
 #include "system/mount_table.h"
 #include "trace/trace.h"
@@ -161,12 +163,17 @@ Status BenchCommand::count_operations() {
 }
 
 Status BenchCommand::prepare() {
-    SQUENV_TRY_ASSIGN(image_, versions::resolve(image_));
+    SQUENV_TRY_ASSIGN(const std::string file, image_file(image_));
+    SQUENV_TRY_ASSIGN(image_, versions::resolve(file));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
     auto manifest = image->manifest();
     SQUENV_TRY_ASSIGN(mountpoint_, given_path(mountpoint_));
-    if (mountpoint_.empty() && manifest && *manifest) {
-        SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
+    if (mountpoint_.empty()) {
+        if (const auto uenv = read_uenv_metadata(image_, *image); uenv && *uenv) {
+            mountpoint_ = (*uenv)->mount;
+        } else if (manifest && *manifest) {
+            SQUENV_TRY_ASSIGN(mountpoint_, recorded_mountpoint(**manifest, ""));
+        }
         if (!mountpoint_.empty())
             if (const auto status = run::check_recorded_destination(mountpoint_, mountpoint_);
                 !status)

@@ -5,12 +5,11 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 
 import pytest
 
 from run_support import OWN_FAILURE, squenv_run, write
-from support.processes import mounts_below
+from support.processes import check, run
 from support.uenvs import Repository, env_json, environment, make_image
 
 pytestmark = pytest.mark.usefixtures("settled")
@@ -187,13 +186,13 @@ priority = 5
 path = "/not/there"
 priority = 1
 """)
-    run = lambda label: view_of(work, label, "--view=tools", HOME=home, WHERE=work.path)
-    assert output(run("both")) == f"{place}:both:tools\n"
-    assert output(run("only")) == f"{work.path}/user-tools:only:tools\n"
+    view_in = lambda label: view_of(work, label, "--view=tools", HOME=home, WHERE=work.path)
+    assert output(view_in("both")) == f"{place}:both:tools\n"
+    assert output(view_in("only")) == f"{work.path}/user-tools:only:tools\n"
     write(home / ".config/uenv/config.toml", "[[repositories]]\npath = 1\n")
-    refused(run("both"), "config.toml: line 1: a repository without a path", status=OWN_FAILURE)
+    refused(view_in("both"), "config.toml: line 1: a repository without a path", status=OWN_FAILURE)
     write(home / ".config/uenv/config.toml", "repositories = [\n")
-    refused(run("both"), "config.toml: line ", status=OWN_FAILURE)
+    refused(view_in("both"), "config.toml: line ", status=OWN_FAILURE)
 
 
 def test_the_configuration_of_older_versions(work, repository, place):
@@ -323,40 +322,48 @@ RECIPE = """
 cd "$SCRATCH"
 uenv start --ignore-tty prgenv-gnu/24.11:v1 --view=default << 'END'
 python -m venv --without-pip .venv && source .venv/bin/activate
-cp probe.py .venv/lib/python3.*/site-packages/
+mv -f probe.py .venv/lib/python3.*/site-packages/
 python -m compileall -q -j 1 -o 0 -o 1 -o 2 .venv/lib/python3.*/site-packages
 exit
 END
 mksquashfs .venv py_venv.squashfs -comp zstd -Xcompression-level 3 -quiet -no-progress
-rm -r .venv && mkdir .venv
-uenv start --ignore-tty --view=default prgenv-gnu/24.11:v1,$PWD/py_venv.squashfs:$SCRATCH/.venv \\
-    << 'END'
+start() {
+    uenv start --ignore-tty --view=default prgenv-gnu/24.11:v1,$PWD/$1:$SCRATCH/.venv << 'END'
 source .venv/bin/activate
-python -c 'import probe, sys; print("GOT", probe.VALUE, sys.prefix, sys._base_executable)'
+python -c 'import os, probe, sys; print("GOT", probe.VALUE, os.readlink(sys.executable))'
 exit
 END
+    while mountpoint -q .venv; do sleep 0.01; done  # the mount goes right after its last user
+}
+start py_venv.squashfs
+echo 'VALUE = 1000' > $(echo .venv/lib/python3.*/site-packages/probe.py)
+squenv pack -q .venv -o second.squashfs
+start second.squashfs
+start py_venv.squashfs
 """
 
 
-def test_the_recipe_of_the_sites(work, programs, uenv):
-    """A uenv that gives python, an environment on top of it, and the image of that."""
+def test_the_recipe_of_the_sites(work, programs):
+    """A uenv that gives python, an environment on top of it, images of that before and after a
+    change."""
     at = work.directory("user-environment")
     tree = work.directory("uenv")
     (tree / "env/default/bin").mkdir(parents=True)
     (tree / "env/default/bin/python").symlink_to(os.path.realpath("/usr/bin/python3"))
     write(tree / "meta/env.json", json.dumps(env_json(at)))
     image = work.path / "uenv.squashfs"
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress"], check=True,
-                   capture_output=True)
+    check(["mksquashfs", tree, image, "-quiet", "-no-progress"])
     project = work.directory("project")
     Repository(project / ".uenv-images").add(LABEL, image)
     write(project / "probe.py", "VALUE = 42\n")
+    os.chown(project / "probe.py", 1000, 1000)
     bin_directory = work.directory("bin")
-    (bin_directory / "uenv").symlink_to(programs / "uenv")
+    for name in ["uenv", "squenv"]:
+        (bin_directory / name).symlink_to(programs / name)
     variables = environment(SCRATCH=project, SHELL="/bin/bash", HOME=project,
                             PATH=f"{bin_directory}:/usr/bin:/bin", CLUSTER_NAME="daint")
-    result = subprocess.run([*work.command()[:-1], "bash", "-c", RECIPE],
-                            env=variables, capture_output=True, text=True, check=False, cwd="/")
-    assert f"GOT 42 {project}/.venv {at}/env/default/bin/python" in result.stdout, \
+    result = run([*work.command()[:-1], "bash", "-c", RECIPE], env=variables)
+    got = [line for line in result.stdout.splitlines() if line.startswith("GOT")]
+    python = f"{at}/env/default/bin/python"
+    assert got == [f"GOT 42 {python}", f"GOT 1000 {python}", f"GOT 42 {python}"], \
         (result.stdout, result.stderr)
-    assert not mounts_below(work.path)
