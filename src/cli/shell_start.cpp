@@ -130,7 +130,7 @@ std::string quoted_if_needed(const std::string& text) {
     constexpr const char* kPlain =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
     const bool is_plain = !text.empty() && text.find_first_not_of(kPlain) == std::string::npos;
-    return is_plain ? text : quoted(text);
+    return is_plain ? text : shell_word(text);
 }
 
 std::string user_shell() {
