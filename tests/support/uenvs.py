@@ -115,5 +115,5 @@ class Repository:
 
 def environment(**variables):
     """Of an ordinary user, without what the machine's own uenv would set."""
-    return {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "USER_NAME": "someone",
+    return {"PATH": "/usr/bin:/bin", "HOME": "/proc/nonexistent", "USER_NAME": "someone",
             **{name: os.fspath(value) for name, value in variables.items()}}
