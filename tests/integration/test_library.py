@@ -9,7 +9,7 @@ import pytest
 from support.processes import check, run
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "example", "list_image.cpp")
-HEADERS = {"error.h", "expected.h", "image.h", "pack.h", "touch.h"}
+HEADERS = {"creation.h", "error.h", "expected.h", "image.h", "pack.h", "touch.h"}
 
 
 @pytest.fixture(scope="module")
