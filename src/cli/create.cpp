@@ -111,8 +111,7 @@ class CreateCommand final : public Command {
 };
 
 void CreateCommand::declare(CLI::App& app) {
-    app.add_option("WHAT", inputs_,
-                   "Packages, a project, a pylock.toml or environment.yml");
+    app.add_option("WHAT", inputs_, "Packages, a project, a lock or environment.yml");
     app.add_option("-o,--output", output_, "The image")->type_name("IMAGE")->required();
     app.add_option("-r,--requirement", requirements_, "A file of requirements; repeatable")
         ->type_name("FILE")
