@@ -20,24 +20,6 @@ namespace squenv::image {
 
 namespace {
 
-/// Adds the time it lives to a sum.
-class Stopwatch {
-  public:
-    explicit Stopwatch(std::atomic<std::uint64_t>& sum) : sum_(sum) {}
-    ~Stopwatch() {
-        const auto passed = std::chrono::steady_clock::now() - start_;
-        sum_.fetch_add(static_cast<std::uint64_t>(
-                           std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count()),
-                       std::memory_order_relaxed);
-    }
-    Stopwatch(const Stopwatch&) = delete;
-    Stopwatch& operator=(const Stopwatch&) = delete;
-
-  private:
-    std::atomic<std::uint64_t>& sum_;
-    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
 /// File systems of other machines, and those of programs, by the numbers of statfs(2). What they
 /// do not have in memory takes a request.
 constexpr std::uint32_t kRemote[] = {
@@ -93,7 +75,7 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
         return {};
     }
     if (const int copy = copy_.load(std::memory_order_acquire); copy >= 0) {
-        if (read_from(copy, 0, position, out)) return {};
+        if (timed_read(copy, 0, position, out, nullptr)) return {};
         copy_ = -1;
     }
     // Longer reads are neighbourhoods themselves.
@@ -103,10 +85,7 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
 }
 
 Status FileSource::read_file(std::uint64_t position, MutableBytes out) const {
-    const auto begin = std::chrono::steady_clock::now();
-    const auto status = read_from(file_->descriptor(), offset_, position, out);
-    latency_.note(std::chrono::steady_clock::now() - begin, out.size());
-    return status;
+    return timed_read(file_->descriptor(), offset_, position, out, &latency_);
 }
 
 void FileSource::start_readers(const cpu_set_t& processors) const {
@@ -114,11 +93,20 @@ void FileSource::start_readers(const cpu_set_t& processors) const {
         neighbourhoods_->start_readers(processors);
 }
 
+Status FileSource::timed_read(int descriptor, std::uint64_t start, std::uint64_t position,
+                              MutableBytes out, Latency* latency) const {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto status = read_from(descriptor, start, position, out);
+    const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
+    nanoseconds_.fetch_add(static_cast<std::uint64_t>(passed.count()), std::memory_order_relaxed);
+    if (latency != nullptr) latency->note(passed, out.size());
+    return status;
+}
+
 Status FileSource::read_from(int descriptor, std::uint64_t start, std::uint64_t position,
                              MutableBytes out) const {
     reads_.fetch_add(1, std::memory_order_relaxed);
     bytes_.fetch_add(out.size(), std::memory_order_relaxed);
-    const Stopwatch stopwatch(nanoseconds_);
     std::size_t done = 0;
     while (done < out.size()) {
         const auto at = static_cast<off_t>(start + position + done);

@@ -89,6 +89,9 @@ class FileSource final : public ByteSource {
     /// Reads the requested bytes from `descriptor`, in which the image begins at `start`.
     [[nodiscard]] Status read_from(int descriptor, std::uint64_t start, std::uint64_t position,
                                    MutableBytes out) const;
+    /// The same, counted in nanoseconds_, and in `latency` if there is one.
+    [[nodiscard]] Status timed_read(int descriptor, std::uint64_t start, std::uint64_t position,
+                                    MutableBytes out, Latency* latency) const;
     [[nodiscard]] Status read_file(std::uint64_t position, MutableBytes out) const;
 
     std::shared_ptr<const ImageFile> file_;
