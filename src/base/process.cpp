@@ -127,6 +127,14 @@ std::vector<std::string> own_variables() {
     return all;
 }
 
+std::map<std::string, std::string> process_variables() {
+    std::map<std::string, std::string> variables;
+    for (const std::string& text : own_variables())
+        if (const auto equals = text.find('='); equals != std::string::npos && equals > 0)
+            variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    return variables;
+}
+
 Result<pid_t> start_program(const ProgramStart& program) {
     SpawnSettings settings;
     if (program.has_own_group) settings.make_group();

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ namespace squenv {
 
 /// NAME=VALUE of every environment variable of this process.
 [[nodiscard]] std::vector<std::string> own_variables();
+/// The same by name. Of two of one name the first counts, as for getenv(3).
+[[nodiscard]] std::map<std::string, std::string> process_variables();
 
 /// A program to start.
 struct ProgramStart {

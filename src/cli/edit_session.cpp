@@ -19,11 +19,11 @@
 
 #include "base/process.h"
 #include "base/remote_error.h"
+#include "base/shell_word.h"
 #include "base/socket_message.h"
 #include "base/text.h"
 #include "cli/program_frame.h"
 #include "cli/shell_prompt.h"
-#include "cli/shell_start.h"
 #include "edit/compile.h"
 #include "edit/overlay.h"
 #include "edit/place.h"

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/process.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/image_list.h"

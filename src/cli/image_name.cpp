@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "cli/session_views.h"
+#include "base/process.h"
 
 namespace squenv::cli {
 

@@ -25,24 +25,13 @@ using Variables = std::map<std::string, std::string>;
 
 /// The variables of this process, with `environment` activated unless that is "".
 Variables variables_of(const std::string& environment) {
-    Variables variables{{"PATH", kDefaultPath}};
-    for (const std::string& text : own_variables()) {
-        const auto equals = text.find('=');
-        if (equals != std::string::npos)
-            variables[text.substr(0, equals)] = text.substr(equals + 1);
-    }
+    Variables variables = process_variables();
+    variables.emplace("PATH", kDefaultPath);
     if (environment.empty()) return variables;
     const auto kind = venv::environment_kind_at(environment) == venv::EnvironmentKind::conda
                           ? venv::EnvironmentKind::conda
                           : venv::EnvironmentKind::venv;
-    for (const auto& change : venv::activation(environment, variables["PATH"], kind)) {
-        if (change.is_removed)
-            variables.erase(change.name);
-        else if (change.is_default)
-            variables.emplace(change.name, change.value);
-        else
-            variables[change.name] = change.value;
-    }
+    venv::apply(venv::activation(environment, variables["PATH"], kind), variables);
     return variables;
 }
 

@@ -118,24 +118,9 @@ Result<view::Applied> session_variables(const std::vector<ListedRequest>& images
         if (images[i].kind == venv::EnvironmentKind::none) continue;
         const auto path = variables.find("PATH");
         const std::string search = path != variables.end() ? path->second : search_path();
-        for (const auto& change : venv::activation(roots[i], search, images[i].kind)) {
-            if (change.is_removed)
-                variables.erase(change.name);
-            else if (change.is_default)
-                variables.emplace(change.name, change.value);
-            else
-                variables[change.name] = change.value;
-        }
+        venv::apply(venv::activation(roots[i], search, images[i].kind), variables);
     }
     return applied;
-}
-
-view::Variables process_variables() {
-    view::Variables variables;
-    for (const std::string& text : own_variables())
-        if (const auto equals = text.find('='); equals != std::string::npos && equals > 0)
-            variables.emplace(text.substr(0, equals), text.substr(equals + 1));
-    return variables;
 }
 
 void set_process_variables(const view::Variables& after) {

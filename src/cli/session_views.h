@@ -47,8 +47,6 @@ struct SessionViews {
                                                       const SessionViews& views,
                                                       view::Variables before);
 
-/// The variables of this process.
-[[nodiscard]] view::Variables process_variables();
 /// Makes the variables of this process those of `after`. Touches none that is the same already.
 void set_process_variables(const view::Variables& after);
 

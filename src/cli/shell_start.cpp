@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "base/environment.h"
+#include "base/shell_word.h"
 #include "cli/shell_words.h"
 
 namespace squenv::cli {
@@ -125,13 +126,6 @@ Family family_of(const std::string& shell) {
 }
 
 }  // namespace
-
-std::string quoted_if_needed(const std::string& text) {
-    constexpr const char* kPlain =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
-    const bool is_plain = !text.empty() && text.find_first_not_of(kPlain) == std::string::npos;
-    return is_plain ? text : shell_word(text);
-}
 
 std::string user_shell() {
     if (auto shell = environment_variable("SHELL");

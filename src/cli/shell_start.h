@@ -13,9 +13,6 @@ namespace squenv::cli {
 /// The shell of this user: $SHELL, else that of the account, else /bin/sh.
 [[nodiscard]] std::string user_shell();
 
-/// `text` as one word of any shell; as it is when it has nothing that a shell would take apart.
-[[nodiscard]] std::string quoted_if_needed(const std::string& text);
-
 /// The state of the shell after its own start-up files.
 struct ShellStart {
     std::string mark{};                    ///< in front of the prompt

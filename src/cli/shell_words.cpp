@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/shell_words.h"
 
+#include "base/shell_word.h"
+
 namespace squenv::cli {
 
 namespace {
@@ -16,12 +18,6 @@ std::string fish_word(const std::string& text) {
 }
 
 }  // namespace
-
-std::string shell_word(const std::string& text) {
-    std::string word = "'";
-    for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return word + "'";
-}
 
 std::string shell_line(const std::string& name, const std::optional<std::string>& value) {
     return value ? "export " + name + '=' + shell_word(*value) + '\n' : "unset " + name + '\n';

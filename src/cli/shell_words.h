@@ -7,9 +7,6 @@
 
 namespace squenv::cli {
 
-/// `text` as one word of any shell but fish.
-[[nodiscard]] std::string shell_word(const std::string& text);
-
 /// The line, with its end, that sets and exports a variable, or removes it without a value.
 [[nodiscard]] std::string shell_line(const std::string& name,
                                      const std::optional<std::string>& value);

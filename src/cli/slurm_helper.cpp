@@ -29,14 +29,6 @@ constexpr const char* kRequestVariable = "SLURM_SQUENV";
 
 using Variables = std::map<std::string, std::string>;
 
-Variables current_variables() {
-    Variables variables;
-    for (const std::string& text : own_variables())
-        if (const auto equals = text.find('='); equals != std::string::npos && equals > 0)
-            variables[text.substr(0, equals)] = text.substr(equals + 1);
-    return variables;
-}
-
 /// The difference in the form of the answer.
 std::string changes(const Variables& before, const Variables& after) {
     std::string text;
@@ -97,7 +89,7 @@ void SlurmHelper::declare(CLI::App& app) {
 }
 
 Status SlurmHelper::provide(const Launch& launch, Io& io) {
-    const Variables before = current_variables();
+    const Variables before = process_variables();
     // They tell of mounts of the submit host or of an outer step.
     for (const char* name : {"SQUENV_MOUNTS", "UENV_MOUNT_LIST", "UENV_VIEW"}) ::unsetenv(name);
     SQUENV_TRY_ASSIGN(const auto held, hold_images(launch, io));
@@ -115,7 +107,7 @@ Status SlurmHelper::provide(const Launch& launch, Io& io) {
     add('m', held.namespaces().mount);
     add('r', held.namespaces().root);
     for (const auto& connection : held.connections()) add('k', connection);
-    return send_answer(socket_, letters, descriptors, changes(before, current_variables()));
+    return send_answer(socket_, letters, descriptors, changes(before, process_variables()));
 }
 
 Status SlurmHelper::run(Io& io) {

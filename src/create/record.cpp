@@ -13,30 +13,13 @@
 #include "base/bytes.h"
 #include "base/secrets.h"
 #include "base/sha256.h"
+#include "base/shell_word.h"
 
 namespace squenv::create {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-/// What needs no quotes in any shell.
-constexpr std::string_view kPlain = "%+,-./:=@_";
-
-std::string quoted_word(const std::string& word) {
-    const bool is_plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char letter) {
-        return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
-               kPlain.find(letter) != std::string_view::npos;
-    });
-    if (is_plain) return word;
-    std::string quoted = "'";
-    for (const char letter : word)
-        if (letter == '\'')
-            quoted += "'\\''";
-        else
-            quoted += letter;
-    return quoted + '\'';
-}
 
 Result<std::string> content_of(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -74,7 +57,7 @@ std::vector<fs::path> package_directories(const std::string& tree) {
 std::string quoted(const std::vector<std::string>& words) {
     std::string line;
     for (const std::string& word : words)
-        line += (line.empty() ? "" : " ") + quoted_word(without_secrets(word));
+        line += (line.empty() ? "" : " ") + quoted_if_needed(without_secrets(word));
     return line;
 }
 

@@ -2,16 +2,12 @@
 #include "create/staging_place.h"
 
 #include <fmt/core.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "base/environment.h"
-#include "create/memory_room.h"
+#include "base/room.h"
 
 namespace squenv::create {
 
@@ -20,12 +16,6 @@ namespace {
 const char* reason_against(const StagingPlace& place) {
     if (!place.is_usable) return "cannot be written";
     return place.is_executable ? nullptr : "is mounted noexec, and no program runs from there";
-}
-
-bool is_memory(const std::string& path) {
-    struct statfs disk {};
-    return ::statfs(path.c_str(), &disk) == 0 &&
-           (disk.f_type == TMPFS_MAGIC || disk.f_type == RAMFS_MAGIC);
 }
 
 }  // namespace
@@ -44,8 +34,7 @@ StagingPlace inspect_staging_place(const std::string& path) {
                       ::statvfs(path.c_str(), &disk) == 0 && (disk.f_flag & ST_RDONLY) == 0;
     if (!place.is_usable) return place;
     place.is_executable = (disk.f_flag & ST_NOEXEC) == 0;
-    place.free_bytes = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
-    if (is_memory(path)) place.free_bytes = std::min(place.free_bytes, memory_room());
+    place.free_bytes = room_in(path);
     return place;
 }
 

@@ -3,18 +3,14 @@
 
 #include <fmt/core.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <limits>
-#include <optional>
 
 #include "base/environment.h"
+#include "base/room.h"
 #include "base/temporary_name.h"
 #include "base/units.h"
 #include "cache/entry.h"
@@ -26,50 +22,6 @@ namespace {
 
 /// For what one session installs. Less is taken only when no place has as much.
 constexpr std::uint64_t kComfort = 1U << 30;
-constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
-constexpr long kTmpfsMagic = 0x01021994;
-
-/// The number in a file of a control group; nothing for "max", or without the file.
-std::optional<std::uint64_t> number_in(const std::string& path) {
-    std::ifstream file(path);
-    std::uint64_t number = 0;
-    if (file >> number) return number;
-    return std::nullopt;
-}
-
-/// What the control groups of this process leave of memory: pages of a tmpfs are charged to it.
-std::uint64_t memory_left() {
-    std::ifstream groups("/proc/self/cgroup");
-    std::uint64_t left = kUnlimited;
-    for (std::string line; std::getline(groups, line);) {
-        const bool is_second = line.starts_with("0::");
-        const bool is_first = line.find(":memory:") != std::string::npos;
-        if (!is_second && !is_first) continue;
-        const std::string root = is_second ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
-        const std::string limit = is_second ? "/memory.max" : "/memory.limit_in_bytes";
-        const std::string usage = is_second ? "/memory.current" : "/memory.usage_in_bytes";
-        std::string group = line.substr(line.rfind(':') + 1);
-        for (;; group.erase(group.rfind('/'))) {
-            const std::string at = root + (group == "/" ? "" : group);
-            const auto most = number_in(at + limit);
-            const auto used = number_in(at + usage);
-            if (most && used) left = std::min(left, *most > *used ? *most - *used : 0);
-            if (group.empty() || group == "/") break;
-        }
-    }
-    return left;
-}
-
-/// The bytes that this user may write there.
-std::uint64_t room_in(const std::string& directory) {
-    struct statvfs disk {};
-    struct statfs type {};
-    if (::statvfs(directory.c_str(), &disk) != 0) return 0;
-    const std::uint64_t room = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
-    const bool is_memory =
-        ::statfs(directory.c_str(), &type) == 0 && static_cast<long>(type.f_type) == kTmpfsMagic;
-    return is_memory ? std::min(room, memory_left()) : room;
-}
 
 std::vector<std::string> usual_places(const std::string& beside) {
     std::vector<std::string> places{"/dev/shm"};

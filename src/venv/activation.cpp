@@ -22,6 +22,17 @@ std::vector<Change> own_variables(const std::string& root, EnvironmentKind kind)
 
 }  // namespace
 
+void apply(const std::vector<Change>& changes, std::map<std::string, std::string>& variables) {
+    for (const Change& change : changes) {
+        if (change.is_removed)
+            variables.erase(change.name);
+        else if (change.is_default)
+            variables.emplace(change.name, change.value);
+        else
+            variables[change.name] = change.value;
+    }
+}
+
 std::string prompt_name(const std::string& root) {
     const std::filesystem::path path(root);
     const std::string last = path.filename().string();

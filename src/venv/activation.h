@@ -3,6 +3,7 @@
 // virtual environment, "conda activate" of a prefix of conda.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct Change {
 /// `kind` is not none.
 [[nodiscard]] std::vector<Change> activation(const std::string& root, const std::string& path,
                                              EnvironmentKind kind = EnvironmentKind::venv);
+
+/// Applies `changes` to environment variables by name.
+void apply(const std::vector<Change>& changes, std::map<std::string, std::string>& variables);
 
 /// Its name in a prompt: the last part of `root`, or the one before when that is "venv" or ".venv".
 [[nodiscard]] std::string prompt_name(const std::string& root);

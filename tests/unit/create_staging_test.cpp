@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/room.h"
 #include "create/staging.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,6 @@
 #include <fstream>
 
 #include "base/secrets.h"
-#include "create/memory_room.h"
 #include "create/placement.h"
 #include "create/record.h"
 #include "create/staging_place.h"

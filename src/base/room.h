@@ -6,10 +6,14 @@
 #include <cstdint>
 #include <string>
 
-namespace squenv::create {
+namespace squenv {
 
 /// Bytes until the first limit: of the machine, of the control group or of one above it, of
 /// versions 1 and 2. Caches that the kernel can drop count as free. `root` has proc and sys in it.
 [[nodiscard]] std::uint64_t memory_room(const std::string& root = "");
 
-}  // namespace squenv::create
+/// The bytes that this user may write in `directory`; 0 when that cannot be told. On a tmpfs also
+/// limited by memory_room().
+[[nodiscard]] std::uint64_t room_in(const std::string& directory);
+
+}  // namespace squenv

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "create/memory_room.h"
+#include "base/room.h"
+
+#include <linux/magic.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <fstream>
@@ -8,7 +12,7 @@
 #include <sstream>
 #include <string_view>
 
-namespace squenv::create {
+namespace squenv {
 
 namespace {
 
@@ -47,7 +51,7 @@ std::uint64_t field_in(const std::string& path, std::string_view name) {
     return 0;
 }
 
-std::uint64_t room_in(const std::string& directory, const Files& files) {
+std::uint64_t room_of(const std::string& directory, const Files& files) {
     const auto limit = number_in(directory + '/' + files.limit);
     const auto used = number_in(directory + '/' + files.used);
     if (!limit || !used) return kNoLimit;
@@ -60,9 +64,9 @@ std::uint64_t room_in(const std::string& directory, const Files& files) {
 
 /// The smallest room from `group` up. In a container the path may begin above what is mounted.
 std::uint64_t room_up(const std::string& mounted, std::string group, const Files& files) {
-    std::uint64_t room = room_in(mounted, files);
+    std::uint64_t room = room_of(mounted, files);
     while (group.size() > 1) {
-        room = std::min(room, room_in(mounted + group, files));
+        room = std::min(room, room_of(mounted + group, files));
         group.resize(group.rfind('/'));
     }
     return room;
@@ -103,4 +107,14 @@ std::uint64_t memory_room(const std::string& root) {
     return room;
 }
 
-}  // namespace squenv::create
+std::uint64_t room_in(const std::string& directory) {
+    struct statvfs disk {};
+    struct statfs type {};
+    if (::statvfs(directory.c_str(), &disk) != 0) return 0;
+    const std::uint64_t room = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
+    const bool is_memory = ::statfs(directory.c_str(), &type) == 0 &&
+                           (type.f_type == TMPFS_MAGIC || type.f_type == RAMFS_MAGIC);
+    return is_memory ? std::min(room, memory_room()) : room;
+}
+
+}  // namespace squenv
