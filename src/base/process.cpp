@@ -9,12 +9,12 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
 
 #include "base/environment.h"
+#include "base/file_io.h"
 #include "base/unique_fd.h"
 
 extern char** environ;
@@ -84,17 +84,6 @@ class SpawnSettings {
 ProcessEnd end_of(int status) {
     if (WIFEXITED(status)) return {WEXITSTATUS(status), false};
     return {WTERMSIG(status), true};
-}
-
-std::string read_to_end(int file) {
-    std::string text;
-    std::array<char, 4096> buffer;
-    for (;;) {
-        const ssize_t got = ::read(file, buffer.data(), buffer.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return text;
-        text.append(buffer.data(), static_cast<std::size_t>(got));
-    }
 }
 
 }  // namespace
@@ -182,7 +171,7 @@ Result<Captured> capture(ProgramStart program) {
     SQUENV_TRY_ASSIGN(const pid_t child, start_program(program));
     writer.reset();
     Captured captured;
-    captured.output = read_to_end(reader.get());
+    captured.output = read_to_end(reader.get()).value_or("");
     SQUENV_TRY_ASSIGN(captured.end, wait_for(child));
     return captured;
 }

@@ -11,8 +11,8 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "base/file_io.h"
@@ -59,7 +59,7 @@ std::string tree_in(const std::string& entry) {
 
 std::optional<Record> read_record(const std::string& entry) {
     Record record;
-    std::ifstream file(record_in(entry));
+    std::istringstream file(file_content(record_in(entry)).value_or(""));
     if (!(file >> record.size_bytes >> record.fingerprint)) return std::nullopt;
     if (record.fingerprint == kUnfinished) record.fingerprint.clear();
     file.ignore(1);

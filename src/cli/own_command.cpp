@@ -2,17 +2,15 @@
 #include "cli/own_command.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
+#include "base/file_io.h"
 #include "base/secrets.h"
 #include "base/shell_word.h"
 
 namespace squenv::cli {
 
 std::string own_command() {
-    std::ifstream file("/proc/self/cmdline");
-    const std::string words{std::istreambuf_iterator<char>(file), {}};
+    const std::string words = file_content("/proc/self/cmdline").value_or("");
     std::string command;
     for (std::size_t at = 0; at < words.size();) {
         const std::size_t end = std::min(words.find('\0', at), words.size());

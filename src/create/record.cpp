@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/file_io.h"
 #include "base/secrets.h"
 #include "base/sha256.h"
 #include "base/shell_word.h"
@@ -20,13 +19,6 @@ namespace squenv::create {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<std::string> content_of(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::string text((std::istreambuf_iterator<char>(file)), {});
-    if (!file.eof() && file.fail()) return fail(Errc::io, path + ": cannot be read");
-    return text;
-}
 
 std::string hexadecimal(const Sha256& digest) {
     std::string text;
@@ -68,7 +60,7 @@ Result<Creation> describe(const Inputs& inputs, const Tools& tools,
     for (const std::string& package : inputs.packages)
         creation.inputs.push_back({without_secrets(package), "", ""});
     for (const std::string& file : inputs.files) {
-        SQUENV_TRY_ASSIGN(const std::string text, content_of(file));
+        SQUENV_TRY_ASSIGN(const std::string text, file_content(file));
         creation.inputs.push_back({file, is_lock(file) ? "" : without_secrets(text),
                                    hexadecimal(sha256_of(as_bytes(text)))});
     }
@@ -102,7 +94,7 @@ std::string find_mention(const std::string& tree, const std::string& text) {
         if (at->is_symlink(error)) {
             has_it = fs::read_symlink(at->path(), error).string().find(text) != std::string::npos;
         } else if (at->is_regular_file(error)) {
-            const auto content = content_of(at->path().string());
+            const auto content = file_content(at->path().string());
             has_it = content && content->find(text) != std::string::npos;
         }
         if (has_it) return at->path().lexically_relative(tree).string();

@@ -12,8 +12,6 @@
 #include <climits>
 #include <cstdio>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/file_io.h"
@@ -76,13 +74,13 @@ Status write_record(const std::string& path, const std::string& text) {
 
 Result<std::optional<Session>> find_session(const std::string& image) {
     const std::string path = record_path(image);
-    std::ifstream file(path);
-    if (!file) {
-        if (errno == ENOENT || errno == ENOTDIR) return std::optional<Session>();
-        return fail_errno(errno, path);
+    const auto text = file_content(path);
+    if (!text) {
+        const int error = text.error().sys_errno;
+        if (error == ENOENT || error == ENOTDIR) return std::optional<Session>();
+        return tl::unexpected(text.error());
     }
-    SQUENV_TRY_ASSIGN(auto session,
-                      from_json(path, std::string(std::istreambuf_iterator<char>(file), {})));
+    SQUENV_TRY_ASSIGN(auto session, from_json(path, *text));
     session.image = image;  // the file may have been moved with its versions
     return std::optional<Session>(std::move(session));
 }

@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <vector>
+
+#include "base/file_io.h"
 
 namespace squenv::share {
 
@@ -187,8 +187,7 @@ std::string kill_scope_of_jobs(const VariableLookup& lookup) {
 }
 
 std::string kill_scope() {
-    std::ifstream file("/proc/self/cgroup");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::string text = file_content("/proc/self/cgroup").value_or("");
     // Paths of control groups are relative to their namespace. A namespace of processes ends with
     // its first process.
     return fmt::format("{}\nnamespaces {} {}\n{}{}", kill_scope_of_cgroups(text),

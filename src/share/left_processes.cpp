@@ -14,11 +14,12 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <memory>
 #include <sstream>
+#include <vector>
 
+#include "base/file_io.h"
 #include "base/text.h"
 
 namespace squenv::share {
@@ -27,18 +28,15 @@ namespace {
 
 constexpr std::string_view kVariable = "SQUENV_MOUNTS=";
 /// Reading the environment of a hanging process may block. Two seconds in total.
-constexpr int kLooks = 1000;
-constexpr timespec kLookPause{0, 2'000'000};
+constexpr int kWaits = 1000;
+constexpr timespec kWait{0, 2'000'000};
+/// Other processes may be made without end. A program becomes a daemon with two forks.
+constexpr int kMostLooks = 8;
 
 bool is_same_namespace(const std::string& process, const struct stat& own) {
     struct stat other {};
     return ::stat((process + "/ns/mnt").c_str(), &other) == 0 && other.st_ino == own.st_ino &&
            other.st_dev == own.st_dev;
-}
-
-std::string read_text(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
 }
 
 }  // namespace
@@ -61,50 +59,104 @@ bool names_mountpoint(std::string_view environment, const std::string& mountpoin
 
 namespace {
 
-/// The start of a process, in clock ticks since the machine started; 0 when it is not known.
-std::uint64_t start_time(const std::string& process) {
-    const std::string stat = read_text(process + "/stat");
-    const auto name_end = stat.rfind(')');  // the name may contain anything
-    if (name_end == std::string::npos) return 0;
-    constexpr int kFieldsBetween = 20;  // the state is field 3, the start is field 22
-    std::istringstream fields(stat.substr(name_end + 1));
-    std::string field;
-    for (int i = 0; i < kFieldsBetween && fields >> field;) ++i;
-    return std::strtoull(field.c_str(), nullptr, 10);
+/// What /proc/PID/stat tells of a process. Its numbers are those of proc(5).
+class Facts {
+  public:
+    explicit Facts(const std::string& process) {
+        const std::string stat = file_content(process + "/stat").value_or("");
+        const auto name_end = stat.rfind(')');  // the name may contain anything
+        if (name_end == std::string::npos) return;
+        std::istringstream rest(stat.substr(name_end + 1));
+        fields_.assign(std::istream_iterator<std::string>(rest), {});
+    }
+    /// In clock ticks since the machine started; 0 when it is not known.
+    [[nodiscard]] std::uint64_t start() const { return number(22); }
+    /// Whether an environment that was just read as empty was that of a process in execve(2). The
+    /// new memory has no environment for a moment, and another one right after.
+    [[nodiscard]] bool was_starting_program() const {
+        constexpr std::uint64_t kKernelThread = 0x00200000;
+        const std::uint64_t memory = number(23);
+        const std::uint64_t begin = number(50);
+        const std::uint64_t end = number(51);
+        const bool is_empty = end != 0 && begin == end;
+        return memory != 0 && (number(9) & kKernelThread) == 0 && !is_empty;
+    }
+
+  private:
+    [[nodiscard]] std::uint64_t number(std::size_t field) const {
+        const std::size_t at = field - 3;  // process number and name are before the rest
+        return at < fields_.size() ? std::strtoull(fields_[at].c_str(), nullptr, 10) : 0;
+    }
+    std::vector<std::string> fields_{};
+};
+
+/// The number of the process that was made last, in this namespace of processes.
+std::string last_process() {
+    const std::string load = file_content("/proc/loadavg").value_or("");
+    return load.substr(load.rfind(' ') + 1);
 }
 
-/// Processes older than this one are skipped: the variable comes from another place. Examples are a
+/// The youngest is the last, unless the numbers have started again.
+std::vector<std::string> all_processes() {
+    std::vector<std::string> processes;
+    const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), &::closedir);
+    while (const dirent* entry = all ? ::readdir(all.get()) : nullptr)
+        if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) != 0)
+            processes.push_back(fmt::format("/proc/{}", entry->d_name));
+    return processes;
+}
+
+enum class Look { found, none, unsure };
+
+/// Processes older than `since` are skipped: the variable comes from another place. Examples are a
 /// batch job started from a shell with the environment, and an old terminal multiplexer.
+Look look_once(const std::string& mountpoint, std::uint64_t since, const struct stat& own) {
+    const std::vector<std::string> processes = all_processes();
+    Look result = Look::none;
+    // The youngest first: they may end at once.
+    for (auto process = processes.rbegin(); process != processes.rend(); ++process) {
+        struct stat info {};
+        if (::stat(process->c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
+        const std::string environment = file_content(*process + "/environ").value_or("");
+        const bool is_named = names_mountpoint(environment, mountpoint);
+        if (!is_named && !environment.empty()) continue;
+        const Facts facts(*process);
+        if (facts.start() < since) continue;
+        if (is_named && is_same_namespace(*process, own)) return Look::found;
+        if (environment.empty() && facts.was_starting_program()) result = Look::unsure;
+    }
+    return result;
+}
+
+/// A process that forks and ends during a look hides its child, which was not there when the kernel
+/// listed the processes. So a look counts when no process was made meanwhile.
 bool look_for_processes(const std::string& mountpoint, std::uint64_t since) {
     struct stat own {};
-    const std::unique_ptr<DIR, int (*)(DIR*)> all(::opendir("/proc"), &::closedir);
-    if (!all || ::stat("/proc/self/ns/mnt", &own) != 0) return false;
-    while (const dirent* entry = ::readdir(all.get())) {
-        if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
-        const std::string process = fmt::format("/proc/{}", entry->d_name);
-        struct stat info {};
-        if (::stat(process.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
-        if (start_time(process) >= since &&
-            names_mountpoint(read_text(process + "/environ"), mountpoint) &&
-            is_same_namespace(process, own))
-            return true;
+    if (::stat("/proc/self/ns/mnt", &own) != 0) return false;
+    for (int looks = 1;; ++looks) {
+        const std::string last = last_process();
+        const Look look = look_once(mountpoint, since, own);
+        if (look == Look::found) return true;
+        if (look == Look::unsure)
+            ::nanosleep(&kWait, nullptr);
+        else if (last == last_process() || looks >= kMostLooks)
+            return false;
     }
-    return false;
 }
 
 }  // namespace
 
 bool has_left_processes(const std::string& mountpoint) {
-    const std::uint64_t since = start_time("/proc/self");
+    const std::uint64_t since = Facts("/proc/self").start();
     const pid_t child = ::fork();
     if (child < 0) return look_for_processes(mountpoint, since);
     if (child == 0) ::_exit(look_for_processes(mountpoint, since) ? 1 : 0);
-    for (int look = 0; look < kLooks; ++look) {
+    for (int wait = 0; wait < kWaits; ++wait) {
         int status = 0;
         const pid_t ended = ::waitpid(child, &status, WNOHANG);
         if (ended == child) return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
         if (ended < 0 && errno != EINTR) return false;
-        ::nanosleep(&kLookPause, nullptr);
+        ::nanosleep(&kWait, nullptr);
     }
     ::kill(child, SIGKILL);  // reaped by init, or with the next child
     return true;

@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
-#include <iterator>
 
+#include "base/file_io.h"
 #include "system/capabilities.h"
 
 namespace squenv::system {
@@ -33,9 +33,8 @@ std::string first_line(const char* path) {
     return line;
 }
 
-std::string contents(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
+std::string mounts_of(const std::string& process) {
+    return file_content(fmt::format("/proc/{}/mountinfo", process)).value_or("");
 }
 
 /// 0 when there is no parent, or none that is visible.
@@ -81,11 +80,11 @@ std::string_view root_mount(std::string_view mountinfo) {
 
 /// Compares with all ancestors of this process: process 1 may be in another mount namespace.
 bool is_in_chroot() {
-    const std::string own = contents("/proc/self/mountinfo");
-    if (has_changed_root(own, contents("/proc/1/mountinfo"))) return true;
+    const std::string own = mounts_of("self");
+    if (has_changed_root(own, mounts_of("1"))) return true;
     pid_t process = ::getppid();
     for (int above = 0; process > 1 && above < kMaxAncestors; ++above) {
-        const std::string other = contents(fmt::format("/proc/{}/mountinfo", process));
+        const std::string other = mounts_of(std::to_string(process));
         if (has_changed_root(own, other)) return true;
         process = parent_of(process);
     }

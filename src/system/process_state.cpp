@@ -4,15 +4,15 @@
 #include <fmt/core.h>
 
 #include <fstream>
-#include <iterator>
+
+#include "base/file_io.h"
 
 namespace squenv::system {
 
 namespace {
 
 std::string read_text(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
+    return file_content(path).value_or("");
 }
 
 /// Version 2 of control groups reports the state of every group, version 1 that of freezer groups.
