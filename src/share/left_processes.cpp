@@ -117,13 +117,15 @@ Look look_once(const std::string& mountpoint, std::uint64_t since, const struct 
     for (auto process = processes.rbegin(); process != processes.rend(); ++process) {
         struct stat info {};
         if (::stat(process->c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
-        const std::string environment = file_content(*process + "/environ").value_or("");
-        const bool is_named = names_mountpoint(environment, mountpoint);
-        if (!is_named && !environment.empty()) continue;
+        // Not permitted: a program that gained privileges or refuses to be looked at.
+        const auto environment = file_content(*process + "/environ");
+        if (!environment) continue;
+        const bool is_named = names_mountpoint(*environment, mountpoint);
+        if (!is_named && !environment->empty()) continue;
         const Facts facts(*process);
         if (facts.start() < since) continue;
         if (is_named && is_same_namespace(*process, own)) return Look::found;
-        if (environment.empty() && facts.was_starting_program()) result = Look::unsure;
+        if (environment->empty() && facts.was_starting_program()) result = Look::unsure;
     }
     return result;
 }
