@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
@@ -63,17 +62,18 @@ class BenchCommand final : public Command {
   public:
     const char* name() const override { return "bench"; }
     const char* summary() const override { return "Time a command without and with the image"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGE", image_, "The image file")->required();
-        app.footer("CMD begins after --, or with the first word after IMAGE that is no option.");
-        app.add_option("--mount-point", mountpoint_, "Where; default: the recorded path")
-            ->type_name("PATH");
-        app.add_option("-o", options_, "Mount options, see squenv-mount(1)")->type_name("OPT,...");
-        app.add_option("--rounds", rounds_, "How often everything is timed (5)")
-            ->type_name("N")
-            ->check(CLI::Range(1U, kMaxRounds));
-        app.add_flag("--json", is_json_, "Print a JSON object");
-        app.add_option("--html", page_, "Write a page with plots")->type_name("FILE");
+    void declare(Options options) override {
+        options.add("IMAGE", image_, "The image file").required();
+        options.footer(
+            "CMD begins after --, or with the first word after IMAGE that is no option.");
+        options.add("--mount-point", mountpoint_, "Where; default: the recorded path")
+            .type_name("PATH");
+        options.add("-o", options_, "Mount options, see squenv-mount(1)").type_name("OPT,...");
+        options.add("--rounds", rounds_, "How often everything is timed (5)")
+            .type_name("N")
+            .range(1U, kMaxRounds);
+        options.add_flag("--json", is_json_, "Print a JSON object");
+        options.add("--html", page_, "Write a page with plots").type_name("FILE");
     }
     std::vector<std::string>* remainder() override { return &command_; }
     const char* usage_tail() const override { return "-- CMD [ARG...]"; }

@@ -4,7 +4,6 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -28,37 +27,35 @@ class CacheCommand final : public Command {
   public:
     const char* name() const override { return "cache"; }
     const char* summary() const override { return "Show or remove unpacked images"; }
-    void declare(CLI::App& app) override {
-        app.require_subcommand(1);
-        for (const auto& [name, summary] :
-             {std::pair{"list", "Show the unpacked images of this user on this node"},
-              {"clean", "Remove those that no process uses"}})
-            app.add_subcommand(name, summary)
-                ->fallthrough()
-                ->add_flag("--json", is_json_, "Print a JSON array");
-        list_ = app.get_subcommand("list");
+    void declare(Options options) override {
+        options.require_subcommand();
+        list_ =
+            options.add_subcommand("list", "Show the unpacked images of this user on this node");
+        for (Options sub :
+             {list_, options.add_subcommand("clean", "Remove those that no process uses")})
+            sub.fallthrough().add_flag("--json", is_json_, "Print a JSON array");
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto entries,
-                          list_->parsed() ? cache::list_trees() : cache::remove_unused_trees());
+                          list_.parsed() ? cache::list_trees() : cache::remove_unused_trees());
         if (is_json_) {
             auto json = nlohmann::ordered_json::array();
             for (const auto& entry : entries) json.push_back(to_json(entry));
             io.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
             return {};
         }
-        if (io.is_quiet && !list_->parsed()) return {};
+        if (io.is_quiet && !list_.parsed()) return {};
         for (const auto& entry : entries)
             io.out << fmt::format(
                 "{:.12}  {:>10}  {:%F %R}  {:<6}  {}\n", entry.name, format_size(entry.size_bytes),
                 fmt::localtime(entry.last_used),
-                list_->parsed() ? (entry.is_used ? "in use" : "") : "removed",
+                list_.parsed() ? (entry.is_used ? "in use" : "") : "removed",
                 entry.image.empty() ? "of an image that is not known" : printable(entry.image));
         return {};
     }
 
   private:
-    CLI::App* list_ = nullptr;
+    Options list_;
     bool is_json_ = false;
 };
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 
 #include <ostream>
 
@@ -16,9 +15,9 @@ class CatCommand final : public Command {
   public:
     const char* name() const override { return "cat"; }
     const char* summary() const override { return "Print files of an image"; }
-    void declare(CLI::App& app) override {
-        image_.declare(app);
-        app.add_option("PATH", paths_, "Inside the image")->required();
+    void declare(Options options) override {
+        image_.declare(options);
+        options.add("PATH", paths_, "Inside the image").required();
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());

@@ -8,10 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-
-namespace CLI {
-class App;
-}
+#include "cli/options.h"
 
 namespace squenv::cli {
 
@@ -30,7 +27,7 @@ class Command {
     [[nodiscard]] virtual const char* name() const = 0;
     [[nodiscard]] virtual const char* summary() const = 0;
     /// Adds options and arguments, bound to members.
-    virtual void declare(CLI::App& app) = 0;
+    virtual void declare(Options options) = 0;
     [[nodiscard]] virtual Status run(Io& io) = 0;
     /// The destination of the words of the command to run, which this program does not parse. They
     /// are those after "--", or from the second word on that is no option. nullptr takes none.

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -72,7 +71,7 @@ class CreateCommand final : public Command {
   public:
     const char* name() const override { return "create"; }
     const char* summary() const override { return "Make an environment, and an image of it"; }
-    void declare(CLI::App& app) override;
+    void declare(Options options) override;
     std::vector<std::string>* remainder() override { return &arguments_; }
     bool remainder_needs_dashes() const override { return true; }
     const char* usage_tail() const override { return "[-- ARG...]"; }
@@ -110,25 +109,25 @@ class CreateCommand final : public Command {
     std::chrono::steady_clock::time_point begin_{};
 };
 
-void CreateCommand::declare(CLI::App& app) {
-    app.add_option("WHAT", inputs_, "Packages, a project, a lock or environment.yml");
-    app.add_option("-o,--output", output_, "The image")->type_name("IMAGE")->required();
-    app.add_option("-r,--requirement", requirements_, "A file of requirements; repeatable")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
-    app.add_option("--at", at_, "Its path; default: IMAGE without .squashfs")->type_name("PATH");
-    app.add_option("--python", python_, "The Python: a version or a path")->type_name("PYTHON");
-    app.add_flag("--system-site-packages", has_system_packages_,
-                 "It also sees the packages of that Python");
-    app.add_option("--index-url", index_url_, "Where packages come from")->type_name("URL");
-    app.add_option("--staging", staging_, "Make it in this directory; default: the fastest")
-        ->type_name("DIR");
-    app.add_option("--warm", warm_, "Record this command, store what it needs first")
-        ->type_name("COMMAND");
-    app.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
-    app.add_flag("--keep", keeps_, "With -f: keep what is replaced as a version");
-    app.add_flag("--json", is_json_, "Print the summary as a JSON object");
-    app.footer("ARGs after -- are for the installer: uv, pip, micromamba, mamba or conda.");
+void CreateCommand::declare(Options options) {
+    options.add("WHAT", inputs_, "Packages, a project, a lock or environment.yml");
+    options.add("-o,--output", output_, "The image").type_name("IMAGE").required();
+    options.add("-r,--requirement", requirements_, "A file of requirements; repeatable")
+        .type_name("FILE")
+        .one_value_each();
+    options.add("--at", at_, "Its path; default: IMAGE without .squashfs").type_name("PATH");
+    options.add("--python", python_, "The Python: a version or a path").type_name("PYTHON");
+    options.add_flag("--system-site-packages", has_system_packages_,
+                     "It also sees the packages of that Python");
+    options.add("--index-url", index_url_, "Where packages come from").type_name("URL");
+    options.add("--staging", staging_, "Make it in this directory; default: the fastest")
+        .type_name("DIR");
+    options.add("--warm", warm_, "Record this command, store what it needs first")
+        .type_name("COMMAND");
+    options.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
+    options.add_flag("--keep", keeps_, "With -f: keep what is replaced as a version");
+    options.add_flag("--json", is_json_, "Print the summary as a JSON object");
+    options.footer("ARGs after -- are for the installer: uv, pip, micromamba, mamba or conda.");
 }
 
 /// The path the environment will have. Its last part need not exist.

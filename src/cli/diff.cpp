@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 #include <ostream>
 
 #include "cli/command.h"
@@ -48,13 +47,13 @@ class DiffCommand final : public Command {
   public:
     const char* name() const override { return "diff"; }
     const char* summary() const override { return "Show how two images differ"; }
-    void declare(CLI::App& app) override {
-        app.add_option("OLD", before_, "An image")->required();
-        app.add_option("NEW", after_, "Another one")->required();
-        app.add_flag("-a,--all", is_complete_, "Every file, also compiled ones");
-        app.add_flag("--packages", is_short_, "Packages only");
-        app.add_flag("--json", is_json_, "Print a JSON object");
-        app.footer("Exit status: 0 the same, 1 different, 2 trouble.");
+    void declare(Options options) override {
+        options.add("OLD", before_, "An image").required();
+        options.add("NEW", after_, "Another one").required();
+        options.add_flag("-a,--all", is_complete_, "Every file, also compiled ones");
+        options.add_flag("--packages", is_short_, "Packages only");
+        options.add_flag("--json", is_json_, "Print a JSON object");
+        options.footer("Exit status: 0 the same, 1 different, 2 trouble.");
     }
     int failure_status(Errc /*code*/) const override {
         return is_different_ ? kDifferent : kTrouble;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -23,10 +22,10 @@ class DoctorCommand final : public Command {
   public:
     const char* name() const override { return "doctor"; }
     const char* summary() const override { return "Test every way to mount on this machine"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGE", subject_.image, "Test with this image");
-        app.add_option("PATH", path_, "and there; default: the recorded path");
-        app.add_flag("--json", is_json_, "Print a JSON object");
+    void declare(Options options) override {
+        options.add("IMAGE", subject_.image, "Test with this image");
+        options.add("PATH", path_, "and there; default: the recorded path");
+        options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(path_, given_path(path_));

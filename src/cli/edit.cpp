@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <ctime>
 #include <filesystem>
@@ -49,7 +48,7 @@ class EditCommand final : public Command {
   public:
     const char* name() const override { return "edit"; }
     const char* summary() const override { return "Change an image: a writable shell or command"; }
-    void declare(CLI::App& app) override;
+    void declare(Options options) override;
     std::vector<std::string>* remainder() override { return &command_; }
     const char* usage_tail() const override { return "[-- CMD [ARG...]]"; }
     const char* stray_word_hint() const override { return "write '--' before the command"; }
@@ -100,17 +99,17 @@ class EditCommand final : public Command {
     std::optional<int> status_;
 };
 
-void EditCommand::declare(CLI::App& app) {
-    app.add_option("IMAGE", options_.images, "IMAGE[:PATH]")->required();
-    app.add_option("--env", options_.variables, "Set a variable; may be repeated")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
-    app.add_option("--staging", staging_, "Keep the changes in DIR until they are packed")
-        ->type_name("DIR");
-    app.add_flag("--resume", resumes_, "Go on with a session that was not ended");
-    app.add_flag("--discard", discards_, "Throw such a session away");
-    app.add_flag("--force", options_.force, "At another path than it was made for");
-    app.footer("Without CMD: a shell; 'exit' leaves it and makes the next version.");
+void EditCommand::declare(Options options) {
+    options.add("IMAGE", options_.images, "IMAGE[:PATH]").required();
+    options.add("--env", options_.variables, "Set a variable; may be repeated")
+        .type_name("NAME=VALUE")
+        .one_value_each();
+    options.add("--staging", staging_, "Keep the changes in DIR until they are packed")
+        .type_name("DIR");
+    options.add_flag("--resume", resumes_, "Go on with a session that was not ended");
+    options.add_flag("--discard", discards_, "Throw such a session away");
+    options.add_flag("--force", options_.force, "At another path than it was made for");
+    options.footer("Without CMD: a shell; 'exit' leaves it and makes the next version.");
 }
 
 Status EditCommand::check_arguments() const {

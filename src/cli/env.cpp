@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -39,11 +38,11 @@ class EnvCommand final : public Command {
   public:
     const char* name() const override { return "env"; }
     const char* summary() const override { return "Print what run would set, for scripts"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGES", images_, "IMAGE[:PATH][,IMAGE[:PATH]...]")->required();
-        views_.declare(app);
-        app.add_option("--format", format_, "sh (default), fish or json")->type_name("FORMAT");
-        app.footer("Nothing is mounted; 'squenv mount' does that.");
+    void declare(Options options) override {
+        options.add("IMAGES", images_, "IMAGE[:PATH][,IMAGE[:PATH]...]").required();
+        views_.declare(options);
+        options.add("--format", format_, "sh (default), fish or json").type_name("FORMAT");
+        options.footer("Nothing is mounted; 'squenv mount' does that.");
     }
     Status run(Io& io) override {
         if (format_ != "sh" && format_ != "fish" && format_ != "json")

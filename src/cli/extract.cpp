@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <ostream>
 
@@ -41,18 +40,18 @@ class ExtractCommand final : public Command {
   public:
     const char* name() const override { return "extract"; }
     const char* summary() const override { return "Unpack an image into a directory"; }
-    void declare(CLI::App& app) override {
-        image_.declare(app);
-        app.add_option("DIR", target_, "Where to; default: squashfs-root");
-        app.add_option("--path", path_, "Only what is below PATH of the image")->type_name("PATH");
-        app.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
-        app.add_flag_callback(
+    void declare(Options options) override {
+        image_.declare(options);
+        options.add("DIR", target_, "Where to; default: squashfs-root");
+        options.add("--path", path_, "Only what is below PATH of the image").type_name("PATH");
+        options.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
+        options.add_flag(
             "--no-xattrs", [this] { options_.xattrs = false; }, "Leave extended attributes out");
-        app.add_flag_callback(
+        options.add_flag(
             "--no-owner", [this] { options_.owners = false; }, "As root: do not restore owners");
-        app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
-            ->type_name("N")
-            ->check(CLI::Range(1, 256));
+        options.add("-j,--jobs", options_.threads, "Threads; default: all processors")
+            .type_name("N")
+            .range(1, 256);
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());

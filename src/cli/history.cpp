@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,16 +19,15 @@ class HistoryCommand final : public Command {
   public:
     const char* name() const override { return "history"; }
     const char* summary() const override { return "Show the versions of an image"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGE", image_, "The image file")->required();
-        auto* pin = app.add_option("--pin", pinned_, "Keep version N when pruning")
-                        ->type_name("N")
-                        ->check(CLI::PositiveNumber);
-        app.add_option("--unpin", unpinned_, "Prune version N as any other")
-            ->type_name("N")
-            ->check(CLI::PositiveNumber)
-            ->excludes(pin);
-        app.add_flag("--json", is_json_, "Print a JSON array");
+    void declare(Options options) override {
+        options.add("IMAGE", image_, "The image file").required();
+        const Option pin =
+            options.add("--pin", pinned_, "Keep version N when pruning").type_name("N").positive();
+        options.add("--unpin", unpinned_, "Prune version N as any other")
+            .type_name("N")
+            .positive()
+            .excludes(pin);
+        options.add_flag("--json", is_json_, "Print a JSON array");
     }
     Status run(Io& io) override {
         if (pinned_) SQUENV_TRY(versions::set_pinned(image_, *pinned_, true));

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <ostream>
 
 #include "cli/image_name.h"
@@ -12,9 +11,9 @@
 
 namespace squenv::cli {
 
-void ImageArgument::declare(CLI::App& app) {
-    app.add_option("IMAGE", path_, "The image file")->required();
-    app.add_option("--offset", offset_, "Bytes before the image, or auto")->type_name("N");
+void ImageArgument::declare(Options options) {
+    options.add("IMAGE", path_, "The image file").required();
+    options.add("--offset", offset_, "Bytes before the image, or auto").type_name("N");
 }
 
 Result<std::unique_ptr<image::Image>> ImageArgument::open() const {

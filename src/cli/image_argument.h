@@ -9,16 +9,12 @@
 #include "cli/command.h"
 #include "image/image.h"
 
-namespace CLI {
-class App;
-}
-
 namespace squenv::cli {
 
 /// IMAGE, or a version of one as IMAGE@N, and --offset.
 class ImageArgument {
   public:
-    void declare(CLI::App& app);
+    void declare(Options options);
     [[nodiscard]] Result<std::unique_ptr<image::Image>> open() const;
     /// As it was given.
     [[nodiscard]] const std::string& path() const { return path_; }

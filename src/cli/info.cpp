@@ -2,7 +2,6 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -159,9 +158,9 @@ class InfoCommand final : public Command {
   public:
     const char* name() const override { return "info"; }
     const char* summary() const override { return "Show what an image is"; }
-    void declare(CLI::App& app) override {
-        image_.declare(app);
-        app.add_flag("--json", is_json_, "Print a JSON object");
+    void declare(Options options) override {
+        image_.declare(options);
+        options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());

@@ -5,7 +5,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -154,19 +153,18 @@ Status check_interpreters(const Launch& launch, const std::vector<run::Placement
 
 }  // namespace
 
-void LaunchOptions::declare(CLI::App& app) {
-    app.add_option("IMAGES", images, "IMAGE[:PATH][,IMAGE[:PATH]...]")->required();
-    app.add_option("--via", via, "auto, direct, fusermount, userns, extract")->type_name("METHOD");
-    app.add_option("--env", variables, "Set a variable; may be repeated")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
-    app.add_option("-o", mount_options, "Mount options, see squenv-mount(1)")
-        ->type_name("OPT,...")
-        ->allow_extra_args(false);
-    app.add_option("--record", record, "Write what was touched there at the end")
-        ->type_name("FILE");
-    app.add_flag("--force", force, "At another path than it was made for");
-    views.declare(app);
+void LaunchOptions::declare(Options options) {
+    options.add("IMAGES", images, "IMAGE[:PATH][,IMAGE[:PATH]...]").required();
+    options.add("--via", via, "auto, direct, fusermount, userns, extract").type_name("METHOD");
+    options.add("--env", variables, "Set a variable; may be repeated")
+        .type_name("NAME=VALUE")
+        .one_value_each();
+    options.add("-o", mount_options, "Mount options, see squenv-mount(1)")
+        .type_name("OPT,...")
+        .one_value_each();
+    options.add("--record", record, "Write what was touched there at the end").type_name("FILE");
+    options.add_flag("--force", force, "At another path than it was made for");
+    views.declare(options);
 }
 
 Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {

@@ -25,7 +25,7 @@ struct LaunchOptions {
     bool force = false;
     ViewOptions views{};
 
-    void declare(CLI::App& app);
+    void declare(Options options);
 };
 
 /// The parsed options, and the opened images; nothing is mounted yet.

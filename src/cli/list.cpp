@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -84,7 +83,9 @@ class ListCommand final : public Command {
   public:
     const char* name() const override { return "list"; }
     const char* summary() const override { return "Show the mounts of this user on this node"; }
-    void declare(CLI::App& app) override { app.add_flag("--json", is_json_, "Print a JSON array"); }
+    void declare(Options options) override {
+        options.add_flag("--json", is_json_, "Print a JSON array");
+    }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto rows, rows_of_mounts());
         if (is_json_) {

@@ -2,7 +2,6 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -22,17 +21,17 @@ class LsCommand final : public Command {
   public:
     const char* name() const override { return "ls"; }
     const char* summary() const override { return "List files inside an image"; }
-    void declare(CLI::App& app) override {
-        image_.declare(app);
-        app.add_option("PATH", path_, "Inside the image; default: its root");
-        app.add_flag("-l,--long", is_long_, "Mode, owner, size and time as well");
+    void declare(Options options) override {
+        image_.declare(options);
+        options.add("PATH", path_, "Inside the image; default: its root");
+        options.add_flag("-l,--long", is_long_, "Mode, owner, size and time as well");
         // As in ls(1), where -h is about sizes.
-        app.set_help_flag("--help", "Print this help message and exit");
-        app.add_flag("-h,--human-readable", is_human_, "With -l, sizes as 1.5 MiB");
-        app.add_flag("-a,--all", has_dots_, "The entries . and .. as well");
-        app.add_flag("-d,--directory", is_itself_, "A directory itself, not what is in it");
-        app.add_flag("-R,--recursive", is_recursive_, "What is below as well");
-        app.add_flag("--json", is_json_, "Print one JSON object a line");
+        options.set_help_flag("--help");
+        options.add_flag("-h,--human-readable", is_human_, "With -l, sizes as 1.5 MiB");
+        options.add_flag("-a,--all", has_dots_, "The entries . and .. as well");
+        options.add_flag("-d,--directory", is_itself_, "A directory itself, not what is in it");
+        options.add_flag("-R,--recursive", is_recursive_, "What is below as well");
+        options.add_flag("--json", is_json_, "Print one JSON object a line");
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 #include <ostream>
 
 #include "base/inherited_fds.h"
@@ -25,18 +24,18 @@ class MountCommand final : public Command {
   public:
     const char* name() const override { return "mount"; }
     const char* summary() const override { return "Mount an image"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGE", request_.image_path, "The image file")->required();
-        app.add_option("MOUNTPOINT", request_.mountpoint, "Where; default: the recorded path")
-            ->each([this](const std::string& given) { is_empty_ = given.empty(); });
-        app.add_option("-o", options_, "Mount options, see squenv-mount(1)")
-            ->type_name("OPT,...")
-            ->allow_extra_args(false);
-        app.add_flag("-f,--foreground", request_.is_foreground, "Serve until unmounted");
-        app.add_flag("-d,--debug", request_.trace, "Print every request; implies -f");
-        app.add_option("--via", via_, "auto, direct or fusermount")->type_name("METHOD");
-        app.add_option("--log", request_.log_destination, "stderr, syslog or a file")
-            ->type_name("DEST");
+    void declare(Options options) override {
+        options.add("IMAGE", request_.image_path, "The image file").required();
+        options.add("MOUNTPOINT", request_.mountpoint, "Where; default: the recorded path")
+            .each([this](const std::string& given) { is_empty_ = given.empty(); });
+        options.add("-o", options_, "Mount options, see squenv-mount(1)")
+            .type_name("OPT,...")
+            .one_value_each();
+        options.add_flag("-f,--foreground", request_.is_foreground, "Serve until unmounted");
+        options.add_flag("-d,--debug", request_.trace, "Print every request; implies -f");
+        options.add("--via", via_, "auto, direct or fusermount").type_name("METHOD");
+        options.add("--log", request_.log_destination, "stderr, syslog or a file")
+            .type_name("DEST");
     }
     Status run(Io& io) override {
         const auto inherited_fds = inherited_descriptors();

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -18,7 +17,7 @@ class PackCommand final : public Command {
     explicit PackCommand(const char* who) : who_(who) {}
     const char* name() const override { return "pack"; }
     const char* summary() const override { return "Pack a tree into an image"; }
-    void declare(CLI::App& app) override { arguments_.declare(app); }
+    void declare(Options options) override { arguments_.declare(options); }
     Status run(Io& io) override {
         PackSteps steps(who_, arguments_);
         SQUENV_TRY_ASSIGN(const pack::Report report, steps.run(io));

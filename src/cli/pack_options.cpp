@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -88,59 +87,57 @@ PackArguments PackArguments::of_tree(const OfTree& tree) {
     return arguments;
 }
 
-void PackArguments::declare(CLI::App& app) {
-    app.add_option("DIR", directory_, "The tree to pack");
-    app.add_option("-o,--output", output_, "The image; default: DIR.squashfs")->type_name("IMAGE");
-    app.add_option("--tar", archive_, "Pack a tar archive; - is the standard input")
-        ->type_name("FILE");
-    app.add_option("--from-image", image_, "Pack what is in another image")->type_name("IMAGE");
-    app.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
-    app.add_flag("--keep", keeps_, "With -f: keep what is replaced as a version");
-    declare_image(app);
-    declare_selection(app);
-    app.add_option("-j,--jobs", jobs_, "Threads that compress; default: all")
-        ->type_name("N")
-        ->check(CLI::Range(1U, kMaxThreads));
-    app.add_option("--readers", readers_, "Threads that read files")
-        ->type_name("N")
-        ->check(CLI::Range(1U, kMaxThreads));
-    app.add_option("--memory", memory_, "For file data under way (12M for two threads)")
-        ->type_name("SIZE");
-    app.add_flag("--compile", compile_, "Compile all modules first; =0,1,2: for -O and -OO");
-    app.add_flag("--verify", verifies_, "Read the image back and compare");
-    app.add_flag("--json", is_json_, "Print the summary as a JSON object");
+void PackArguments::declare(Options options) {
+    options.add("DIR", directory_, "The tree to pack");
+    options.add("-o,--output", output_, "The image; default: DIR.squashfs").type_name("IMAGE");
+    options.add("--tar", archive_, "Pack a tar archive; - is the standard input").type_name("FILE");
+    options.add("--from-image", image_, "Pack what is in another image").type_name("IMAGE");
+    options.add_flag("-f,--force", is_forced_, "Replace the image when it exists");
+    options.add_flag("--keep", keeps_, "With -f: keep what is replaced as a version");
+    declare_image(options);
+    declare_selection(options);
+    options.add("-j,--jobs", jobs_, "Threads that compress; default: all")
+        .type_name("N")
+        .range(1U, kMaxThreads);
+    options.add("--readers", readers_, "Threads that read files")
+        .type_name("N")
+        .range(1U, kMaxThreads);
+    options.add("--memory", memory_, "For file data under way (12M for two threads)")
+        .type_name("SIZE");
+    options.add_flag("--compile", compile_, "Compile all modules first; =0,1,2: for -O and -OO");
+    options.add_flag("--verify", verifies_, "Read the image back and compare");
+    options.add_flag("--json", is_json_, "Print the summary as a JSON object");
 }
 
-void PackArguments::declare_image(CLI::App& app) {
-    app.add_option("--codec", codec_, "zstd, gzip, xz, lz4, lzo or none")->type_name("CODEC");
-    app.add_option("--level", level_, "Of the codec; zstd: 1 to 22 (3)")->type_name("N");
-    app.add_option("-b,--block-size", block_size_, "4K to 1M, a power of two (256K)")
-        ->type_name("SIZE");
-    app.add_flag("--no-fragments", has_no_fragments_, "Give small files blocks of their own");
-    app.add_flag("--no-duplicates", has_no_duplicates_, "Store files again that are the same");
-    app.add_flag("--no-appendix", has_no_appendix_, "Record no path and no digests");
-    app.add_option("--mount-point", mount_point_, "The path to record; default: DIR's own")
-        ->type_name("PATH");
-    app.add_option("--hot", hot_, "A trace of what to store first; repeatable")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
-    app.add_option("--warm", warm_, "Record this command, store what it needs first")
-        ->type_name("COMMAND");
-    app.add_option("--owner", owner_, "keep, root or UID:GID (keep)")->type_name("OWNER");
-    app.add_option("--mtime", mtime_, "Every file's time, in seconds since 1970")
-        ->type_name("SECONDS");
+void PackArguments::declare_image(Options options) {
+    options.add("--codec", codec_, "zstd, gzip, xz, lz4, lzo or none").type_name("CODEC");
+    options.add("--level", level_, "Of the codec; zstd: 1 to 22 (3)").type_name("N");
+    options.add("-b,--block-size", block_size_, "4K to 1M, a power of two (256K)")
+        .type_name("SIZE");
+    options.add_flag("--no-fragments", has_no_fragments_, "Give small files blocks of their own");
+    options.add_flag("--no-duplicates", has_no_duplicates_, "Store files again that are the same");
+    options.add_flag("--no-appendix", has_no_appendix_, "Record no path and no digests");
+    options.add("--mount-point", mount_point_, "The path to record; default: DIR's own")
+        .type_name("PATH");
+    options.add("--hot", hot_, "A trace of what to store first; repeatable")
+        .type_name("FILE")
+        .one_value_each();
+    options.add("--warm", warm_, "Record this command, store what it needs first")
+        .type_name("COMMAND");
+    options.add("--owner", owner_, "keep, root or UID:GID (keep)").type_name("OWNER");
+    options.add("--mtime", mtime_, "Every file's time, in seconds since 1970").type_name("SECONDS");
 }
 
-void PackArguments::declare_selection(CLI::App& app) {
-    app.add_option("-x,--exclude", exclude_, "Leave out, as in .gitignore; repeatable")
-        ->type_name("GLOB")
-        ->allow_extra_args(false);
-    app.add_option("--exclude-from", exclude_from_, "A file of such globs; repeatable")
-        ->type_name("FILE")
-        ->allow_extra_args(false);
-    app.add_flag("-X,--one-file-system", stays_on_file_system_, "Do not enter mount points");
-    app.add_flag("--ignore-unreadable", ignores_unreadable_, "Leave out what cannot be read");
-    app.add_flag("--strict", is_strict_, "Fail when attributes would be lost");
+void PackArguments::declare_selection(Options options) {
+    options.add("-x,--exclude", exclude_, "Leave out, as in .gitignore; repeatable")
+        .type_name("GLOB")
+        .one_value_each();
+    options.add("--exclude-from", exclude_from_, "A file of such globs; repeatable")
+        .type_name("FILE")
+        .one_value_each();
+    options.add_flag("-X,--one-file-system", stays_on_file_system_, "Do not enter mount points");
+    options.add_flag("--ignore-unreadable", ignores_unreadable_, "Leave out what cannot be read");
+    options.add_flag("--strict", is_strict_, "Fail when attributes would be lost");
 }
 
 Result<std::vector<int>> PackArguments::compile_levels() const {

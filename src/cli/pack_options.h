@@ -6,11 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/options.h"
 #include "squenv/pack.h"
-
-namespace CLI {
-class App;
-}
 
 namespace squenv::cli {
 
@@ -27,7 +24,7 @@ class PackArguments {
         bool keeps = false;
     };
     [[nodiscard]] static PackArguments of_tree(const OfTree& tree);
-    void declare(CLI::App& app);
+    void declare(Options options);
     /// Errors: invalid_argument, and those of pattern files that cannot be read.
     [[nodiscard]] Result<pack::Options> options() const;
     /// Where the image goes. Errors: invalid_argument, when nothing says so.
@@ -55,8 +52,8 @@ class PackArguments {
     [[nodiscard]] Result<std::vector<int>> compile_levels() const;
 
   private:
-    void declare_image(CLI::App& app);
-    void declare_selection(CLI::App& app);
+    void declare_image(Options options);
+    void declare_selection(Options options);
     [[nodiscard]] Status check_source() const;
     [[nodiscard]] Status check_combinations() const;
     [[nodiscard]] Status set_encoding(pack::Options& options) const;

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/text.h"
+#include "cli/options.h"
 
 namespace squenv::cli {
 
@@ -36,7 +37,7 @@ void declare_options(CLI::App& app, Command& command, Io& io) {
     app.get_formatter()->column_width(kHelpColumn);
     app.add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");
     app.add_flag("-q,--quiet", io.is_quiet, "Say errors only");
-    command.declare(app);
+    command.declare(Options(app));
     refuse_empty_values(app);
 }
 

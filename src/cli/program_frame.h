@@ -8,6 +8,10 @@
 
 #include "cli/command.h"
 
+namespace CLI {
+class App;
+}
+
 namespace squenv::cli {
 
 /// The exit status for a command line that is wrong.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -23,15 +22,15 @@ class PruneCommand final : public Command {
   public:
     const char* name() const override { return "prune"; }
     const char* summary() const override { return "Remove old versions of an image"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGE", image_, "The image file")->required();
-        app.add_option("--keep", keep_, "The newest N stay, the current one among them (3)")
-            ->type_name("N")
-            ->check(CLI::Range(std::uint64_t{1}, kMostVersions));
-        app.add_option("--older-than", age_, "Only what was replaced longer ago, as 12h or 30d")
-            ->type_name("AGE");
-        app.add_flag("-n,--dry-run", options_.is_dry_run, "Only say what would go");
-        app.add_flag("--json", is_json_, "Print a JSON object");
+    void declare(Options options) override {
+        options.add("IMAGE", image_, "The image file").required();
+        options.add("--keep", keep_, "The newest N stay, the current one among them (3)")
+            .type_name("N")
+            .range(std::uint64_t{1}, kMostVersions);
+        options.add("--older-than", age_, "Only what was replaced longer ago, as 12h or 30d")
+            .type_name("AGE");
+        options.add_flag("-n,--dry-run", options_.is_dry_run, "Only say what would go");
+        options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
         options_.keep = keep_;

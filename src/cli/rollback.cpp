@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -19,13 +18,13 @@ class RollbackCommand final : public Command {
   public:
     const char* name() const override { return "rollback"; }
     const char* summary() const override { return "Make an earlier version of an image current"; }
-    void declare(CLI::App& app) override {
-        app.add_option("IMAGE", image_, "The image file")->required();
-        app.add_option("--to", options_.to, "Which; default: the one before the current")
-            ->type_name("N")
-            ->check(CLI::PositiveNumber);
-        app.add_flag("-n,--dry-run", options_.is_dry_run, "Only say what would change");
-        app.add_flag("--json", is_json_, "Print a JSON object");
+    void declare(Options options) override {
+        options.add("IMAGE", image_, "The image file").required();
+        options.add("--to", options_.to, "Which; default: the one before the current")
+            .type_name("N")
+            .positive();
+        options.add_flag("-n,--dry-run", options_.is_dry_run, "Only say what would change");
+        options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
         options_.command = own_command();

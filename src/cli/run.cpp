@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 
 #include "cli/init_process.h"
 #include "cli/launch.h"
@@ -12,9 +11,10 @@ class RunCommand final : public Command {
   public:
     const char* name() const override { return "run"; }
     const char* summary() const override { return "Run a command with images mounted"; }
-    void declare(CLI::App& app) override {
-        options_.declare(app);
-        app.footer("CMD begins after --, or with the first word after IMAGES that is no option.");
+    void declare(Options options) override {
+        options_.declare(options);
+        options.footer(
+            "CMD begins after --, or with the first word after IMAGES that is no option.");
     }
     std::vector<std::string>* remainder() override { return &command_; }
     const char* usage_tail() const override { return "-- CMD [ARG...]"; }

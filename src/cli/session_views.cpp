@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/session_views.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -64,11 +63,11 @@ Status check_asked(const std::vector<ListedRequest>& images, const std::vector<s
 
 }  // namespace
 
-void ViewOptions::declare(CLI::App& app, const char* name) {
-    app.add_option(name, views, "Views of the uenvs: VIEW or UENV:VIEW")
-        ->type_name("VIEW,...")
-        ->allow_extra_args(false);
-    app.add_flag("--no-default-view", no_default_view, "Only the views of --view");
+void ViewOptions::declare(Options options, const char* name) {
+    options.add(name, views, "Views of the uenvs: VIEW or UENV:VIEW")
+        .type_name("VIEW,...")
+        .one_value_each();
+    options.add_flag("--no-default-view", no_default_view, "Only the views of --view");
 }
 
 Result<SessionViews> session_views(const std::vector<ListedRequest>& images,

@@ -8,12 +8,9 @@
 
 #include "base/result.h"
 #include "cli/image_list.h"
+#include "cli/options.h"
 #include "view/choice.h"
 #include "view/variable.h"
-
-namespace CLI {
-class App;
-}
 
 namespace squenv::cli {
 
@@ -23,7 +20,7 @@ struct ViewOptions {
     bool no_default_view = false;
 
     /// `name` is that of the option, with its letter if it has one.
-    void declare(CLI::App& app, const char* name = "--view");
+    void declare(Options options, const char* name = "--view");
 };
 
 /// The views of a session, in order.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 
 #include "cli/init_process.h"
 #include "cli/launch.h"
@@ -13,9 +12,9 @@ class ShellCommand final : public Command {
   public:
     const char* name() const override { return "shell"; }
     const char* summary() const override { return "Start a shell with images mounted"; }
-    void declare(CLI::App& app) override {
-        options_.declare(app);
-        app.footer("'exit' leaves the shell.");
+    void declare(Options options) override {
+        options_.declare(options);
+        options.footer("'exit' leaves the shell.");
     }
     /// Accepts a command only to report that it does not belong here.
     std::vector<std::string>* remainder() override { return &command_; }

@@ -65,7 +65,7 @@ class SlurmHelper final : public Command {
   public:
     const char* name() const override { return "squenv-slurm"; }
     const char* summary() const override { return "Images for a task of Slurm"; }
-    void declare(CLI::App& app) override;
+    void declare(Options options) override;
     int failure_status(Errc code) const override { return launch_status(has_provided_, code); }
     Status run(Io& io) override;
 
@@ -80,12 +80,12 @@ class SlurmHelper final : public Command {
     bool has_provided_ = false;
 };
 
-void SlurmHelper::declare(CLI::App& app) {
-    options_.declare(app);
-    app.add_option("--socket", socket_, "Descriptor for the answer")->required();
-    app.add_option("--task", task_, "Process that uses the images; without it they are checked");
-    app.add_option("--program", program_, "What the task is going to run");
-    app.add_flag("--no-activate", is_not_activated_, "Only mount");
+void SlurmHelper::declare(Options options) {
+    options_.declare(options);
+    options.add("--socket", socket_, "Descriptor for the answer").required();
+    options.add("--task", task_, "Process that uses the images; without it they are checked");
+    options.add("--program", program_, "What the task is going to run");
+    options.add_flag("--no-activate", is_not_activated_, "Only mount");
 }
 
 Status SlurmHelper::provide(const Launch& launch, Io& io) {

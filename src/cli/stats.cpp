@@ -2,7 +2,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -81,9 +80,9 @@ class StatsCommand final : public Command {
   public:
     const char* name() const override { return "stats"; }
     const char* summary() const override { return "Show the live counters of a mount"; }
-    void declare(CLI::App& app) override {
-        app.add_option("MOUNTPOINT", mountpoint_, "Where the image is mounted")->required();
-        app.add_flag("--json", is_json_, "Print a JSON object");
+    void declare(Options options) override {
+        options.add("MOUNTPOINT", mountpoint_, "Where the image is mounted").required();
+        options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, system::canonical_mountpoint(mountpoint_));

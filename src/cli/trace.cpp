@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -88,25 +87,24 @@ class TraceCommand final : public Command {
   public:
     const char* name() const override { return "trace"; }
     const char* summary() const override { return "Merge traces, or say what is in one"; }
-    void declare(CLI::App& app) override {
-        app.require_subcommand(1);
-        merge_ = app.add_subcommand("merge", "Everything several traces touched, as one");
-        merge_->add_option("FILE", files_, "Traces, the first one first")->required();
-        merge_->add_option("-o,--output", output_, "Default: the standard output")
-            ->type_name("FILE");
-        report_ = app.add_subcommand("report", "What a trace touched");
-        report_->add_option("FILE", file_, "The trace")->required();
-        report_->add_option("IMAGE", image_, "An image of the tree, to show the share of it");
-        report_->add_flag("--json", is_json_, "Print a JSON object");
+    void declare(Options options) override {
+        options.require_subcommand();
+        merge_ = options.add_subcommand("merge", "Everything several traces touched, as one");
+        merge_.add("FILE", files_, "Traces, the first one first").required();
+        merge_.add("-o,--output", output_, "Default: the standard output").type_name("FILE");
+        report_ = options.add_subcommand("report", "What a trace touched");
+        report_.add("FILE", file_, "The trace").required();
+        report_.add("IMAGE", image_, "An image of the tree, to show the share of it");
+        report_.add_flag("--json", is_json_, "Print a JSON object");
     }
-    Status run(Io& io) override { return merge_->parsed() ? merge(io) : report(io); }
+    Status run(Io& io) override { return merge_.parsed() ? merge(io) : report(io); }
 
   private:
     Status merge(Io& io);
     Status report(Io& io);
 
-    CLI::App* merge_ = nullptr;
-    CLI::App* report_ = nullptr;
+    Options merge_;
+    Options report_;
     std::vector<std::string> files_;
     std::string output_;
     std::string file_;

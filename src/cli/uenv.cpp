@@ -101,22 +101,22 @@ int parse_failed(Io& io, const CLI::App& app, const CLI::ParseError& error) {
 struct Declared {
     std::string who;
     std::unique_ptr<UenvCommand> command;
-    CLI::App* app = nullptr;
+    Options line;
 };
 
-std::vector<Declared> declare_commands(CLI::App& app) {
+std::vector<Declared> declare_commands(Options options) {
     std::vector<Declared> all;
-    const auto add = [&](CLI::App& parent, const char* who, std::unique_ptr<UenvCommand> command) {
-        CLI::App* declared = command->declare(parent);
+    const auto add = [&](Options parent, const char* who, std::unique_ptr<UenvCommand> command) {
+        const Options declared = command->declare(parent);
         all.push_back({who, std::move(command), declared});
     };
-    add(app, "uenv start", make_uenv_start());
-    add(app, "uenv run", make_uenv_run());
-    add(app, "uenv status", make_uenv_status());
-    CLI::App* image = app.add_subcommand("image", "Show uenvs on disk");
-    image->require_subcommand(1);
-    add(*image, "uenv image ls", make_uenv_image_ls());
-    add(*image, "uenv image inspect", make_uenv_image_inspect());
+    add(options, "uenv start", make_uenv_start());
+    add(options, "uenv run", make_uenv_run());
+    add(options, "uenv status", make_uenv_status());
+    Options image = options.add_subcommand("image", "Show uenvs on disk");
+    image.require_subcommand();
+    add(image, "uenv image ls", make_uenv_image_ls());
+    add(image, "uenv image inspect", make_uenv_image_inspect());
     return all;
 }
 
@@ -191,7 +191,7 @@ int run_as_uenv(const std::vector<std::string>& arguments, Io& io) {
     app.add_option("--repo", options.repository, "The repository of uenvs")->type_name("DIR");
     app.add_option("--system", options.system, "Of labels that name none")->type_name("NAME");
     app.require_subcommand(1);
-    const auto commands = declare_commands(app);
+    const auto commands = declare_commands(Options(app));
     if (arguments.size() < 2) {
         io.err << app.help();
         return kUsage;
@@ -202,7 +202,7 @@ int run_as_uenv(const std::vector<std::string>& arguments, Io& io) {
         return parse_failed(io, app, error);
     }
     for (const auto& [who, command, declared] : commands) {
-        if (!declared->parsed()) continue;
+        if (!declared.parsed()) continue;
         const Status status = command->run(options, io);
         const int code = report(io, who, status);
         return status ? code : command->failure_status(status.error().code);

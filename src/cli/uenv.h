@@ -11,10 +11,6 @@
 #include "cli/image_list.h"
 #include "label/settings.h"
 
-namespace CLI {
-class App;
-}
-
 namespace squenv::cli {
 
 /// The options before the command.
@@ -46,7 +42,7 @@ class UenvCommand {
   public:
     virtual ~UenvCommand() = default;
     /// Its options, in the subcommand made for it.
-    virtual CLI::App* declare(CLI::App& app) = 0;
+    virtual Options declare(Options options) = 0;
     [[nodiscard]] virtual Status run(const UenvOptions& options, Io& io) = 0;
     /// The exit status of a failure: that of uenv.
     [[nodiscard]] virtual int failure_status(Errc /*code*/) const { return 1; }

@@ -2,7 +2,6 @@
 // uenv image ls and uenv image inspect.
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -69,13 +68,13 @@ std::string table_of(const std::vector<label::Record>& records, bool has_header,
 
 class UenvImageLs final : public UenvCommand {
   public:
-    CLI::App* declare(CLI::App& app) override {
-        CLI::App* ls = app.add_subcommand("ls", "List the uenvs that can be started");
-        ls->add_option("uenv", label_, "A label, or a part of one");
-        ls->add_flag("--no-header", no_header_, "The uenvs alone");
-        ls->add_flag("--json", is_json_, "Print a JSON object");
-        ls->add_option("--format", format_, "A line for each, as '{name}/{version}'");
-        ls->add_flag("--no-partials", no_partials_, "The name is a whole one");
+    Options declare(Options options) override {
+        Options ls = options.add_subcommand("ls", "List the uenvs that can be started");
+        ls.add("uenv", label_, "A label, or a part of one");
+        ls.add_flag("--no-header", no_header_, "The uenvs alone");
+        ls.add_flag("--json", is_json_, "Print a JSON object");
+        ls.add("--format", format_, "A line for each, as '{name}/{version}'");
+        ls.add_flag("--no-partials", no_partials_, "The name is a whole one");
         return ls;
     }
     Status run(const UenvOptions& options, Io& io) override {
@@ -175,11 +174,11 @@ Fields template_fields(const Json& json) {
 
 class UenvImageInspect final : public UenvCommand {
   public:
-    CLI::App* declare(CLI::App& app) override {
-        CLI::App* inspect = app.add_subcommand("inspect", "Show what is known of a uenv");
-        inspect->add_option("--format", format_, "A line, as '{name} at {mount}'");
-        inspect->add_flag("--json", is_json_, "Print a JSON object");
-        inspect->add_option("uenv", uenv_, "An image or a label")->required();
+    Options declare(Options options) override {
+        Options inspect = options.add_subcommand("inspect", "Show what is known of a uenv");
+        inspect.add("--format", format_, "A line, as '{name} at {mount}'");
+        inspect.add_flag("--json", is_json_, "Print a JSON object");
+        inspect.add("uenv", uenv_, "An image or a label").required();
         return inspect;
     }
     Status run(const UenvOptions& options, Io& io) override {

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <ostream>
@@ -25,10 +24,10 @@ struct SessionArguments {
     std::string images{};
     ViewOptions views{};
 
-    void declare(CLI::App& app) {
-        views.declare(app, "-v,--view");
-        app.add_option("uenv", images, "IMAGE[:PATH] or LABEL[:PATH], with commas between several")
-            ->required();
+    void declare(Options options) {
+        views.declare(options, "-v,--view");
+        options.add("uenv", images, "IMAGE[:PATH] or LABEL[:PATH], with commas between several")
+            .required();
     }
     /// Opens the images. Errors: exists (in a session), and those of prepare_launch().
     [[nodiscard]] Result<Launch> prepare(const UenvOptions& options, Io& io) const;
@@ -51,10 +50,10 @@ Result<Launch> SessionArguments::prepare(const UenvOptions& options, Io& io) con
 
 class UenvStart final : public UenvCommand {
   public:
-    CLI::App* declare(CLI::App& app) override {
-        CLI::App* start = app.add_subcommand("start", "Start a shell with uenvs");
-        arguments_.declare(*start);
-        start->add_flag("--ignore-tty", ignore_tty_, "Even without a terminal");
+    Options declare(Options options) override {
+        Options start = options.add_subcommand("start", "Start a shell with uenvs");
+        arguments_.declare(start);
+        start.add_flag("--ignore-tty", ignore_tty_, "Even without a terminal");
         return start;
     }
     Status run(const UenvOptions& options, Io& io) override {
@@ -81,11 +80,10 @@ class UenvStart final : public UenvCommand {
 
 class UenvRun final : public UenvCommand {
   public:
-    CLI::App* declare(CLI::App& app) override {
-        CLI::App* run = app.add_subcommand("run", "Run a command with uenvs");
-        arguments_.declare(*run);
-        run->add_option("commands", command_, "The command and its arguments, after --")
-            ->required();
+    Options declare(Options options) override {
+        Options run = options.add_subcommand("run", "Run a command with uenvs");
+        arguments_.declare(run);
+        run.add("commands", command_, "The command and its arguments, after --").required();
         return run;
     }
     Status run(const UenvOptions& options, Io& io) override {
@@ -150,11 +148,10 @@ std::vector<StartedUenv> started_uenvs(const UenvSession& session) {
 
 class UenvStatus final : public UenvCommand {
   public:
-    CLI::App* declare(CLI::App& app) override {
-        CLI::App* status = app.add_subcommand("status", "Show the uenvs of this session");
-        status->add_flag("--error-if-unset", error_if_unset_, "Fail when there is none");
-        status->add_option("--format", format_, "full (default), short or views")
-            ->type_name("FORMAT");
+    Options declare(Options options) override {
+        Options status = options.add_subcommand("status", "Show the uenvs of this session");
+        status.add_flag("--error-if-unset", error_if_unset_, "Fail when there is none");
+        status.add("--format", format_, "full (default), short or views").type_name("FORMAT");
         return status;
     }
     Status run(const UenvOptions& options, Io& io) override {

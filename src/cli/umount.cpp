@@ -3,7 +3,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <ostream>
@@ -34,10 +33,11 @@ class UmountCommand final : public Command {
   public:
     const char* name() const override { return "umount"; }
     const char* summary() const override { return "Unmount a mount point"; }
-    void declare(CLI::App& app) override {
-        app.add_option("MOUNTPOINT", mountpoint_, "Where the image is mounted")->required();
-        auto* lazy = app.add_flag("-l,--lazy", is_lazy_, "Detach now, end with the last user");
-        app.add_flag("-w,--wait", waits_, "Wait until this mount is gone")->excludes(lazy);
+    void declare(Options options) override {
+        options.add("MOUNTPOINT", mountpoint_, "Where the image is mounted").required();
+        const Option lazy =
+            options.add_flag("-l,--lazy", is_lazy_, "Detach now, end with the last user");
+        options.add_flag("-w,--wait", waits_, "Wait until this mount is gone").excludes(lazy);
     }
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, system::canonical_mountpoint(mountpoint_));

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -19,12 +18,12 @@ class VerifyCommand final : public Command {
   public:
     const char* name() const override { return "verify"; }
     const char* summary() const override { return "Decode everything and report damage"; }
-    void declare(CLI::App& app) override {
-        image_.declare(app);
-        app.add_flag("--json", is_json_, "Print a JSON object");
-        app.add_option("-j,--jobs", options_.threads, "Threads; default: all processors")
-            ->type_name("N")
-            ->check(CLI::Range(1, 256));
+    void declare(Options options) override {
+        image_.declare(options);
+        options.add_flag("--json", is_json_, "Print a JSON object");
+        options.add("-j,--jobs", options_.threads, "Threads; default: all processors")
+            .type_name("N")
+            .range(1, 256);
     }
     Status run(Io& io) override {
         const auto image = image_.open();

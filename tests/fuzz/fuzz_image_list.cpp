@@ -11,6 +11,7 @@
 #include "cli/image_argument.h"
 #include "cli/image_list.h"
 #include "cli/mount_options.h"
+#include "cli/options.h"
 #include "target.h"
 
 namespace squenv::fuzz {
@@ -73,7 +74,7 @@ void check_offset(const std::string& text) {
 void check_argument(const std::string& text) {
     CLI::App app;
     cli::ImageArgument argument;
-    argument.declare(app);
+    argument.declare(cli::Options(app));
     // CLI11 takes the words from the end.
     std::vector<std::string> words{text, "--"};
     app.parse(words);
