@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -45,6 +46,12 @@ bool is_remote(int descriptor) {
     return std::find(std::begin(kRemote), std::end(kRemote), type) != std::end(kRemote);
 }
 
+/// How often it has given the processor away because it waited for something.
+long waits_of_this_thread() {
+    struct rusage usage {};
+    return ::getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
 }  // namespace
 
 FileSource::FileSource(std::shared_ptr<const ImageFile> file) : file_(std::move(file)) {
@@ -78,14 +85,17 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
         if (timed_read(copy, 0, position, out, nullptr)) return {};
         copy_ = -1;
     }
-    // Longer reads are neighbourhoods themselves.
-    if (latency_.is_slow() && out.size() < Neighbourhoods::kSize)
-        return neighbourhoods_->read(position, out);
+    if (latency_.is_slow()) return neighbourhoods_->read(position, out);
     return read_file(position, out);
 }
 
 Status FileSource::read_file(std::uint64_t position, MutableBytes out) const {
     return timed_read(file_->descriptor(), offset_, position, out, &latency_);
+}
+
+void FileSource::expect(std::span<const ByteRange> parts) const {
+    if (latency_.is_slow() && copy_.load(std::memory_order_acquire) < 0)
+        neighbourhoods_->expect(parts);
 }
 
 void FileSource::start_readers(const cpu_set_t& processors) const {
@@ -96,10 +106,14 @@ void FileSource::start_readers(const cpu_set_t& processors) const {
 Status FileSource::timed_read(int descriptor, std::uint64_t start, std::uint64_t position,
                               MutableBytes out, Latency* latency) const {
     const auto begin = std::chrono::steady_clock::now();
+    const long waits = waits_of_this_thread();
     const auto status = read_from(descriptor, start, position, out);
     const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
+    const bool has_waited = waits_of_this_thread() != waits;
     nanoseconds_.fetch_add(static_cast<std::uint64_t>(passed.count()), std::memory_order_relaxed);
-    if (latency != nullptr) latency->note(passed, out.size());
+    // Other programs that have the processor are no storage.
+    if (latency != nullptr)
+        latency->note(has_waited ? passed : std::chrono::nanoseconds(0), out.size());
     return status;
 }
 

@@ -46,6 +46,9 @@ class ByteSource {
     /// Reads a part at once and answers from memory when bytes of it are wanted: for storage that
     /// is slow per read. A second call, or a failed read, does nothing.
     virtual void keep(std::uint64_t /*position*/, std::size_t /*size*/) const {}
+    /// These parts are going to be read soon, in this order: storage that is slow per read may be
+    /// asked for several of them at once.
+    virtual void expect(std::span<const ByteRange> /*parts*/) const {}
     /// Reads from the open file `descriptor` from now on, which has the same bytes from the start
     /// of the image on; when it fails, from the first one again. It must stay open.
     virtual void read_from_copy(int /*descriptor*/) const {}
@@ -73,6 +76,7 @@ class FileSource final : public ByteSource {
     [[nodiscard]] bool has_changed() const override;
     [[nodiscard]] SourceCounters counters() const override;
     void keep(std::uint64_t position, std::size_t size) const override;
+    void expect(std::span<const ByteRange> parts) const override;
     void read_from_copy(int descriptor) const override { copy_ = descriptor; }
     void start_readers(const cpu_set_t& processors) const override;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/background_threads.h"
+#include "base/checked.h"
 
 namespace squenv::image {
 
@@ -53,10 +54,27 @@ Result<Neighbourhoods::Pointer> Neighbourhoods::obtain(std::uint64_t index, bool
     });
 }
 
+void Neighbourhoods::expect(std::span<const ByteRange> parts) {
+    if (readers_.empty()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        is_expected_ = true;
+        expected_.clear();  // of a caller that has got them by now
+        for (const ByteRange& part : parts) {
+            if (part.size_bytes == 0 || !fits(part.position, part.size_bytes, size_bytes_))
+                continue;
+            const std::uint64_t last = index_of(part.position + part.size_bytes - 1);
+            for (std::uint64_t index = index_of(part.position) + 1; index-- > last;)
+                if (expected_.empty() || expected_.back() != index) expected_.push_back(index);
+        }
+    }
+    has_work_.notify_all();
+}
+
 Status Neighbourhoods::read(std::uint64_t position, MutableBytes out) {
     while (!out.empty()) {
         if (position >= size_bytes_) return read_(position, out);
-        const std::uint64_t index = (size_bytes_ - position - 1) / kSize;
+        const std::uint64_t index = index_of(position);
         const std::uint64_t end = end_of(index);
         const auto size =
             static_cast<std::size_t>(std::min<std::uint64_t>(end - position, out.size()));
@@ -93,7 +111,8 @@ void Neighbourhoods::plan(std::uint64_t index) {
         if (is_small && has_begun_) return;
         has_begun_ = true;
         wanted_.clear();  // where the callers were before matters less
-        const std::uint64_t most = is_small ? count - 1 : std::min(reach(), index);
+        const std::uint64_t guesses = is_expected_ ? 0 : reach();
+        const std::uint64_t most = is_small ? count - 1 : std::min(guesses, index);
         for (std::uint64_t step = 1; step <= most; ++step)
             wanted_.push_back((index + count - step) % count);
     }
@@ -103,12 +122,14 @@ void Neighbourhoods::plan(std::uint64_t index) {
 void Neighbourhoods::read_ahead() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        has_work_.wait(lock, [&] { return is_ending_ || !wanted_.empty(); });
+        has_work_.wait(lock, [&] { return is_ending_ || !expected_.empty() || !wanted_.empty(); });
         if (is_ending_) return;
-        const std::uint64_t index = wanted_.front();
-        wanted_.pop_front();
+        const bool is_guess = expected_.empty();
+        auto& next = is_guess ? wanted_ : expected_;
+        const std::uint64_t index = next.front();
+        next.pop_front();
         lock.unlock();
-        (void)obtain(index, true);
+        (void)obtain(index, is_guess);
         lock.lock();
     }
 }

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -19,6 +20,12 @@
 #include "base/sharded_cache.h"
 
 namespace squenv::image {
+
+/// A part of the image.
+struct ByteRange {
+    std::uint64_t position = 0;
+    std::uint64_t size_bytes = 0;
+};
 
 /// Thread-safe, but for start_readers(). A neighbourhood that cannot be read as a whole fails
 /// nothing: the request is read alone, and answers for itself.
@@ -39,6 +46,8 @@ class Neighbourhoods {
     Neighbourhoods& operator=(const Neighbourhoods&) = delete;
     ~Neighbourhoods();
 
+    /// These parts are going to be read soon: the readers begin with them, in this order.
+    void expect(std::span<const ByteRange> parts);
     /// Errors: those of `read`.
     [[nodiscard]] Status read(std::uint64_t position, MutableBytes out);
 
@@ -61,6 +70,9 @@ class Neighbourhoods {
     using Pointer = std::shared_ptr<const Neighbourhood>;
 
     /// They are counted from the end: the tables and the appendix of most images are the first.
+    [[nodiscard]] std::uint64_t index_of(std::uint64_t position) const {
+        return (size_bytes_ - position - 1) / kSize;
+    }
     [[nodiscard]] std::uint64_t begin_of(std::uint64_t index) const;
     [[nodiscard]] std::uint64_t end_of(std::uint64_t index) const {
         return size_bytes_ - index * kSize;
@@ -78,11 +90,13 @@ class Neighbourhoods {
     std::atomic<std::uint64_t> ahead_count_{0};
     std::atomic<std::uint64_t> useful_count_{0};
 
-    std::mutex mutex_;  ///< protects the three below
+    std::mutex mutex_;  ///< protects the five below
     std::condition_variable has_work_;
-    std::deque<std::uint64_t> wanted_;
+    std::deque<std::uint64_t> expected_;  ///< announced by callers
+    std::deque<std::uint64_t> wanted_;    ///< guessed, after those
     bool is_ending_ = false;
     bool has_begun_ = false;
+    bool is_expected_ = false;  ///< a recorded plan tells more than guesses
     std::vector<std::jthread> readers_;
 };
 

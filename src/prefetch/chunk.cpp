@@ -64,6 +64,10 @@ Chunk read_chunk(const image::ByteSource& source, std::vector<Job> jobs) {
     const std::vector<Run> runs = plan_runs(chunk.pieces);
     if (runs.empty()) return chunk;
     chunk.bytes.resize(runs.back().begin + runs.back().size);
+    std::vector<image::ByteRange> parts;
+    parts.reserve(runs.size());
+    for (const Run& run : runs) parts.push_back({run.position, run.size});
+    source.expect(parts);
     for (const Run& run : runs) {
         if (source.read_exact(run.position, MutableBytes(chunk.bytes).subspan(run.begin, run.size)))
             continue;

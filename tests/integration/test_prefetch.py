@@ -149,10 +149,10 @@ def test_a_damaged_list_does_no_harm(work, tree, hot_files, hot_image):
 @pytest.fixture
 def slow(work, binary, hot_image):
     """slow(milliseconds, image): the image on storage that takes as long for every read."""
-    program = binary.parents[2] / "tests" / "support" / "slow_file"
+    program = binary.parents[2] / "tests" / "support" / "slow_storage"
     if not program.exists():
-        pytest.skip("slow_file is not built")
-    copy = work.path / "slow_file"
+        pytest.skip("slow_storage is not built")
+    copy = work.path / "slow_storage"
     copy.write_bytes(program.read_bytes())
     copy.chmod(0o755)
     started = []

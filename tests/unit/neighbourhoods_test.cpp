@@ -154,6 +154,22 @@ TEST(Neighbourhoods, ReadersGoWhereTheCallerGoes) {
     EXPECT_FALSE(storage.was_asked(49 * kMiB, kMiB));
 }
 
+TEST(Neighbourhoods, WhatIsExpectedIsReadOnce) {
+    Storage storage(100 * kMiB);
+    Neighbourhoods all(storage.reader(), 100 * kMiB);
+    start(all);
+    const std::vector<ByteRange> parts{
+        {10 * kMiB + 5, 2 * kMiB}, {13 * kMiB - 9, 9}, {70 * kMiB, kMiB}, {200 * kMiB, 5}, {0, 0}};
+    all.expect(parts);
+    ASSERT_TRUE(comes_true([&] { return all.counters().used_bytes == 4 * kMiB; }));
+    for (const std::uint64_t place : {10, 11, 12, 70})
+        EXPECT_TRUE(storage.was_asked(place * kMiB, kMiB)) << place;
+    expect_right(all, 10 * kMiB + 5, 2 * kMiB);
+    expect_right(all, 70 * kMiB, kMiB);
+    ASSERT_TRUE(comes_true([&] { return storage.was_asked(74 * kMiB, kMiB); })) << "and on";
+    EXPECT_LE(storage.count(), 4U + 8) << "each once, and guesses";
+}
+
 TEST(Neighbourhoods, WhatIsReadInVainIsReadLess) {
     Storage storage(400 * kMiB);
     Neighbourhoods all(storage.reader(), 400 * kMiB);
