@@ -11,6 +11,9 @@ import tarfile
 K = 1024
 SEED = 20240229
 BIG_TIMES = [0, 1, 2**31 - 1, 2**31, 2**32 - 1]
+# glibc gives the memory of an xz encoder back after every block and gets it again page by page,
+# which takes longer than the compression.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 
 
 def compressible(size, seed=0):
@@ -145,31 +148,27 @@ def make_plain_tree(top, files=60):
     return top
 
 
-def mksquashfs(source, image, *options, check=True):
-    command = ["mksquashfs", os.fspath(source), os.fspath(image), "-noappend", "-no-progress",
-               "-quiet", *map(str, options)]
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                            errors="surrogateescape")
+def _written(command, image, stdin=subprocess.DEVNULL, check=True):
+    """The image, after `command` has made it."""
+    command = [os.fspath(word) if isinstance(word, os.PathLike) else str(word) for word in command]
+    result = subprocess.run(command, stdin=stdin, capture_output=True, text=True,
+                            errors="surrogateescape", env=os.environ | KEEP_MEMORY)
     assert not check or result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
     return image
 
 
+def mksquashfs(source, image, *options, check=True):
+    return _written(["mksquashfs", source, image, "-noappend", "-no-progress", "-quiet", *options],
+                    image, check=check)
+
+
 def gensquashfs(source, image, *options):
-    command = ["gensquashfs", "-q", "-f", "-D", os.fspath(source), "-k", "-x", *map(str, options),
-               os.fspath(image)]
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                            errors="surrogateescape")
-    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-    return image
+    return _written(["gensquashfs", "-q", "-f", "-D", source, "-k", "-x", *options, image], image)
 
 
 def gensquashfs_list(listing, image, *options):
     """From a description instead of a tree."""
-    command = ["gensquashfs", "-q", "-f", "-F", os.fspath(listing), *map(str, options),
-               os.fspath(image)]
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-    return image
+    return _written(["gensquashfs", "-q", "-f", "-F", listing, *options, image], image)
 
 
 def write_tar(archive, entries):
@@ -183,17 +182,13 @@ def write_tar(archive, entries):
 
 def sqfstar(archive, image, *options):
     """mksquashfs, which reads an archive under this name."""
-    return _from_stdin(archive, ["sqfstar", "-no-progress", "-quiet", *map(str, options),
-                                 os.fspath(image)], image)
+    return _from_stdin(archive, ["sqfstar", "-no-progress", "-quiet", *options, image], image)
 
 
 def tar2sqfs(archive, image, *options):
-    command = ["tar2sqfs", "-q", "-f", *map(str, options), os.fspath(image)]
-    return _from_stdin(archive, command, image)
+    return _from_stdin(archive, ["tar2sqfs", "-q", "-f", *options, image], image)
 
 
 def _from_stdin(archive, command, image):
     with open(archive, "rb") as stream:
-        result = subprocess.run(command, stdin=stream, capture_output=True, text=True)
-    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-    return image
+        return _written(command, image, stdin=stream)
