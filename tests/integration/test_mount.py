@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import trees
@@ -396,12 +397,18 @@ def test_stopped_daemon_is_named_and_removable(work, plain_image):
     mount = work.mount(plain_image)
     os.kill(mount.pid, signal.SIGSTOP)
     try:
-        listed = json.loads(work.squenv("list", "--json").stdout)
-        (row,) = [row for row in listed if row["mountpoint"] == str(mount.path)]
+        # All at once: each waits seconds for an answer.
+        with ThreadPoolExecutor() as pool:
+            listed, again, doctor = [
+                pool.submit(work.squenv, *words, timeout=30) for words in [
+                    ("list", "--json"), ("mount", plain_image, mount.path),
+                    ("doctor", plain_image, mount.path)]]
+        (row,) = [row for row in json.loads(listed.result().stdout)
+                  if row["mountpoint"] == str(mount.path)]
         assert row["state"] == "no answer"
-        again = work.squenv("mount", plain_image, mount.path, timeout=20)
+        again = again.result()
         assert again.returncode == 1 and "does not answer" in again.stderr
-        doctor = work.squenv("doctor", plain_image, mount.path, timeout=30)
+        doctor = doctor.result()
         # A namespace shows the image over it, for `run` as for doctor.
         assert doctor.returncode == 0 and "does not answer" in doctor.stdout
         assert [line.split()[1] for line in doctor.stdout.splitlines()
