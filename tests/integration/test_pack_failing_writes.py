@@ -2,9 +2,13 @@
 """Every call by which the packer writes, syncs or names something fails once. Whatever call that
 is: the packer says so in one line, and there is the old image or none, and nothing else."""
 import errno
+import functools
+import hashlib
 import os
 import random
+import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,7 +16,7 @@ from pack_support import MAGIC, PACK, compiled_shim, digest, has_unnamed_files, 
 
 # Said by the way: the image has its name, and nothing could be taken back. What closing reports was
 # asked for in time, by closing another descriptor of the file.
-HARMLESS = ("fsync of a directory\n", "close\n")
+HARMLESS = ("fsync of a directory", "close")
 
 
 @pytest.fixture(scope="module")
@@ -49,50 +53,78 @@ def pack_with_fault(shim, log, source, image, call, mode, error, is_named=False)
     return done, log.read_text() if log.exists() else ""
 
 
+@pytest.fixture(scope="module")
+def complete(sources, tmp_path_factory):
+    """complete(kind): the digest of the image when nothing fails."""
+
+    @functools.cache
+    def digest_of(kind):
+        image = tmp_path_factory.mktemp("complete") / "image"
+        done = run(PACK, "-q", *sources[kind], "-o", image, check=False)
+        if b"built without libarchive" in done.stderr:
+            pytest.skip("built without libarchive")
+        return digest(image)
+
+    return digest_of
+
+
+BEFORE = MAGIC + b" the image from before"
+
+
+def attempt(shim, source, directory, old, call, mode, error, is_named):
+    """Packs in a directory of its own with a fault in a call. The name of that call, what the
+    packer did, and what there is then: {name: (digest, mode)}."""
+    out = directory / "out"
+    out.mkdir(parents=True)
+    if old:
+        (out / "image").write_bytes(BEFORE)
+        (out / "image").chmod(0o640)
+    done, name = pack_with_fault(shim, directory / "log", [*source, *(["-f"] if old else [])],
+                                 out / "image", call, mode, error, is_named)
+    left = {file.name: (digest(file), file.stat().st_mode & 0o7777) for file in out.iterdir()}
+    shutil.rmtree(directory)
+    return name.rstrip("\n"), done, left
+
+
+def all_attempts(shim, source, directory, old, mode, error, is_named=False):
+    """Until no call is left that could fail; two at a time, for they wait for the disk."""
+    with ThreadPoolExecutor(2) as pool:
+        for first in range(1, 1000, 2):
+            pair = [(call, pool.submit(attempt, shim, source, directory / str(call), old, call, mode,
+                                       error, is_named)) for call in (first, first + 1)]
+            for call, attempted in pair:
+                name, done, left = attempted.result()
+                yield call, name, done, left
+                if name == "":
+                    return
+    pytest.fail("the packer never ran to its end")
+
+
 @pytest.mark.parametrize("mode, error", [("once", errno.ENOSPC), ("rest", errno.ENOSPC),
                                          ("short", errno.ENOSPC), ("once", errno.EIO)])
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("kind, is_named", [("directory", False), ("archive", False),
                                             ("image", False), ("directory", True),
-                                           ("archive", True)])
-def test_every_call_fails_once(shim, sources, tmp_path, kind, is_named, old, mode, error):
-    out = tmp_path / "out"
-    out.mkdir()
-    image = out / "image"
-    if not is_named and not has_unnamed_files(out):
+                                            ("archive", True)])
+def test_every_call_fails_once(shim, sources, complete, tmp_path, kind, is_named, old, mode, error):
+    if not is_named and not has_unnamed_files(tmp_path):
         pytest.skip("no files without names here")
-    probe = run(PACK, "-q", *sources[kind], "-o", tmp_path / "complete", check=False)
-    if b"built without libarchive" in probe.stderr:
-        pytest.skip("built without libarchive")
-    complete = digest(tmp_path / "complete")
+    whole = complete(kind)
+    before = {"image": (hashlib.sha256(BEFORE).hexdigest(), 0o640)} if old else {}
     failed = []
-    for call in range(1, 1000):
-        before = b""
-        if old:
-            before = MAGIC + b" the image from before"
-            image.write_bytes(before)
-        done, name = pack_with_fault(shim, tmp_path / "log",
-                                     [*sources[kind], *(["-f"] if old else [])], image, call, mode,
-                                     error, is_named)
+    for call, name, done, left in all_attempts(shim, sources[kind], tmp_path, old, mode, error,
+                                               is_named):
         context = (call, name, done.stderr)
         if done.returncode == 0:
             assert name in ("", *HARMLESS), context
-            assert os.listdir(out) == ["image"] and digest(image) == complete, context
-            image.unlink()
-            if name == "":
-                break
+            assert [*left] == ["image"] and left["image"][0] == whole, context
             continue
-        failed.append(name.strip())
+        failed.append(name)
         assert done.returncode == 1, context
         line, end = done.stderr.split(b"\n")
         assert end == b"" and os.strerror(error).encode() + b"; " in line, context
-        assert os.fsencode(out) in line and b"-o" in line, context
-        if old:
-            assert os.listdir(out) == ["image"] and image.read_bytes() == before, context
-        else:
-            assert os.listdir(out) == [], context
-    else:
-        pytest.fail("the packer never ran to its end")
+        assert os.fsencode(tmp_path / str(call) / "out") in line and b"-o" in line, context
+        assert left == before, context
     assert failed.count("pwrite") >= 4 and failed.count("fsync") == 2
     if is_named:
         assert "close" in failed and ("rename" if old else "renameat2") in failed
@@ -103,28 +135,17 @@ def test_every_call_fails_once(shim, sources, tmp_path, kind, is_named, old, mod
 
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("error", [errno.EPERM, errno.ENOENT, errno.EXDEV, errno.EOPNOTSUPP])
-def test_files_without_names_that_get_none(shim, sources, tmp_path, old, error):
+def test_files_without_names_that_get_none(shim, sources, complete, tmp_path, old, error):
     """As security modules and some FUSE file systems have it: the work of hours is not lost."""
-    out = tmp_path / "out"
-    out.mkdir()
-    if not has_unnamed_files(out):
+    if not has_unnamed_files(tmp_path):
         pytest.skip("no files without names here")
-    run(PACK, "-q", *sources["directory"], "-o", tmp_path / "complete")
-    source = [*sources["directory"], *(["-f"] if old else [])]
-    image = out / "image"
+    whole = complete("directory")
     refused = 0
-    for call in range(1, 1000):
-        if old:
-            image.write_bytes(MAGIC + b" the image from before")
-            image.chmod(0o640)
-        done, name = pack_with_fault(shim, tmp_path / "log", source, image, call, "once", error)
-        if name == "":
-            break
-        if name == "linkat\n":
+    for _, name, done, left in all_attempts(shim, sources["directory"], tmp_path, old, "once",
+                                            error):
+        if name == "linkat":
             refused += 1
             assert done.returncode == 0, done.stderr
-            assert os.listdir(out) == ["image"] and digest(image) == digest(tmp_path / "complete")
-            assert not old or image.stat().st_mode & 0o7777 == 0o640
-        for file in out.iterdir():
-            file.unlink()
+            assert [*left] == ["image"] and left["image"][0] == whole
+            assert not old or left["image"][1] == 0o640
     assert refused == (2 if old else 1)
