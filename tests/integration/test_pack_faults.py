@@ -19,17 +19,27 @@ needs_root = pytest.mark.skipif(not IS_ROOT, reason="needs root to mount or to c
 AS_USER = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"] if IS_ROOT else []
 
 
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """About 40 MB that do not compress, so that writing never ends early."""
-    root = tmp_path_factory.mktemp("faults") / "tree"
+def made_tree(root, small, large):
+    """Does not compress, so that writing never ends early."""
     root.mkdir()
     rng = random.Random(11)
-    for i in range(300):
+    for i in range(small):
         (root / f"small-{i}").write_bytes(rng.randbytes(30_000))
-    for i in range(6):
+    for i in range(large):
         (root / f"large-{i}").write_bytes(rng.randbytes(5_000_000))
     return root
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """About 40 MB, for many rooms on a disk."""
+    return made_tree(tmp_path_factory.mktemp("faults") / "tree", 300, 6)
+
+
+@pytest.fixture(scope="module")
+def short_tree(tmp_path_factory):
+    """About 13 MB: a few large writes, and seconds of xz."""
+    return made_tree(tmp_path_factory.mktemp("short") / "tree", 100, 2)
 
 
 def files_with_magic(directory):
@@ -49,14 +59,14 @@ def default_action(number):
 
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_kill_at_random_points(tree, tmp_path, number, old):
+def test_kill_at_random_points(short_tree, tmp_path, number, old):
     image = tmp_path / "image"
     before = None
     if old:
         image.write_bytes(MAGIC + b"the image from before")
         before = image.read_bytes()
     start = time.monotonic()
-    pack(tree, tmp_path / "complete")
+    pack(short_tree, tmp_path / "complete")
     duration = time.monotonic() - start
     complete = digest(tmp_path / "complete")
     os.unlink(tmp_path / "complete")
@@ -64,7 +74,7 @@ def test_kill_at_random_points(tree, tmp_path, number, old):
     killed = 0
     for _ in range(26):
         child = subprocess.Popen(
-            [PACK, "-q", tree, "-o", image, "-f"],
+            [PACK, "-q", short_tree, "-o", image, "-f"],
             stderr=subprocess.PIPE,
             preexec_fn=lambda: default_action(number),
         )
@@ -245,15 +255,13 @@ def vanish(path):
 
 
 @pytest.mark.parametrize("change", [grow, shrink, rewrite, vanish])
-def test_source_that_changes_is_named(tree, tmp_path, change):
+def test_source_that_changes_is_named(short_tree, tmp_path, change):
     """`late` is packed long after the scan saw it; it changes all the time."""
-    victim = tree / "zz-late"
+    victim = short_tree / "zz-late"
     victim.write_bytes(os.urandom(900_000))
     stop = threading.Event()
     thread = threading.Thread(target=mutate, args=(victim, stop, change))
-    packer = subprocess.Popen([PACK, "-q", tree, "-o", tmp_path / "image", "--jobs", "1",
-                               "--codec", "xz"], stderr=subprocess.PIPE)
-    time.sleep(0.3)
+    packer = start_slowly(short_tree, tmp_path / "image")  # whose file is made after the scan
     thread.start()
     _, message = packer.communicate(timeout=120)
     stop.set()
