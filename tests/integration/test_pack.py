@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Images of the packer from directories and images, judged by the readers that exist."""
+import functools
 import os
 import random
 import shutil
@@ -7,7 +8,7 @@ import shutil
 import pytest
 
 from pack_support import (IS_ROOT, PACK, SQUENV, assert_same, codecs, describe, kernel_mount,
-                          make_random, make_zoo, names_in, pack, run, squashfuse_mount)
+                          make_random, make_zoo, memory, names_in, pack, run, squashfuse_mount)
 
 CODECS = codecs()
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="mounting and owners need root")
@@ -22,6 +23,19 @@ def zoo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def zoo_facts(zoo):
     return describe(zoo)
+
+
+@pytest.fixture(scope="module")
+def packed(zoo, tmp_path_factory):
+    """packed(codec): its image, made once for all its readers."""
+
+    @functools.cache
+    def image_of(codec):
+        image = tmp_path_factory.mktemp("packed") / "image"
+        pack(zoo, image, "--codec", codec)
+        return image
+
+    return image_of
 
 
 @needs_root
@@ -50,9 +64,8 @@ def test_options_do_not_change_the_content(zoo, zoo_facts, tmp_path, options):
 
 @needs_root
 @pytest.mark.parametrize("codec", CODECS)
-def test_unsquashfs_extracts_the_tree(zoo, zoo_facts, tmp_path, codec):
-    image = tmp_path / "image"
-    pack(zoo, image, "--codec", codec)
+def test_unsquashfs_extracts_the_tree(packed, zoo_facts, tmp_path, codec):
+    image = packed(codec)
     run("unsquashfs", "-no-progress", "-quiet", "-d", tmp_path / "out", image)
     assert_same(zoo_facts, describe(tmp_path / "out"))
     assert run("unsquashfs", "-lls", image).stdout.count(b"entry-with-a-longer-name-") == 1500
@@ -65,8 +78,9 @@ def test_rdsquashfs_unpacks_the_contents(zoo, zoo_facts, tmp_path, codec):
     # It stops at what it cannot create.
     pack(zoo, image, "--codec", codec, "-x", "socket", "-x", "fifo", "-x", "/block", "-x", "/char",
          "-x", "longest-link")
-    run("rdsquashfs", "-q", "-p", tmp_path / "out", "-u", "/", image)
-    unpacked = describe(tmp_path / "out")
+    with memory() as out:  # it syncs every file
+        run("rdsquashfs", "-q", "-p", out, "-u", "/", image)
+        unpacked = describe(out)
     for path, facts in zoo_facts.items():
         if "content" in facts:
             assert unpacked[path]["content"] == facts["content"], path
@@ -74,9 +88,8 @@ def test_rdsquashfs_unpacks_the_contents(zoo, zoo_facts, tmp_path, codec):
 
 @needs_root
 @pytest.mark.parametrize("codec", ["zstd", "gzip", "xz", "lz4"])
-def test_squashfuse_serves_the_tree(zoo, zoo_facts, tmp_path, codec):
-    image = tmp_path / "image"
-    pack(zoo, image, "--codec", codec)
+def test_squashfuse_serves_the_tree(packed, zoo_facts, codec):
+    image = packed(codec)
     with squashfuse_mount(image) as point:
         # Debian's version confuses trusted and security.
         assert_same(zoo_facts, describe(point, ("user.",)), without=("xattrs",))
@@ -85,10 +98,8 @@ def test_squashfuse_serves_the_tree(zoo, zoo_facts, tmp_path, codec):
 
 @needs_reader
 @pytest.mark.parametrize("codec", CODECS)
-def test_own_reader_verifies(zoo, tmp_path, codec):
-    image = tmp_path / "image"
-    pack(zoo, image, "--codec", codec)
-    run(SQUENV, "verify", image)
+def test_own_reader_verifies(packed, codec):
+    run(SQUENV, "verify", packed(codec))
 
 
 @needs_root

@@ -133,6 +133,13 @@ def kernel_mount(image):
     return mounted(["mount", "-o", "loop,ro", image], ["umount"])
 
 
+def memory():
+    """A directory on which what is synced takes no time; only root has one."""
+    if not IS_ROOT:
+        return tempfile.TemporaryDirectory(prefix="squenv-test-")
+    return mounted(["mount", "-t", "tmpfs", "none"], ["umount"])
+
+
 def squashfuse_mount(image):
     return mounted(["squashfuse", image], ["fusermount3", "-u", "-z"])
 
