@@ -102,6 +102,15 @@ def test_rollback_to_what_is_there_already(three):
     assert three.numbers() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "one", "1.5"])
+def test_what_is_no_version_number(three, number):
+    for words in (("rollback", "--to"), ("history", "--pin"), ("history", "--unpin")):
+        done = three.squenv(words[0], three.image, words[1], number)
+        assert done.returncode == 2
+        assert done.stderr == (f"squenv {words[0]}: {words[1]}: '{number}' is not a number from 1 on;"
+                               f" see 'squenv {words[0]} --help'\n")
+
+
 def test_rollback_dry_run(three):
     log = (three.versions / "log").read_bytes()
     done = three.rollback("-n", "--to", "1")
