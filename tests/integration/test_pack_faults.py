@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from pack_support import (IS_ROOT, MAGIC, PACK, compiled_shim, digest, has_unnamed_files, names_in,
-                          pack, run)
+from pack_support import (IS_ROOT, MAGIC, PACK, compiled_shim, digest, has_unnamed_files, memory,
+                          names_in, pack, run)
 from support.processes import status, wait_for
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="needs root to mount or to change the user")
@@ -378,15 +378,14 @@ def test_attributes_that_do_not_fit(tmp_path):
 
 @needs_root
 def test_too_many_owners(tmp_path):
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    for i in range(33000):
-        path = tree / str(i)
-        path.touch()
-        os.chown(path, 100000 + i, 200000 + i)
-    done = run(PACK, "-q", tree, "-o", tmp_path / "image", check=False)
-    assert done.returncode == 1 and b"--owner" in done.stderr
-    pack(tree, tmp_path / "image", "--owner", "root")
+    with memory() as tree:
+        for i in range(33000):
+            path = os.path.join(tree, str(i))
+            os.mknod(path)
+            os.chown(path, 100000 + i, 200000 + i)
+        done = run(PACK, "-q", tree, "-o", tmp_path / "image", check=False)
+        assert done.returncode == 1 and b"--owner" in done.stderr
+        pack(tree, tmp_path / "image", "--owner", "root")
 
 
 def test_times_out_of_range_are_clamped(tmp_path):
