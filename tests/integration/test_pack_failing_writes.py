@@ -90,8 +90,8 @@ def all_attempts(shim, source, directory, old, mode, error, is_named=False):
     """Until no call is left that could fail; two at a time, for they wait for the disk."""
     with ThreadPoolExecutor(2) as pool:
         for first in range(1, 1000, 2):
-            pair = [(call, pool.submit(attempt, shim, source, directory / str(call), old, call, mode,
-                                       error, is_named)) for call in (first, first + 1)]
+            pair = [(call, pool.submit(attempt, shim, source, directory / str(call), old, call,
+                                       mode, error, is_named)) for call in (first, first + 1)]
             for call, attempted in pair:
                 name, done, left = attempted.result()
                 yield call, name, done, left
