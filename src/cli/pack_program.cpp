@@ -16,7 +16,7 @@ constexpr const char* kName = "squenv-pack";
 
 int run(const std::vector<std::string>& arguments, Io& io) {
     CLI::App app{"Packs a tree into a squashfs image.", kName};
-    app.set_version_flag("--version", "squenv-pack " SQUENV_VERSION);
+    app.set_version_flag("--version", "squenv-pack " SQUENV_VERSION "\n" SQUENV_FEATURES);
     const auto command = make_pack_command(kName);
     declare_options(app, *command, io);
     try {

@@ -155,7 +155,8 @@ CLI::App* declare(CLI::App& app, Command& command, Io& io) {
 int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     CLI::App app{"Python environments from one file: mounts squashfs images without privilege.",
                  "squenv"};
-    app.set_version_flag("-V,--version", "squenv " SQUENV_VERSION, "Print the version");
+    app.set_version_flag("-V,--version", "squenv " SQUENV_VERSION "\n" SQUENV_FEATURES,
+                         "Print the version");
     app.get_formatter()->column_width(kHelpColumn);
     app.require_subcommand(1);
     app.footer("Run 'squenv help COMMAND' for the options of a command.");

@@ -2,7 +2,6 @@
 #include "cli/shell_start.h"
 
 #include <fmt/core.h>
-#include <pwd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <optional>
 #include <system_error>
 
+#include "base/account.h"
 #include "base/environment.h"
 #include "base/shell_word.h"
 #include "cli/shell_words.h"
@@ -131,10 +131,9 @@ std::string user_shell() {
     if (auto shell = environment_variable("SHELL");
         !shell.empty() && ::access(shell.c_str(), X_OK) == 0)
         return shell;
-    if (const passwd* account = ::getpwuid(::getuid()); account != nullptr)
-        if (account->pw_shell != nullptr && ::access(account->pw_shell, X_OK) == 0 &&
-            *account->pw_shell != '\0')
-            return account->pw_shell;
+    if (const auto account = account_of(::getuid());
+        account && ::access(account->shell.c_str(), X_OK) == 0)
+        return account->shell;
     return "/bin/sh";
 }
 

@@ -38,6 +38,14 @@ struct Library {
     bool is_complete = true;
 };
 
+#ifdef SQUENV_LINKS_SQLITE
+Library load() {
+    return {&::sqlite3_open_v2,      &::sqlite3_close,       &::sqlite3_errmsg,
+            &::sqlite3_busy_timeout, &::sqlite3_db_config,   &::sqlite3_prepare_v2,
+            &::sqlite3_finalize,     &::sqlite3_bind_text,   &::sqlite3_bind_int,
+            &::sqlite3_step,         &::sqlite3_column_text, &::sqlite3_column_int64};
+}
+#else
 template <class Function>
 void find(void* handle, const char* name, Function& function, bool& is_complete) {
     function = reinterpret_cast<Function>(::dlsym(handle, name));
@@ -66,6 +74,7 @@ Library load() {
     load_one("sqlite3_column_int64", library.column_int64);
     return library;
 }
+#endif
 
 /// Loaded once and never unloaded. Thread-safe.
 const Library& library() {

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fmt/ranges.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <span>
 
 #include "appendix/appendix.h"
+#include "base/account.h"
 #include "format/superblock.h"
 #include "image/byte_source.h"
 
@@ -232,8 +232,8 @@ Result<Snapshot> take_snapshot(const Place& place) {
 }
 
 std::string user_name(unsigned uid) {
-    const passwd* user = ::getpwuid(uid);
-    return user != nullptr ? user->pw_name : std::to_string(uid);
+    const auto account = account_of(uid);
+    return account ? account->name : std::to_string(uid);
 }
 
 std::int64_t now() {

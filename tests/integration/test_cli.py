@@ -276,7 +276,11 @@ def test_direct_mount_needs_privilege(work, mnt, plain_image):
 
 def test_version(work):
     result = work.squenv("--version")
-    assert result.returncode == 0 and re.fullmatch(r"squenv \d+\.\d+\.\d+\n", result.stdout)
+    assert result.returncode == 0
+    number, features = result.stdout.splitlines()
+    assert re.fullmatch(r"squenv \d+\.\d+\.\d+", number)
+    known = ["static", "zstd", "gzip", "xz", "lz4", "lzo", "tar", "labels"]
+    assert [name for name in known if name in features.split()] == features.split() != []
 
 
 def commands_of(work):

@@ -79,7 +79,7 @@ def test_headers_are_installed_and_stand_alone(stage, environment, session_dir):
 
 
 def test_the_version_is_that_of_the_program(environment, work):
-    version = work.squenv("--version").stdout.split()[-1]
+    version = work.squenv("--version").stdout.split()[1]
     assert flags(environment, "--modversion") == [version]
 
 

@@ -131,7 +131,7 @@ def test_info_shows_the_manifest(work, tree, packed):
     assert manifest["python"] == {"version": "3.11.2", "home": "/usr/bin", "relocatable": False,
                                   "system_site_packages": False}
     assert manifest["options"] == {"codec": "zstd", "level": 3, "block_size": 65536}
-    version = work.squenv("--version").stdout.split()[-1]
+    version = work.squenv("--version").stdout.split()[1]
     assert manifest["tool_version"] == version
     lines = work.squenv("info", image).stdout.splitlines()
     for line in [f"mount point  {tree}", "python       3.11.2", "relocatable  no",
