@@ -15,8 +15,9 @@ namespace {
 
 /// The source of the bytes of holes.
 ByteView zeros() {
-    static const std::array<std::byte, format::kMaxBlockSize> kZeros{};
-    return kZeros;
+    // Not const, so that the file of the program has no room for it.
+    static std::array<std::byte, format::kMaxBlockSize> zeros{};
+    return zeros;
 }
 
 /// Block places are looked up in steps, so that no size field decides how much a request allocates.
