@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -32,7 +33,8 @@ FUSE = "/dev/fuse"
 OUTER_VARIABLES = ("CI", "GITHUB_", "GITLAB_", "RUNNER_", "JENKINS_", "BUILD_", "BUILDKITE_",
                    "AGENT_", "SYSTEM_", "TEAMCITY_", "SLURM_", "PBS_", "LSB_", "FLUX_", "OAR_",
                    "_CONDOR_", "JOB_ID", "SGE_", "SQUENV_CACHE", "XDG_", "VIRTUAL_ENV",
-                   "SOURCE_DATE_EPOCH", "PIP_USER", "CONDA_", "UENV_", "CLUSTER_NAME", "SCRATCH")
+                   "SOURCE_DATE_EPOCH", "PIP_USER", "CONDA_", "UENV_", "CLUSTER_NAME", "SCRATCH",
+                   "SQUENV_CI_")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -224,6 +226,14 @@ def cache(work, monkeypatch):
     yield path / "trees"
     work.squenv("cache", "clean")
     assert not (path / "trees").exists() or not os.listdir(path / "trees")
+
+
+@pytest.fixture
+def free_port():
+    """Of this machine; nothing else takes it meanwhile, as far as one can know."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 @pytest.fixture

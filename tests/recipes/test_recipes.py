@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""The recipes of doc/recipes.md, run as they stand there, by an ordinary user."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from create_support import Tools
+from support.processes import AS_USER, check, mounts_below, processes_of, run, wait_for
+from support.slurm import in_slurm
+
+yaml = pytest.importorskip("yaml", reason="python3-yaml is not installed")
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "doc/recipes.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^(?:#+ (?P<title>[^\n]*)|```(?P<word>\w*)(?P<test> test)?\n(?P<text>.*?)^```)$",
+                   re.MULTILINE | re.DOTALL)
+TRAINED = "trained"
+TRAIN = f"import os, probe, sys; print('{TRAINED}', probe.VALUE, sys.prefix)\n"
+
+
+def marked_blocks():
+    """{title: [text]} of the blocks that are marked."""
+    found, title = {}, ""
+    for match in BLOCK.finditer(DOCUMENT):
+        if match["title"]:
+            title = match["title"]
+        elif match["test"]:
+            found.setdefault(title, []).append(match["text"])
+    return found
+
+
+BLOCKS = marked_blocks()
+
+
+@pytest.fixture
+def project(work, venv_image, venv_source):
+    """A directory of the user's with an image, a program, and the directory for its home."""
+    path = work.directory("project")
+    shutil.copy(venv_image, path / "env.squashfs")
+    (path / "train.py").write_text(TRAIN, encoding="ascii")
+    for file in path.iterdir():
+        os.chown(file, 1000, 1000)
+    yield path
+    wait_for(lambda: not mounts_below(path) and not mounts_below(venv_source), "the end of mounts")
+    wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of all processes")
+
+
+def variables(work, project, **more):
+    return {"PATH": f"{work.programs}:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(project),
+            "LANG": "C.UTF-8", "SQUENV_CACHE": str(project / "trees"), **more}
+
+
+def with_tools(work, **more):
+    """The variables that the stand-in for uv needs, which is first in PATH."""
+    return {"STAND_IN_LOG": os.environ["STAND_IN_LOG"], "TMPDIR": f"{work.path}/tools/tmp", **more,
+            "PATH": f"{work.path}/tools/bin:{more['PATH']}"}
+
+
+def run_block(work, project, text, **more):
+    """By the shell of the recipe."""
+    return run([*AS_USER, "bash", "-euo", "pipefail", "-c", text], cwd=project,
+               env=variables(work, project, **more))
+
+
+def assert_trained(result, prefix, times=1):
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = [line for line in result.stdout.splitlines() if line.startswith(TRAINED)]
+    assert lines == [f"{TRAINED} 42 {prefix}"] * times, result.stdout + result.stderr
+
+
+def test_every_marked_block_has_a_test():
+    tested = {"Kubernetes", "bubblewrap", "Slurm", "MPI", "GitHub", "GitLab", "Jenkins and others",
+              "systemd", "fstab", "Jupyter", "A project of uv"}
+    assert set(BLOCKS) == tested
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_bubblewrap(number, work, project, venv_source):
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    result = run_block(work, project, BLOCKS["bubblewrap"][number])
+    assert_trained(result, venv_source)
+
+
+def test_slurm(slurm, work, project, venv_source):
+    (text,) = BLOCKS["Slurm"]
+    result = in_slurm(slurm, "bash", "-euo", "pipefail", "-c", text, cwd=project,
+                      env={**slurm, **variables(work, project)})
+    assert_trained(result, venv_source, times=2)
+
+
+def test_mpi(work, project, venv_source):
+    if shutil.which("mpirun") is None:
+        pytest.skip("openmpi-bin is not installed")
+    (text,) = BLOCKS["MPI"]
+    result = run_block(work, project, text, OMPI_MCA_plm_rsh_agent="/bin/false",
+                       OMPI_MCA_btl="self,vader")
+    assert_trained(result, venv_source, times=2)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_kubernetes(number, work, project, venv_source):
+    pod = yaml.safe_load(BLOCKS["Kubernetes"][number])
+    (container,) = pod["spec"]["containers"]
+    assert (pod["apiVersion"], pod["kind"]) == ("v1", "Pod")
+    places = {"/images/env.squashfs": "env.squashfs", "/app/train.py": "train.py"}
+    words = [places.get(word, word) for word in container["command"]]
+    assert set(places) <= set(container["command"])
+    more = {entry["name"]: str(project) + entry["value"] for entry in container.get("env", [])}
+    result = run([*AS_USER, *words], cwd=project, env=variables(work, project, **more))
+    assert_trained(result, venv_source)
+    volumes = {volume["name"] for volume in pod["spec"].get("volumes", [])}
+    assert {mount["name"] for mount in container.get("volumeMounts", [])} == volumes
+
+
+def test_jenkins_with_an_image(work, project, venv_source):
+    assert_trained(run_block(work, project, BLOCKS["Jenkins and others"][1]), venv_source)
+
+
+@pytest.fixture
+def checkout(work, project, monkeypatch):
+    """The project with the action in it, and a stand-in for uv."""
+    shutil.copytree(ROOT / "tools/action", project / "tools/action")
+    shutil.copy(ROOT / "tools/install", project / "tools/install")
+    (project / "requirements.txt").write_text("tiny\n")
+    (project / "train.py").write_text(f"import sys; print('{TRAINED}', 42, sys.prefix)\n")
+    (project / "pytest.py").write_text("exec(open('train.py').read())\n")
+    check(["chown", "-R", "1000:1000", project])
+    tools = Tools(work.directory("tools"))
+    tools.install("uv")
+    monkeypatch.setenv("STAND_IN_LOG", str(tools.log))
+    return project
+
+
+@pytest.fixture
+def download(work, checkout, free_port):
+    """The address of a release with a stand-in of the program."""
+    release = work.directory("release", user=False)
+    stand_in = work.path / "stand-in"
+    stand_in.write_text(f'#!/bin/sh\nexec {work.programs}/squenv "$@"\n')
+    check([ROOT / "tools/release", "--binary", stand_in, "--dist", release, "static"],
+          env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
+    port = free_port
+    work.start(["/usr/bin/python3", "-m", "http.server", str(port), "--bind", "127.0.0.1",
+                "--directory", release])
+    wait_for(lambda: run(["curl", "-fs", f"http://127.0.0.1:{port}/SHA256SUMS"]).returncode == 0,
+             "the server")
+    return f"http://127.0.0.1:{port}"
+
+
+def test_gitlab(work, checkout, download):
+    job = yaml.safe_load(BLOCKS["GitLab"][0])["test"]
+    more = with_tools(work, **job["variables"], PATH="/usr/bin:/bin")
+    more["SQUENV_CI_FROM"] = download
+    result = run_block(work, checkout, "\n".join(job["script"]) + "\nsquenv umount .venv", **more)
+    assert_trained(result, checkout / ".venv")
+    (kept,) = (checkout / job["cache"]["paths"][0]).iterdir()
+    assert kept.suffix == ".squashfs"
+
+
+def test_jenkins(work, checkout):
+    for _ in range(2):  # the second job finds the image
+        result = run_block(work, checkout, BLOCKS["Jenkins and others"][0],
+                           **with_tools(work, PATH=variables(work, checkout)["PATH"]))
+        assert_trained(result, checkout / ".venv")
+    assert "is there" in result.stderr
+
+
+def test_github_names_inputs_of_the_action():
+    job = yaml.safe_load(BLOCKS["GitHub"][0])["jobs"]["test"]
+    (step,) = [step for step in job["steps"] if step.get("uses") == "./tools/action"]
+    action = yaml.safe_load((ROOT / "tools/action/action.yml").read_text())
+    assert set(step["with"]) <= set(action["inputs"])
+    needed = {name for name, about in action["inputs"].items() if about.get("required")}
+    assert needed <= set(step["with"])
+
+
+def unit(number, work, project):
+    """The text of a unit, with the paths of this test."""
+    places = {"/usr/bin/squenv": f"{work.programs}/squenv", "%h/.local/bin/squenv":
+              f"{work.programs}/squenv", "/srv/images/env.squashfs": f"{project}/env.squashfs",
+              "/srv/app/train.py": f"{project}/train.py", "%h": str(project), "=train\n": "=root\n"}
+    text = BLOCKS["systemd"][number]
+    for old, new in places.items():
+        text = text.replace(old, new)
+    return text
+
+
+def setting(text, name):
+    return re.search(rf"^{name}=(.*)$", text, re.MULTILINE)[1]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_systemd_accepts_the_unit(number, work, project):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    path = project / "recipe.service"
+    path.write_text(unit(number, work, project))
+    result = run(["systemd-analyze", "verify", "--man=no", path])
+    about = [line for line in result.stderr.splitlines() if "recipe.service" in line]
+    assert not about, result.stderr
+
+
+def test_systemd_service(work, project, venv_source):
+    command = setting(unit(0, work, project), "ExecStart").split()
+    result = run([*AS_USER, *command], cwd="/", env=variables(work, project))
+    assert_trained(result, venv_source)
+
+
+def test_systemd_user_service(work, project):
+    text = unit(1, work, project)
+    (project / "env").mkdir()
+    os.chown(project / "env", 1000, 1000)
+    # Of a virtual environment, only another path than its own would need an option.
+    check(["mksquashfs", project / "train.py", project / "env.squashfs", "-noappend", "-quiet"])
+    service = work.start([*AS_USER, *setting(text, "ExecStart").split()],
+                         env=variables(work, project))
+    wait_for(lambda: run([*AS_USER, "cat", project / "env/train.py"]).stdout == TRAIN, "the mount")
+    check([*AS_USER, *setting(text, "ExecStop").split()], env=variables(work, project))
+    assert service.wait(timeout=20) == 0
+
+
+def test_fstab(work, project):
+    """mount -a of the line, with the helper in /sbin of a mount namespace."""
+    (line,) = BLOCKS["fstab"]
+    at = work.directory("opt-env")
+    line = line.replace("/srv/images", str(project)).replace("/opt/env", str(at))
+    (work.path / "fstab").write_text(line)
+    over = work.directory("over", user=False)
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-ec", f"""
+        mount -t tmpfs none {over}
+        mkdir {over}/up {over}/work
+        mount -t overlay -o lowerdir=/usr/sbin,upperdir={over}/up,workdir={over}/work none \
+            /usr/sbin
+        ln -s {work.programs}/squenv /usr/sbin/mount.squenv
+        mount -a -T {work.path}/fstab
+        ls {at}
+        umount {at}"""])
+    assert result.returncode == 0, result.stderr
+    assert "pyvenv.cfg" in result.stdout
+
+
+def test_jupyter(work, project, venv_source):
+    kernel = json.loads(BLOCKS["Jupyter"][0])
+    (project / "ipykernel_launcher.py").write_text(TRAIN + "assert sys.argv[1:] == ['-f', 'c']\n")
+    words = [word.replace("{connection_file}", "c") for word in kernel["argv"]]
+    result = run([*AS_USER, *words], cwd=project, env=variables(work, project))
+    assert_trained(result, venv_source)
+
+
+def test_uv_packs_an_existing_environment(work, project):
+    (text,) = BLOCKS["A project of uv"]
+    tree = project / ".venv"
+    check([*AS_USER, "/usr/bin/python3", "-m", "venv", "--without-pip", tree])
+    (next(tree.glob("lib/python3*/site-packages")) / "probe.py").write_text("VALUE = 42\n")
+    assert_trained(run_block(work, project, text), tree)
+
+
+def test_blocks_of_the_shell_are_understood():
+    """Also those that need what this machine has not."""
+    for match in BLOCK.finditer(DOCUMENT):
+        if match["word"] == "sh":
+            subprocess.run(["bash", "-n"], input=match["text"], text=True, check=True)
