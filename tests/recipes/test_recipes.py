@@ -18,7 +18,8 @@ yaml = pytest.importorskip("yaml", reason="python3-yaml is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "doc/recipes.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^(?:#+ (?P<title>[^\n]*)|```(?P<word>\w*)(?P<test> test)?\n(?P<text>.*?)^```)$",
+BLOCK = re.compile(r"^(?:#+ (?P<title>[^\n]*)"
+                   r"|```(?P<word>\w*)(?P<test> test)?\n(?P<text>.*?)^```)$",
                    re.MULTILINE | re.DOTALL)
 TRAINED = "trained"
 TRAIN = f"import os, probe, sys; print('{TRAINED}', probe.VALUE, sys.prefix)\n"
