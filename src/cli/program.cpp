@@ -18,6 +18,8 @@ namespace squenv::cli {
 
 namespace {
 
+constexpr const char* kVersion = "squenv " SQUENV_VERSION "\n" SQUENV_FEATURES;
+
 std::vector<std::unique_ptr<Command>> make_commands() {
     std::vector<std::unique_ptr<Command>> commands;
     commands.push_back(make_create_command());
@@ -155,14 +157,17 @@ CLI::App* declare(CLI::App& app, Command& command, Io& io) {
 int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     CLI::App app{"Python environments from one file: mounts squashfs images without privilege.",
                  "squenv"};
-    app.set_version_flag("-V,--version", "squenv " SQUENV_VERSION "\n" SQUENV_FEATURES,
-                         "Print the version");
+    app.set_version_flag("-V,--version", kVersion, "Print the version");
     app.get_formatter()->column_width(kHelpColumn);
     app.require_subcommand(1);
     app.footer("Run 'squenv help COMMAND' for the options of a command.");
     std::vector<std::string> words(arguments.begin() + 1, arguments.end());
     spell_out(words);
     const std::string first = words.empty() ? "" : words.front();
+    if (words.size() == 1 && (first == "--version" || first == "-V")) {
+        io.out << kVersion << '\n';  // before all options of all commands are declared
+        return 0;
+    }
     auto commands = make_commands();
     // Declaring options takes time, which matters to a rank that starts with a thousand others.
     const auto is_called = [&](const auto& command) { return command->name() == first; };

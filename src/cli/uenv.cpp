@@ -54,7 +54,7 @@ bool begins_with(const std::vector<std::string>& words, const std::string& wante
 std::vector<std::string> from_command(const std::vector<std::string>& arguments) {
     std::size_t at = 1;
     while (at < arguments.size() && arguments[at].starts_with('-'))
-        at += arguments[at] == "--repo" || arguments[at] == "--system" ? 2 : 1;
+        at += arguments[at] == "--repo" || arguments[at] == "--system" ? 2U : 1U;
     return {arguments.begin() + static_cast<std::ptrdiff_t>(std::min(at, arguments.size())),
             arguments.end()};
 }

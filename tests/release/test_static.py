@@ -160,6 +160,7 @@ def test_other_systems(system, uid, options, method, static):
         mtab.unlink(missing_ok=True)
         mtab.symlink_to("/proc/self/mounts")
     # Nothing of this machine helps: fusermount3 is that of the system.
-    result = run_image(root, *options, uid=uid, PATH="/usr/bin:/bin", SQUENV_CACHE=f"/tmp/cache-{uid}")
+    result = run_image(root, *options, uid=uid, PATH="/usr/bin:/bin",
+                       SQUENV_CACHE=f"/tmp/cache-{uid}")
     assert_ran(result, method)
     wait_for(lambda: not (root / "tmp/env").exists(), "the end of the mount")
