@@ -155,6 +155,10 @@ CLI::App* declare(CLI::App& app, Command& command, Io& io) {
 }
 
 int run_squenv(const std::vector<std::string>& arguments, Io& io) {
+    if (arguments.size() == 2 && (arguments[1] == "--version" || arguments[1] == "-V")) {
+        io.out << kVersion << '\n';  // before the options of all commands are declared
+        return 0;
+    }
     CLI::App app{"Python environments from one file: mounts squashfs images without privilege.",
                  "squenv"};
     app.set_version_flag("-V,--version", kVersion, "Print the version");
@@ -164,10 +168,6 @@ int run_squenv(const std::vector<std::string>& arguments, Io& io) {
     std::vector<std::string> words(arguments.begin() + 1, arguments.end());
     spell_out(words);
     const std::string first = words.empty() ? "" : words.front();
-    if (words.size() == 1 && (first == "--version" || first == "-V")) {
-        io.out << kVersion << '\n';  // before all options of all commands are declared
-        return 0;
-    }
     auto commands = make_commands();
     // Declaring options takes time, which matters to a rank that starts with a thousand others.
     const auto is_called = [&](const auto& command) { return command->name() == first; };

@@ -79,17 +79,22 @@ def test_is_small(static):
     assert static.stat().st_size < LIMIT_BYTES
 
 
-def test_starts_fast(static):
-    """The fastest of many starts: others measure what else runs on this machine."""
+def fastest_start(*words):
+    """Of many: the others measure what else runs on this machine."""
     times = []
     with open(os.devnull, "w", encoding="ascii") as nothing:
-        for _ in range(200):
+        for _ in range(300):
             begin = time.perf_counter()
-            pid = os.posix_spawn(static, ["squenv", "--version"], {},
+            pid = os.posix_spawn(words[0], words, {},
                                  file_actions=[(os.POSIX_SPAWN_DUP2, nothing.fileno(), 1)])
             os.waitpid(pid, 0)
             times.append(time.perf_counter() - begin)
-    assert min(times) <= LIMIT_S, sorted(times)[:5]
+    return min(times)
+
+
+def test_starts_fast(static):
+    """On a machine on which nothing starts in that time, as fast as a small program with libc."""
+    assert fastest_start(static, "--version") <= max(LIMIT_S, fastest_start("/bin/true"))
 
 
 def test_has_all_but_lzo(static):
@@ -106,7 +111,7 @@ def test_empty_root(uid, options, method, empty):
 
 def test_empty_root_without_a_device(empty):
     """Nothing can be mounted; unpacked at once, in a root without a shell or a library."""
-    result = run_image(empty, uid=1000, devices=["dev/null"], SQUENV_CACHE=f"/tmp/cache-{uid}")
+    result = run_image(empty, uid=1000, devices=["dev/null"], SQUENV_CACHE="/tmp/cache")
     assert_ran(result, "extract")
     doctor = run_in(empty, ["/bin/squenv", "doctor"], uid=1000, devices=["dev/null"])
     assert doctor.returncode == 0 and "extract     yes" in doctor.stdout, doctor.stdout
