@@ -93,8 +93,8 @@ def fastest_start(*words):
 
 
 def test_starts_fast(static):
-    """On a machine on which nothing starts in that time, as fast as a small program with libc."""
-    assert fastest_start(static, "--version") <= max(LIMIT_S, fastest_start("/bin/true"))
+    """Where nothing starts in that time, in twice the time of a program with libc alone."""
+    assert fastest_start(static, "--version") <= max(LIMIT_S, 2 * fastest_start("/bin/true"))
 
 
 def test_has_all_but_lzo(static):
