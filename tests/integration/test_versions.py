@@ -107,8 +107,9 @@ def test_what_is_no_version_number(three, number):
     for words in (("rollback", "--to"), ("history", "--pin"), ("history", "--unpin")):
         done = three.squenv(words[0], three.image, words[1], number)
         assert done.returncode == 2
-        assert done.stderr == (f"squenv {words[0]}: {words[1]}: '{number}' is not a number from 1 on;"
-                               f" see 'squenv {words[0]} --help'\n")
+        assert done.stderr == (
+            f"squenv {words[0]}: {words[1]}: '{number}' is not a number from 1 on;"
+            f" see 'squenv {words[0]} --help'\n")
 
 
 def test_rollback_dry_run(three):
