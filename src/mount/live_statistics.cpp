@@ -15,6 +15,10 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
 
 #include "base/statistics_ioctl.h"
 #include "base/unique_fd.h"
@@ -143,29 +147,63 @@ bool is_readable(int fd, Clock::time_point end) {
     }
 }
 
+/// The mounts that have not answered this process lately. To ask again takes the time again, and
+/// leaves one more process that hangs. Thread-safe.
+class SilentMounts {
+  public:
+    [[nodiscard]] bool has(const Question& question) {
+        if (question.entry == nullptr) return false;
+        const std::lock_guard lock(mutex_);
+        const auto found = until_.find({question.mountpoint, question.entry->device_minor});
+        return found != until_.end() && Clock::now() < found->second;
+    }
+    void add(const Question& question) {
+        if (question.entry == nullptr) return;
+        const std::lock_guard lock(mutex_);
+        until_[{question.mountpoint, question.entry->device_minor}] = Clock::now() + kQueryTimeout;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<std::pair<std::string, std::uint32_t>, Clock::time_point> until_;
+};
+
+SilentMounts& silent_mounts() {
+    static SilentMounts mounts;
+    return mounts;
+}
+
 }  // namespace
 
 std::vector<Result<std::string>> query_all_statistics(const std::vector<Question>& questions,
                                                       std::chrono::milliseconds timeout) {
     std::vector<Result<std::string>> results;
-    if (questions.empty()) return results;
-    const auto end = Clock::now() + timeout;
-    const auto socket = start_asking(questions, timeout);
-    for (const Question& question : questions) {
-        if (socket)
-            results.emplace_back(silent(question.mountpoint));
-        else
-            results.emplace_back(tl::unexpected(socket.error()));
+    std::vector<Question> asked;
+    std::vector<std::size_t> places;  ///< of what is asked, in the results
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+        results.emplace_back(silent(questions[i].mountpoint));
+        if (silent_mounts().has(questions[i])) continue;
+        asked.push_back(questions[i]);
+        places.push_back(i);
     }
-    std::size_t left = socket ? questions.size() : 0;
-    while (left > 0 && is_readable(socket->get(), end)) {
+    if (asked.empty()) return results;
+    const auto end = Clock::now() + timeout;
+    const auto socket = start_asking(asked, timeout);
+    if (!socket) {
+        for (const std::size_t place : places) results[place] = tl::unexpected(socket.error());
+        return results;
+    }
+    std::set<std::size_t> waiting;
+    for (std::size_t i = 0; i < asked.size(); ++i) waiting.insert(i);
+    while (!waiting.empty() && is_readable(socket->get(), end)) {
         Reply reply;
         const ssize_t got = ::recv(socket->get(), &reply, sizeof reply, MSG_DONTWAIT);
         if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (got != static_cast<ssize_t>(sizeof reply) || reply.index >= questions.size()) break;
-        results[reply.index] = result_of(questions[reply.index].mountpoint, reply);
-        --left;
+        if (got != static_cast<ssize_t>(sizeof reply) || reply.index >= asked.size()) break;
+        results[places[reply.index]] = result_of(asked[reply.index].mountpoint, reply);
+        waiting.erase(reply.index);
     }
+    for (const std::size_t index : waiting) silent_mounts().add(asked[index]);
     return results;
 }
 

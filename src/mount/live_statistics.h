@@ -23,7 +23,8 @@ struct Question {
 /// The statistics of squenv mounts as JSON text, or for each the reason why there is none. Each
 /// query runs in a process of its own, all at once, so that hanging daemons together cost one
 /// `timeout`. The caller waits for nothing that may not end: a process that hangs longer is left
-/// alone.
+/// alone. A mount with an `entry` that gave no answer is silent for three seconds: it is not asked
+/// again.
 /// Errors: environment (dead mount: sys_errno ENOTCONN), busy (no answer in time), unsupported (not
 /// a mount of squenv, or of another version), denied (a mount of another user).
 [[nodiscard]] std::vector<Result<std::string>> query_all_statistics(
