@@ -69,7 +69,12 @@ Status FileSource::set_offset(std::uint64_t offset) {
                                                         file_->path(), offset));
     offset_ = offset;
     neighbourhoods_ = std::make_unique<Neighbourhoods>(
-        [this](std::uint64_t position, MutableBytes out) { return read_file(position, out); },
+        [this](std::uint64_t position, MutableBytes out) -> Status {
+            // What was planned before there was a copy asks the slow storage no more.
+            const int copy = copy_.load(std::memory_order_acquire);
+            if (copy >= 0 && timed_read(copy, 0, position, out, nullptr)) return {};
+            return read_file(position, out);
+        },
         size_bytes());
     return {};
 }

@@ -17,7 +17,7 @@ def crowd_image(session_dir, programs):
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for index in range(ENTRIES):
             tar.addfile(tarfile.TarInfo(f"{index:06}"))
-    image = session_dir / "crowd.squashfs"
+    image = session_dir / "one-directory.squashfs"
     result = run([programs / "squenv", "pack", "-q", "--tar", "-", "-o", image],
                  input=archive.getvalue(), text=False)
     if b"libarchive" in result.stderr:
