@@ -192,10 +192,12 @@ void Store::sweep_incoming(std::uint64_t number) {
     while (rename_new(path, place.file(old)) == EEXIST) old = std::max(old + 1, found_.next());
 }
 
-/// Every version has a line.
+/// Every version has a line. Without locks an incoming file may be that of a process at work: which
+/// number it gets is not known yet.
 Status Store::log_unknown() {
     std::vector<std::uint64_t> numbers;
-    for (const auto& [number, file] : found_.kept) numbers.push_back(number);
+    for (const auto& [number, file] : found_.kept)
+        if (is_locked_ || file.path == found_.place.file(number)) numbers.push_back(number);
     if (found_.image && !found_.kept.contains(found_.current)) numbers.push_back(found_.current);
     for (const std::uint64_t number : numbers) {
         const Entry entry = found_.entry(number);
