@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/options.h"
 
-#include <sys/types.h>
-
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <vector>

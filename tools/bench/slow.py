@@ -48,15 +48,11 @@ def arguments_of():
     return parser.parse_args()
 
 
-def is_mounted(path):
-    return os.path.ismount(path)
-
-
 @contextlib.contextmanager
 def storage(program, source, delay, path):
     """`source`, slow, at `path`."""
     with subprocess.Popen([program, source, path, delay]) as process:
-        while not is_mounted(path):
+        while not os.path.ismount(path):
             if process.poll() is not None:
                 sys.exit(f"slow.py: {program} ended early")
             time.sleep(0.01)
