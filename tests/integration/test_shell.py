@@ -191,8 +191,9 @@ def test_job_control(via, terminal, venv_image):
 
 @pytest.mark.parametrize("via", ["fusermount", "userns"])
 def test_interrupt_reaches_the_command_alone(via, terminal, work, venv_image, venv_source):
+    # Short sleeps, as above.
     code = ("import time\n"
-            "try: print('go', flush=True); time.sleep(100)\n"
+            "try: print('go', flush=True); [time.sleep(0.1) for _ in range(1000)]\n"
             "except KeyboardInterrupt:\n import probe; print(probe.VALUE); raise SystemExit(9)")
     one = terminal("run", "--via", via, venv_image, "--", "python", "-c", code)
     one.expect(r"\bgo\r")
