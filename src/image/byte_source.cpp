@@ -69,12 +69,8 @@ Status FileSource::set_offset(std::uint64_t offset) {
                                                         file_->path(), offset));
     offset_ = offset;
     neighbourhoods_ = std::make_unique<Neighbourhoods>(
-        [this](std::uint64_t position, MutableBytes out) -> Status {
-            // What was planned before there was a copy asks the slow storage no more.
-            const int copy = copy_.load(std::memory_order_acquire);
-            if (copy >= 0 && timed_read(copy, 0, position, out, nullptr)) return {};
-            return read_file(position, out);
-        },
+        // What was planned before there was a copy asks the slow storage no more.
+        [this](std::uint64_t position, MutableBytes out) { return read_stored(position, out); },
         size_bytes());
     return {};
 }
@@ -86,11 +82,16 @@ Status FileSource::read_exact(std::uint64_t position, MutableBytes out) const {
         std::memcpy(out.data(), kept->bytes.data() + (position - kept->position), out.size());
         return {};
     }
+    if (latency_.is_slow() && copy_.load(std::memory_order_acquire) < 0)
+        return neighbourhoods_->read(position, out);
+    return read_stored(position, out);
+}
+
+Status FileSource::read_stored(std::uint64_t position, MutableBytes out) const {
     if (const int copy = copy_.load(std::memory_order_acquire); copy >= 0) {
         if (timed_read(copy, 0, position, out, nullptr)) return {};
         copy_ = -1;
     }
-    if (latency_.is_slow()) return neighbourhoods_->read(position, out);
     return read_file(position, out);
 }
 
@@ -99,8 +100,8 @@ Status FileSource::read_file(std::uint64_t position, MutableBytes out) const {
 }
 
 void FileSource::expect(std::span<const ByteRange> parts) const {
-    if (latency_.is_slow() && copy_.load(std::memory_order_acquire) < 0)
-        neighbourhoods_->expect(parts);
+    const bool is_useful = latency_.is_slow() && copy_.load(std::memory_order_acquire) < 0;
+    if (is_useful || parts.empty()) neighbourhoods_->expect(parts);
 }
 
 void FileSource::start_readers(const cpu_set_t& processors) const {

@@ -47,7 +47,7 @@ class ByteSource {
     /// is slow per read. A second call, or a failed read, does nothing.
     virtual void keep(std::uint64_t /*position*/, std::size_t /*size*/) const {}
     /// These parts are going to be read soon, in this order: storage that is slow per read may be
-    /// asked for several of them at once.
+    /// asked for several of them at once. No parts: the caller has no more to tell for now.
     virtual void expect(std::span<const ByteRange> /*parts*/) const {}
     /// Reads from the open file `descriptor` from now on, which has the same bytes from the start
     /// of the image on; when it fails, from the first one again. It must stay open.
@@ -97,6 +97,8 @@ class FileSource final : public ByteSource {
     [[nodiscard]] Status timed_read(int descriptor, std::uint64_t start, std::uint64_t position,
                                     MutableBytes out, Latency* latency) const;
     [[nodiscard]] Status read_file(std::uint64_t position, MutableBytes out) const;
+    /// From the copy if there is one, else the file; from the file for good when a copy fails.
+    [[nodiscard]] Status read_stored(std::uint64_t position, MutableBytes out) const;
 
     std::shared_ptr<const ImageFile> file_;
     std::uint64_t offset_ = 0;

@@ -58,7 +58,7 @@ void Neighbourhoods::expect(std::span<const ByteRange> parts) {
     if (readers_.empty()) return;
     {
         const std::lock_guard lock(mutex_);
-        is_expected_ = true;
+        is_told_ = !parts.empty();
         expected_.clear();  // of a caller that has got them by now
         for (const ByteRange& part : parts) {
             if (part.size_bytes == 0 || !fits(part.position, part.size_bytes, size_bytes_))
@@ -111,7 +111,7 @@ void Neighbourhoods::plan(std::uint64_t index) {
         if (is_small && has_begun_) return;
         has_begun_ = true;
         wanted_.clear();  // where the callers were before matters less
-        const std::uint64_t guesses = is_expected_ ? 0 : reach();
+        const std::uint64_t guesses = is_told_ ? 0 : reach();
         const std::uint64_t most = is_small ? count - 1 : std::min(guesses, index);
         for (std::uint64_t step = 1; step <= most; ++step)
             wanted_.push_back((index + count - step) % count);

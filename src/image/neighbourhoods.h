@@ -46,7 +46,8 @@ class Neighbourhoods {
     Neighbourhoods& operator=(const Neighbourhoods&) = delete;
     ~Neighbourhoods();
 
-    /// These parts are going to be read soon: the readers begin with them, in this order.
+    /// These parts are going to be read soon: the readers begin with them, in this order, and
+    /// guess nothing until a call with no parts says that the caller has no more to tell.
     void expect(std::span<const ByteRange> parts);
     /// Errors: those of `read`.
     [[nodiscard]] Status read(std::uint64_t position, MutableBytes out);
@@ -96,7 +97,7 @@ class Neighbourhoods {
     std::deque<std::uint64_t> wanted_;    ///< guessed, after those
     bool is_ending_ = false;
     bool has_begun_ = false;
-    bool is_expected_ = false;  ///< a recorded plan tells more than guesses
+    bool is_told_ = false;  ///< a recorded plan tells more than guesses
     std::vector<std::jthread> readers_;
 };
 

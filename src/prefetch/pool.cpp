@@ -49,6 +49,7 @@ void Pool::stop() {
 
 void Pool::drop_read() {
     chunks_.clear();
+    image_.source().expect({});
     done_.notify_all();
 }
 
@@ -95,7 +96,10 @@ bool Pool::has_work() const {
 
 void Pool::read_ahead(const Reader& reader) {
     reader.on_begin();
-    locked([&] { has_begun_ = true; });
+    locked([&] {
+        has_begun_ = true;
+        done_.notify_all();  // a plan that is suspended already has nothing to do
+    });
     std::size_t size = kFirstChunkBytes;
     while (read_next(size)) size = std::min(size * 2, kMaxChunkBytes);
     end_reading(reader);
@@ -119,9 +123,11 @@ bool Pool::read_next(std::size_t stored_bytes) {
     {
         const std::lock_guard lock(mutex_);
         is_reading_ = false;
+        if (!plan_.has_job()) image_.source().expect({});
         if (!chunk->pieces.empty()) chunks_.push_back(std::move(chunk));
         // What cannot be read is decoded by no thread that would say so.
         is_quiet = decoding_ == 0 && is_idle();
+        if (is_quiet) done_.notify_all();
         has_work_.notify_all();
     }
     if (is_quiet) tell_idle();

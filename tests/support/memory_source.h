@@ -21,6 +21,9 @@ struct Faults {
     std::atomic<int> sys_errno{EIO};
     /// Where the file ends now; reads behind it fail as a file that became shorter does.
     std::atomic<std::uint64_t> end{~std::uint64_t{0}};
+    /// How many parts the last announcement had, and how many announcements had some.
+    std::atomic<std::size_t> told{0};
+    std::atomic<unsigned> announcements{0};
 };
 
 /// Thread-safe.
@@ -41,6 +44,10 @@ class MemorySource final : public image::ByteSource {
         return {};
     }
     [[nodiscard]] std::uint64_t size_bytes() const override { return bytes_.size(); }
+    void expect(std::span<const image::ByteRange> parts) const override {
+        faults_->told = parts.size();
+        if (!parts.empty()) ++faults_->announcements;
+    }
     [[nodiscard]] bool has_changed() const override { return faults_->end != ~std::uint64_t{0}; }
     [[nodiscard]] image::SourceCounters counters() const override {
         return {faults_->reads, bytes_read_};

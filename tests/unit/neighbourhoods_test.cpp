@@ -167,6 +167,9 @@ TEST(Neighbourhoods, WhatIsExpectedIsReadOnce) {
     expect_right(all, 10 * kMiB + 5, 2 * kMiB);
     expect_right(all, 70 * kMiB, kMiB);
     EXPECT_EQ(storage.count(), 4U) << "each once, and no guesses";
+    all.expect({});
+    expect_right(all, 40 * kMiB, 100);
+    EXPECT_TRUE(comes_true([&] { return storage.was_asked(41 * kMiB, kMiB); })) << "guesses again";
 }
 
 TEST(Neighbourhoods, WhatIsReadInVainIsReadLess) {

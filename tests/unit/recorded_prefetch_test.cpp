@@ -150,6 +150,20 @@ TEST_F(RecordedPrefetchTest, StoresEverythingThatIsKnown) {
     }
 }
 
+TEST_F(RecordedPrefetchTest, ThePlanSaysWhenItHasNoMoreToTell) {
+    const auto faults = std::make_shared<Faults>();
+    const auto image = open_image(built_, faults).value();
+    for (int round = 0; round < 20; ++round) {
+        prefetch::RecordedPrefetch recorded(*image, items_, pages_);
+        recorded.end_walk();
+        recorded.start(2, allowed_processors());
+        if (round % 2 == 1) recorded.suspend();
+        recorded.wait_until_idle();
+        EXPECT_EQ(faults->told, 0U) << "storage guesses again from here on";
+    }
+    EXPECT_GE(faults->announcements, 10U);
+}
+
 TEST_F(RecordedPrefetchTest, WaitsForTheKernelToHearOfAFile) {
     kernel_.set_unknown(files_[0], true);
     prefetch::RecordedPrefetch recorded(*image_, {items_[0]}, pages_);
