@@ -62,11 +62,15 @@ class UsageFormatter final : public CLI::Formatter {
     std::string tail_;
 };
 
-/// The words that are neither options nor operands, as they were written.
+/// The words that are neither options nor operands, as they were written. An option that there is
+/// not makes a stray word of an operand: then the option alone.
 std::string stray_words(const CLI::App& app) {
     std::string words;
-    for (const std::string& word : app.remaining(true))
-        if (word != "--") words += (words.empty() ? "" : " ") + word;
+    for (const std::string& word : app.remaining(true)) {
+        if (word == "--") continue;
+        if (word.size() > 1 && word.front() == '-') return word;
+        words += (words.empty() ? "" : " ") + word;
+    }
     return words;
 }
 

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <exception>
+#include <new>
 #include <ostream>
 #include <system_error>
 
@@ -23,12 +24,25 @@ void refuse_empty_values(CLI::App& app) {
             option->check(not_empty);
 }
 
+constexpr const char* kNoMemory = "no memory";
+
 /// With what mends a limit of the process, which any part of a message may be about.
 std::string message_of(const Error& error) {
     std::string text = error.message();
-    if (text.find(std::generic_category().message(EMFILE)) != std::string::npos)
-        text += "; 'ulimit -n' raises that limit";
+    const auto says = [&](const std::string& words) {
+        return text.find(words) != std::string::npos;
+    };
+    if (says(std::generic_category().message(EMFILE))) text += "; 'ulimit -n' raises that limit";
+    if (says(std::generic_category().message(ENOMEM)) || says(kNoMemory))
+        text += "; 'ulimit -v' shows the limit of this process, a job may have another one";
     return text;
+}
+
+/// What was thrown through a command.
+Error error_of(const std::exception& exception) {
+    if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)
+        return {Errc::limit, 0, kNoMemory, {}};
+    return {Errc::internal, 0, exception.what(), {}};
 }
 
 }  // namespace
@@ -58,7 +72,7 @@ int run_command(Io& io, const std::string& who, Command& command) {
     try {
         return report(io, who, command.run(io), &command);
     } catch (const std::exception& exception) {
-        return report(io, who, fail(Errc::internal, exception.what()), &command);
+        return report(io, who, tl::unexpected(error_of(exception)), &command);
     }
 }
 
@@ -66,8 +80,7 @@ int guarded(Io& io, const std::string& who, const std::function<int()>& body) {
     try {
         return body();
     } catch (const std::exception& exception) {
-        io.err << who << ": " << exception.what() << '\n';
-        return 1;
+        return report(io, who, tl::unexpected(error_of(exception)));
     }
 }
 

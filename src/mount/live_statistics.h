@@ -10,8 +10,9 @@
 
 namespace squenv::mount {
 
-/// The longest time for an answer of a healthy daemon on a very busy machine.
-inline constexpr std::chrono::milliseconds kQueryTimeout{3000};
+/// The longest time for an answer of a healthy daemon on a very busy machine. A command that waits
+/// in vain ends within three seconds.
+inline constexpr std::chrono::milliseconds kQueryTimeout{2700};
 
 /// A mount to query. FUSE admits only the owner: a process of root queries as the owner of `entry`,
 /// if that is given.

@@ -185,8 +185,12 @@ def test_an_image_instead_of_a_command(work, plain_image):
 
 
 def test_words_that_are_not_understood_are_told_in_order(work):
-    assert_refused(work.squenv("info", "a", "b", "--no", "c"), USAGE, "'b --no c'", "info --help")
+    assert_refused(work.squenv("info", "a", "b", "c"), USAGE, "'b c'", "info --help")
     assert_refused(work.squenv("trace", "report", "a", "b", "c", "d"), USAGE, "'c d'")
+
+
+def test_an_unknown_option_is_named_without_its_value(work):
+    assert_refused(work.squenv("info", "--no", "3", "a"), USAGE, "'--no';", "info --help")
 
 
 def test_no_command_at_all_prints_the_list_on_stderr(work):
