@@ -63,6 +63,14 @@ def pytest_configure():
     for name in list(os.environ):
         if name.startswith(OUTER_VARIABLES):
             del os.environ[name]
+    # nohup and `&` ignore signals for all that is started below them; handlers are not inherited.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, pass_over)
+
+
+def pass_over(_number, _frame):
+    """As SIG_IGN for this process alone."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -224,8 +232,13 @@ def cache(work, monkeypatch):
     path = work.directory("cache")
     monkeypatch.setenv("SQUENV_CACHE", str(path / "trees"))
     yield path / "trees"
-    work.squenv("cache", "clean")
-    assert not (path / "trees").exists() or not os.listdir(path / "trees")
+
+    def is_empty():
+        work.squenv("cache", "clean")
+        return not (path / "trees").exists() or not os.listdir(path / "trees")
+
+    # What a command used that has just ended is in use for a moment more.
+    processes.wait_for(is_empty, "the end of all trees in the cache")
 
 
 @pytest.fixture

@@ -87,6 +87,7 @@ class Tools:
         (directory / "bin").mkdir()
         for path in [directory, self.log, self.temporary]:
             os.chown(path, 1000, 1000)
+        self.before = set(self.staging())  # of other programs on this machine
 
     def install(self, *names):
         for name in names:
@@ -104,6 +105,9 @@ class Tools:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def left(self):
+        return [path for path in self.staging() if path not in self.before]
+
+    def staging(self):
         """Staging directories, wherever one may be."""
         return [path for pattern in ("/dev/shm", self.temporary, self.directory.parent)
                 for path in glob.glob(f"{pattern}/squenv-create-*")]

@@ -71,6 +71,11 @@ def processes_of(program):
     return found
 
 
+def unmount(path):
+    """What used it may have ended just now, and hold it for a moment more."""
+    wait_for(lambda: run(["umount", path]).returncode == 0, f"the unmount of {path}")
+
+
 def unescape(text):
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
@@ -97,12 +102,16 @@ def mounts_below(path):
     return found
 
 
-def kill_all(pids):
+def signal_all(pids, number):
     for pid in pids:
         try:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
         except ProcessLookupError:
             pass
+
+
+def kill_all(pids):
+    signal_all(pids, signal.SIGKILL)
 
 
 def end_processes(pids):

@@ -34,8 +34,19 @@ def background(work):
 
 
 def daemon_name(pid):
-    with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-        return file.read().strip()
+    """Or "" when it has ended."""
+    return status(pid).get("Name", "")
+
+
+def daemon_and_keeper(work):
+    """The processes of one mount. The warmer has ended; it begins with the name of the daemon."""
+
+    def settled():
+        pids = background(work)
+        names = sorted(map(daemon_name, pids))
+        return pids if names == ["squenv", "squenv-supervis"] else []
+
+    return wait_for(settled, "a daemon and its keeper alone")
 
 
 def counted(path):
@@ -69,7 +80,11 @@ def without_namespaces(script):
         for name in ["uid_map", "gid_map"]:
             with open(f"/proc/{process.pid}/{name}", "w", encoding="ascii") as file:
                 file.write("0 0 65536")
-        output, errors = process.communicate("go\n", timeout=60)
+        try:
+            output, errors = process.communicate("go\n", timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()  # which the end of the block waits for
+            raise
     return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
 

@@ -40,13 +40,16 @@ class Mount:
 
     def keeper(self):
         """The process that unmounts when the daemon cannot."""
-        pids = [
-            pid
-            for pid in processes_of(self.work.programs / "squenv")
-            if status(pid).get("Name") == "squenv-supervis"
-        ]
-        assert len(pids) == 1, pids
-        return pids[0]
+
+        def keepers():
+            pids = [
+                pid
+                for pid in processes_of(self.work.programs / "squenv")
+                if status(pid).get("Name") == "squenv-supervis"
+            ]
+            return pids if len(pids) == 1 else []  # its children have its name
+
+        return wait_for(keepers, "a single keeper")[0]
 
     def umount(self):
         result = self.work.squenv("umount", self.path, user=self.user)
@@ -114,20 +117,23 @@ class Work:
             for stream in (process.stdin, process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
-        left = []
-        for entry in reversed(mounts_below(self.path)):
-            left.append(f"mount {entry['mountpoint']} of type {entry['type']}")
-            run(["umount", "-l", entry["mountpoint"]])  # or its keeper did meanwhile
         program = self.programs / "squenv"
+        left = []
         try:
-            wait_for(lambda: not processes_of(program), "processes", deadline=5)
+            wait_for(lambda: not processes_of(program) and not mounts_below(self.path), "the end")
         except AssertionError:
+            left += [f"mount {entry['mountpoint']} of type {entry['type']}"
+                     for entry in mounts_below(self.path)]
+            self.unmount_all()
             pids = processes_of(program)
             left += [f"process {pid} ({status(pid).get('Name')})" for pid in pids]
             end_processes(pids)
+        self.unmount_all()
+        return left
+
+    def unmount_all(self):
         for entry in reversed(mounts_below(self.path)):
             run(["umount", "-l", entry["mountpoint"]])  # or its keeper did meanwhile
-        return left
 
 
 def _text(word):

@@ -5,6 +5,7 @@ never answers, so that the kernel waits for a page that the reader has locked.
 Imported, it is `StuckMount`; started as a program, it serves the connection in descriptor argv[1].
 """
 
+import contextlib
 import os
 import struct
 import sys
@@ -40,9 +41,10 @@ class StuckMount:
         """Whether a thread waits where no signal reaches it."""
         tasks = f"/proc/{self.process.pid}/task"
         for task in os.listdir(tasks):
-            with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
-                if file.read().rpartition(")")[2].split()[0] == "D":
-                    return True
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
+                    if file.read().rpartition(")")[2].split()[0] == "D":
+                        return True
         return False
 
 
