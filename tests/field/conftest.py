@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from run_support import background
 from support.processes import end_processes, run, wait_for
 
 OTHER = 2000
@@ -25,8 +26,11 @@ def other(work, monkeypatch):
     def squenv(*words, **options):
         return run([*AS_OTHER, *work.command(*words, user=False)], **options)
     yield squenv
-    squenv("cache", "clean")
-    shutil.rmtree(cache)
+    try:
+        wait_for(lambda: not background(work), "the end of all processes")
+        squenv("cache", "clean")
+    finally:
+        shutil.rmtree(cache)
 
 
 @pytest.fixture

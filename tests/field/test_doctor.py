@@ -75,8 +75,9 @@ def test_doctor_leaves_nothing_at_the_path(work, cache, plain_image):
 def test_doctor_beside_a_run(work, plain_image):
     place = work.directory("place")
     user = work.start(work.command("run", f"{plain_image}:{place}", "--", "sh", "-c",
-                                   f"read line; ls {place} | wc -l"), stdin=subprocess.PIPE)
-    wait_for(lambda: mounts_below(place), "the mount")
+                                   f"echo; read line; ls {place} | wc -l"),
+                      stdin=subprocess.PIPE)
+    assert user.stdout.readline() == b"\n"
     result = work.squenv("doctor", plain_image, place)
     assert result.returncode == 0 and "joins the mount" in result.stdout, result.stdout
     output, _ = user.communicate(b"\n", timeout=20)

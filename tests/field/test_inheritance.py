@@ -14,6 +14,7 @@ import pytest
 
 from run_support import (
     background,
+    daemon_and_keeper,
     daemon_name,
     packed,
     squenv_run,
@@ -37,7 +38,7 @@ def odd_starter(work, venv_image, venv_source):
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
         resource.setrlimit(resource.RLIMIT_CPU, (50, 5000))
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 40))
-        resource.setrlimit(resource.RLIMIT_NPROC, (400, 4000))
+        resource.setrlimit(resource.RLIMIT_NPROC, (2000, 4000))
         os.umask(0)
         os.chdir("{work.path}")
         with open("/proc/self/oom_score_adj", "w") as file:
@@ -48,15 +49,12 @@ def odd_starter(work, venv_image, venv_source):
     user = work.start([*AS_USER, "/usr/bin/python3", "-c", script, *words[len(AS_USER):]],
                       env={**os.environ, "MARK_OF_THE_STARTER": "1", "SGE_TASK_ID": "undefined"})
     assert user.stdout.readline() == b"\n"
-    wait_for(lambda: not [pid for pid in background(work) if daemon_name(pid) == "squenv-walker"],
-             "the end of the warmer")
-    yield background(work)
+    yield daemon_and_keeper(work)
     user.kill()
     wait_until_nothing_is_left(work, venv_source)
 
 
-def test_nothing_is_taken_over(odd_starter, work):
-    assert sorted(map(daemon_name, odd_starter)) == ["squenv", "squenv-supervis"]
+def test_nothing_is_taken_over(odd_starter):
     for pid in odd_starter:
         name = daemon_name(pid)
         assert proc(pid, "environ").strip("\0") == "", name
@@ -82,7 +80,7 @@ def test_not_as_nice_as_root_can_be(work, venv_image, venv_source):
     user = work.start(["nice", "-n", "10", *work.command("run", "-q", venv_image, "--", "sh", "-c",
                                                          "echo; exec sleep 1000", user=False)])
     assert user.stdout.readline() == b"\n"
-    for pid in background(work):
+    for pid in daemon_and_keeper(work):
         assert os.getpriority(os.PRIO_PROCESS, pid) == 0
     user.kill()
     wait_until_nothing_is_left(work, venv_source)

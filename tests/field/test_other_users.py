@@ -7,7 +7,7 @@ import re
 import pytest
 
 from run_support import OWN_FAILURE, counted, entries_of, squenv_run, wait_until_nothing_is_left
-from support.processes import mounts_below, wait_for
+from support.processes import mounts_below
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -17,8 +17,8 @@ def taken(work, plain_image):
     """A path at which uid 1000 has the image mounted."""
     place = work.directory("taken")
     holder = work.start(work.command("run", "--via", "fusermount", f"{plain_image}:{place}", "--",
-                                     "sleep", "1000"))
-    wait_for(lambda: mounts_below(place), "the first mount")
+                                     "sh", "-c", "echo; exec sleep 1000"))
+    assert holder.stdout.readline() == b"\n"
     yield place
     holder.kill()
     wait_until_nothing_is_left(work, place)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`squenv create` with pip and wheels of the test's own, and with stand-ins for uv and conda."""
 
+import fcntl
 import glob
 import json
 import os
@@ -14,7 +15,7 @@ import time
 import pytest
 from create_support import Tools, make_wheel
 from run_support import quoted, without_namespaces
-from support.processes import check, is_running, mounts_below, run, wait_for
+from support.processes import check, is_running, mounts_below, run, unmount, wait_for
 
 FAILURE, USAGE, NO_WAY = 1, 2, 4
 OFFLINE = ["--", "--no-index", "--find-links"]
@@ -23,9 +24,8 @@ OFFLINE = ["--", "--no-index", "--find-links"]
 @pytest.fixture
 def tools(work):
     found = Tools(work.directory("tools"))
-    before = set(found.left())  # of other programs on this machine
     yield found
-    wait_for(lambda: set(found.left()) <= before, "the end of all staging directories")
+    wait_for(lambda: not found.left(), "the end of all staging directories")
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def small(work):
     path = work.directory("small")
     check(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "none", path])
     yield path
-    check(["umount", path])
+    unmount(path)
 
 
 def test_no_space_in_staging(create, uv, small):
@@ -365,8 +365,7 @@ def test_without_namespaces_at_a_path_that_is_taken(work, create, uv):
 
 def start(work, create, tools, script):
     return work.start(work.command("create", "-o", create.image, "tiny"),
-                      env=tools.variables(STAND_IN=script),
-                      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                      env=tools.variables(STAND_IN=script))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -379,7 +378,8 @@ def test_stopped_while_it_installs(work, create, uv, number):
     process.send_signal(number)
     _, message = process.communicate(timeout=20)
     assert process.returncode == FAILURE and b"stopped on request" in message, message
-    assert not any(is_running(pid) for pid in pids)
+    # Killed, and not waited for: they have another parent by now.
+    wait_for(lambda: not any(map(is_running, pids)), "the end of all tools")
     assert os.listdir(create.place) == [] and uv.left() == []
 
 
@@ -391,7 +391,8 @@ def test_stopped_although_the_installer_goes_on(work, create, uv):
     pid = int(started.read_text())
     process.terminate()
     process.communicate(timeout=20)
-    assert process.returncode == FAILURE and not is_running(pid)
+    assert process.returncode == FAILURE
+    wait_for(lambda: not is_running(pid), "the end of the installer")
 
 
 def test_killed_at_random_moments(work, create, uv):
@@ -411,9 +412,26 @@ def test_killed_at_random_moments(work, create, uv):
             assert info(work, create.image)["manifest"]["created"]["tools"] == ["uv 1.2.3"]
     wait_for(lambda: not any(b"STAND_IN_LOG" in environment_of(pid) for pid in os.listdir("/proc")
                              if pid.isdigit()), "the end of all tools")
+    # One that ends has no environment any more before it lets go of the directories.
+    wait_for(lambda: not any(is_held(path) for path in [*uv.left(), create.at]), "their locks")
     result = create("tiny", "-f")
     assert_made(result, create)
     assert uv.left() == []
+
+
+def is_held(directory):
+    """Whether a process has a lock on it."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def environment_of(pid):

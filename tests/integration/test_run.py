@@ -41,10 +41,10 @@ def test_root_mounts_directly(work, venv_image, venv_source):
 def test_environment_of_the_command(via, work, cache, venv_image, venv_source, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/kept")
-    result = squenv_run(work, venv_image, ["env"], "--via", via, "--env", "ONE=1=2", "--env",
+    result = squenv_run(work, venv_image, ["env", "-0"], "--via", via, "--env", "ONE=1=2", "--env",
                         "TWO=")
     assert result.returncode == 0, result.stderr
-    variables = dict(line.split("=", 1) for line in result.stdout.splitlines())
+    variables = dict(line.split("=", 1) for line in result.stdout.split("\0") if line)
     assert variables["VIRTUAL_ENV"] == str(venv_source)
     assert variables["PATH"].startswith(f"{venv_source}/bin:")
     assert variables["SQUENV_MOUNTS"] == f"{venv_image}:{venv_source}"

@@ -12,7 +12,7 @@ from run_support import (
     squenv_run,
     wait_until_nothing_is_left,
 )
-from support.processes import check, run, wait_for
+from support.processes import check, unmount, wait_for
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -83,6 +83,7 @@ def test_cache_is_bounded(work, cache, plain_image, venv_image, monkeypatch):
         for image, path in images.items():
             result = squenv_run(work, f"{image}:{path}", ["true"], "--force", "--via", "extract")
             assert result.returncode == 0, result.stderr
+            wait_until_nothing_is_left(work, path)  # until then the tree is in use
         return json.loads(work.squenv("cache", "list", "--json").stdout)
 
     sizes = [entry["size_bytes"] for entry in unpack_both()]
@@ -105,7 +106,7 @@ def test_full_disk_of_the_cache(work, plain_image, monkeypatch):
     monkeypatch.setenv("SQUENV_CACHE", str(disk / "trees"))
     result = squenv_run(work, f"{plain_image}:{work.directory('free')}/x", ["true"], "--via",
                         "extract")
-    check(["umount", disk])
+    unmount(disk)
     assert result.returncode == OWN_FAILURE and "SQUENV_CACHE" in result.stderr, result.stderr
 
 

@@ -98,7 +98,9 @@ def test_inside_bubblewrap(work, cache, venv_image, venv_source):
 
 
 
-def test_doctor(work, venv_image, venv_source):
+def test_doctor(work, venv_image, venv_source, monkeypatch):
+    temporary = work.directory("tmp")
+    monkeypatch.setenv("TMPDIR", str(temporary))
     result = work.squenv("doctor", venv_image)
     assert result.returncode == 0, result.stderr
     for word in ["/dev/fuse", "fusermount3", "user namespace", "unpacking", str(venv_source)]:
@@ -106,7 +108,7 @@ def test_doctor(work, venv_image, venv_source):
     report = json.loads(work.squenv("doctor", "--json").stdout)
     works = {line["method"]: line["works"] for line in report["methods"]}
     assert works == {"direct": False, "fusermount": True, "userns": True, "extract": True}
-    assert not mounts_below("/tmp/squenv-doctor")
+    assert not mounts_below(temporary) and os.listdir(temporary) == []
 
 
 @pytest.mark.parametrize("script, word, left", [

@@ -17,7 +17,7 @@ from run_support import (
     wait_until_nothing_is_left,
     without_namespaces,
 )
-from support.processes import check, mounts_below, run, wait_for
+from support.processes import check, mounts_below, run, unmount, wait_for
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -121,7 +121,7 @@ def test_options_that_cannot_be_had_end_the_run(work, cache, plain_image, monkey
             assert result.returncode == OWN_FAILURE, (options, result.stderr)
             assert word in result.stderr, (options, result.stderr)
     finally:
-        check(["umount", full])
+        unmount(full)
     assert copy.read_bytes() == plain_image.read_bytes()
     assert not (cache.exists() and os.listdir(cache))
 
@@ -234,10 +234,10 @@ def test_mount_of_another_step_is_used_only_when_nothing_else_works(work, cache,
 
 
 def test_idle_timeout_waits_for_the_users(work, venv_image, venv_source):
-    mount = work.mount(venv_image, str(venv_source), options="timeout=1")
-    user = work.start(work.command("run", venv_image, "--", "sleep", "2.5"))
-    assert user.wait() == 0
-    assert mount.is_mounted()
+    mount = work.mount(venv_image, str(venv_source), options="timeout=2")
+    result = squenv_run(work, venv_image, ["sh", "-c", f"sleep 3.5; grep ' {venv_source} ' "
+                                           "/proc/self/mountinfo"], "-v")
+    assert result.returncode == 0 and "joined" in result.stderr, result
     mount.wait_until_gone()
 
 

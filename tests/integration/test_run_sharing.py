@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: MIT
 """One mount for many runs: who comes late, who leaves early, who is killed."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from run_support import (
     IMPORT,
     background,
+    daemon_and_keeper,
     daemon_name,
     expect_import,
     quoted,
@@ -20,7 +23,7 @@ from run_support import (
     wait_until_nothing_is_left,
 )
 from support import trees
-from support.processes import AS_USER, kill_all, mounts_below, processes_of, run, wait_for
+from support.processes import AS_USER, kill_all, mounts_below, run, signal_all, wait_for
 
 STRESS = os.environ.get("SQUENV_STRESS") == "1"
 
@@ -36,9 +39,7 @@ def test_shared_daemon(via, work, venv_image, venv_source):
                         stdin=subprocess.PIPE) for _ in range(3)]
     for user in users:
         assert user.stdout.readline() == b"1\n"
-    daemons = [pid for pid in background(work) if daemon_name(pid) not in
-               ("squenv-supervis", "squenv-walker")]
-    assert len(daemons) == 1
+    daemon_and_keeper(work)
     users.append(work.start(work.command("run", "--via", via, venv_image, "--", *IMPORT)))
     assert users[-1].wait(20) == 0
     for user in users[:3]:
@@ -53,8 +54,7 @@ def test_signals_do_not_end_a_daemon_in_use(number, work, venv_image, venv_sourc
                                    "import sys; print(1, flush=True); sys.stdin.read();"
                                    "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
     assert user.stdout.readline() == b"1\n"
-    for pid in background(work):
-        os.kill(pid, number)
+    signal_all(background(work), number)
     time.sleep(0.2)
     assert user.communicate(timeout=20)[0] == b"42\n"
     wait_until_nothing_is_left(work, venv_source)
@@ -85,8 +85,9 @@ def test_directory_above_is_renamed(work, plain_image):
     place = parent / "venv"
     place.mkdir()
     os.chown(place, 1000, 1000)
-    user = work.start(work.command("run", f"{plain_image}:{place}", "--", "sleep", "1"))
-    wait_for(lambda: mounts_below(place), "the mount")
+    user = work.start(work.command("run", f"{plain_image}:{place}", "--", "sh", "-c",
+                                   "echo; exec sleep 1"))
+    assert user.stdout.readline() == b"\n" and mounts_below(place)
     os.rename(parent, work.path / "renamed")
     assert user.wait(20) == 0
     wait_until_nothing_is_left(work, work.path)
@@ -155,10 +156,10 @@ def test_name_that_another_user_has(listens, work, venv_image, venv_source):
     """Whoever binds it first cannot keep others from running, nor be taken for the daemon."""
     first = work.start(work.command("run", venv_image, "--", "sh", "-c", "echo; exec sleep 1000"))
     assert first.stdout.readline() == b"\n"
-    owners = processes_of(work.programs / "squenv")
-    inodes = {os.readlink(f"/proc/{pid}/fd/{fd}")[8:-1] for pid in owners
-              for fd in os.listdir(f"/proc/{pid}/fd")
-              if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:")}
+    inodes = set()
+    for fd in [fd for pid in daemon_and_keeper(work) for fd in Path(f"/proc/{pid}/fd").iterdir()]:
+        with contextlib.suppress(FileNotFoundError):
+            inodes.add(os.readlink(fd).removeprefix("socket:[").removesuffix("]"))
     with open("/proc/net/unix", encoding="ascii") as file:
         names = {line.split()[-1] for line in file
                  if "@squenv/1000/" in line and line.split()[6] in inodes}
@@ -190,6 +191,16 @@ def test_killed_keeper(work, venv_image, venv_source):
     wait_until_nothing_is_left(work, venv_source)
 
 
+def is_being_mounted(path):
+    """A helper goes on when the process that started it was killed."""
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = process.read_bytes().split(b"\0")
+            if b"fusermount" in words[0] and os.fsencode(path) in words:
+                return True
+    return False
+
+
 def test_everything_killed_at_once(work, venv_image, venv_source):
     for _ in range(5):
         users = [work.start(work.command("run", venv_image, "--", "sleep", "1000"))
@@ -199,6 +210,7 @@ def test_everything_killed_at_once(work, venv_image, venv_source):
         # Also what was started meanwhile.
         while pids := background(work):
             kill_all(pids)
+        wait_for(lambda: not is_being_mounted(venv_source), "the end of all helpers")
         expect_import(squenv_run(work, venv_image, IMPORT), venv_source)
     wait_until_nothing_is_left(work, venv_source)
 
@@ -217,13 +229,14 @@ def test_killed_users(via, work, venv_image, venv_source):
     survived = 0
     # By default some seconds; everything, and 64 at once, takes minutes on two processors.
     wanted, at_once = (200, 64) if STRESS else (25, 16)
-    while killed < wanted or running:
-        while len(running) < at_once and killed < wanted:
+    while killed < wanted or survived <= wanted or running:
+        while len(running) < at_once and (killed < wanted or survived <= wanted):
             running.append(work.start(work.command(
                 "run", "--via", via, venv_image, "--", "python", "-c", code,
                 str(choose.uniform(0, 1.0)))))
         victim = choose.choice(running)
-        if choose.random() < 0.5:
+        # A slow machine kills more of them than it lets end.
+        if choose.random() < 0.5 and killed < 2 * wanted:
             victim.kill()
             victim.was_killed = True
             killed += 1
@@ -235,5 +248,4 @@ def test_killed_users(via, work, venv_image, venv_source):
                 continue
             assert user.returncode == 0 and output == b"alive\n", errors
             survived += 1
-    assert survived > wanted
     wait_until_nothing_is_left(work, venv_source)

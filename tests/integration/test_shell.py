@@ -81,6 +81,7 @@ def home(work):
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="ascii")
+    (path / "tmp").mkdir()
     for at, directories, files in os.walk(path):
         for name in [".", *directories, *files]:
             os.chown(os.path.join(at, name), 1000, 1000)
@@ -93,7 +94,8 @@ def terminal(work, home):
 
     def start(*args, shell="bash", **variables):
         environment = {"HOME": str(home), "SHELL": f"/bin/{shell}", "TERM": "dumb",
-                       "PATH": "/usr/bin:/bin", "PS1": "own> ", **variables}
+                       "TMPDIR": str(home / "tmp"), "PATH": "/usr/bin:/bin", "PS1": "own> ",
+                       **variables}
         opened.append(Terminal([str(work.programs / "squenv"), *map(str, args)], environment))
         return opened[-1]
 
@@ -104,7 +106,8 @@ def terminal(work, home):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_shell_has_the_environment_and_a_mark(shell, terminal, work, venv_image, venv_source):
+def test_shell_has_the_environment_and_a_mark(shell, terminal, work, home, venv_image,
+                                              venv_source):
     one = terminal("shell", venv_image, shell=shell)
     one.expect(r"\(project\) own> ")
     one.type("python -c 'import probe; print(probe.VALUE + 1)'\n")
@@ -114,7 +117,7 @@ def test_shell_has_the_environment_and_a_mark(shell, terminal, work, venv_image,
     one.type("exit 7\n")
     assert one.wait() == 7
     wait_until_nothing_is_left(work, venv_source)
-    assert not [name for name in os.listdir("/tmp") if name.startswith("squenv-zsh-")]
+    assert not [name for name in os.listdir(home / "tmp") if name.startswith("squenv-zsh-")]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -204,8 +207,9 @@ def test_interrupt_reaches_the_command_alone(via, terminal, work, venv_image, ve
 
 
 def test_hangup_ends_everything(terminal, work, venv_image, venv_source):
-    one = terminal("run", venv_image, "--", "sleep", "1000")
-    wait_for(lambda: mounts_below(venv_source), "the mount")
+    one = terminal("run", venv_image, "--", "sh", "-c", "echo runs; exec sleep 1000")
+    one.expect("runs\r")
+    assert mounts_below(venv_source)
     os.close(one.fd)
     one.fd = os.open("/dev/null", os.O_RDONLY)
     wait_for(lambda: not is_running(one.pid), "the end of the command")
