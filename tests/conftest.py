@@ -201,7 +201,7 @@ def kernel_mounted():
         try:
             yield at
         finally:
-            subprocess.run(["umount", os.fspath(at)], check=True)
+            processes.unmount(at)
 
     return mounted
 

@@ -5,7 +5,7 @@ has the image there all the same."""
 import pytest
 
 from run_support import IMPORT, counted, entries_of, expect_import, squenv_run
-from support.processes import check
+from support.processes import check, unmount
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -64,7 +64,7 @@ def test_entries_that_cannot_be_bound_are_passed_over(work, plain_image):
                                          f"ls {parent} | sort | tr '\\n' ' '"], "--via", "userns")
     finally:
         for path in odd:
-            check(["umount", path])
+            unmount(path)
     assert result.returncode == 0, result.stderr
     count, seen, names = result.stdout.split("\n")
     assert int(count) == entries_of(work, plain_image) and seen == "seen"

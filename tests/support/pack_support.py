@@ -10,6 +10,8 @@ import stat
 import subprocess
 import tempfile
 
+from support.processes import wait_for
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SQUENV_BUILD", os.path.join(ROOT, "build"))
 PACK = os.environ.get("SQUENV_PACK", os.path.join(BUILD, "src", "cli", "squenv-pack"))
@@ -124,7 +126,8 @@ def mounted(mount, unmount):
         try:
             yield point
         finally:
-            run(*unmount, point)
+            # What a killed program started may hold it for a moment more.
+            wait_for(lambda: run(*unmount, point, check=False).returncode == 0, "the unmount")
     finally:
         os.rmdir(point)
 
