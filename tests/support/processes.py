@@ -52,8 +52,10 @@ def status(pid):
 
 
 def is_running(pid):
-    """Zombies are not: the init of a container may never reap them."""
-    return status(pid).get("State", "Z")[:1] not in "ZX"
+    """Zombies are not: the init of a container may never reap them. One with other threads is: they
+    still have its files."""
+    facts = status(pid)
+    return facts.get("State", "Z")[:1] not in "ZX" or int(facts.get("Threads", 1)) > 1
 
 
 def processes_of(program):

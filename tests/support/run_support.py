@@ -49,6 +49,16 @@ def daemon_and_keeper(work):
     return wait_for(settled, "a daemon and its keeper alone")
 
 
+def the_daemon(work):
+    """The process that serves the only mount. Others have their own names after a moment, and those
+    that asked for statistics end."""
+    def found():
+        pids = [pid for pid in background(work) if daemon_name(pid) == "squenv"]
+        return pids if len(pids) == 1 else None
+
+    return wait_for(found, "one daemon")[0]
+
+
 def counted(path):
     """The command that prints how many entries a directory has."""
     return ["sh", "-c", f"ls {path} | wc -l"]
