@@ -841,8 +841,9 @@ def test_daemon_holds_nothing_of_its_caller(work, plain_image):
     """No terminal, no session, no file of whoever mounted."""
     mount = work.mount(plain_image)
     for process in [mount.pid, mount.keeper()]:
-        for fd in "012":
-            assert os.readlink(f"/proc/{process}/fd/{fd}") == "/dev/null"
+        # The keeper may have begun just now.
+        wait_for(lambda process=process: {os.readlink(f"/proc/{process}/fd/{fd}") for fd in "012"}
+                 == {"/dev/null"}, "other files")
         assert os.getsid(process) not in (os.getsid(0), os.getsid(os.getppid()))
     mount.umount()
 

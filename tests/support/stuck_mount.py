@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -38,14 +39,20 @@ class StuckMount:
         assert self.process.stdout.readline() == STORING
 
     def is_stuck(self):
-        """Whether a thread waits where no signal reaches it."""
+        """Whether a thread waits where no signal reaches it, and not just for a moment."""
+        first = self._deaf_threads()
+        time.sleep(0.2)
+        return bool(first & self._deaf_threads())
+
+    def _deaf_threads(self):
         tasks = f"/proc/{self.process.pid}/task"
+        found = set()
         for task in os.listdir(tasks):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with contextlib.suppress(OSError):  # it has ended
                 with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
                     if file.read().rpartition(")")[2].split()[0] == "D":
-                        return True
-        return False
+                        found.add(task)
+        return found
 
 
 def file_attributes():
