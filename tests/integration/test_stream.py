@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Being ahead of a program that reads a large file from one end to the other."""
 
+import contextlib
 import os
 import random
 import subprocess
 
 import pytest
-from support.processes import AS_USER, check, run
+from support.processes import AS_USER, check, run, status
 
 LARGE = 48 << 20
 REQUEST = 128 << 10  # what the kernel asks for at a time
@@ -119,16 +120,16 @@ def test_what_decodes_ahead_may_use_every_processor(work, image):
     mount = work.mount(image)
 
     def masks():
-        found = {}
+        """Of the threads for what no program waits for."""
+        found = []
         for task in os.listdir(f"/proc/{mount.pid}/task"):
-            with open(f"/proc/{mount.pid}/task/{task}/status", encoding="ascii") as file:
-                found[task] = next(line.split()[1] for line in file
-                                   if line.startswith("Cpus_allowed_list:"))
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                facts = status(f"{mount.pid}/task/{task}")
+                if os.getpriority(os.PRIO_PROCESS, int(task)) == 5 and facts:
+                    found.append(facts["Cpus_allowed_list"])
         return found
 
-    with open(f"/proc/{os.getpid()}/status", encoding="ascii") as file:
-        own = next(line.split()[1] for line in file if line.startswith("Cpus_allowed_list:"))
-    background = [task for task in masks() if os.getpriority(os.PRIO_PROCESS, int(task)) == 5]
+    background = masks()
     assert len(background) >= 2
-    assert all(masks()[task] == own for task in background)
+    assert set(background) == {status(os.getpid())["Cpus_allowed_list"]}
     mount.umount()
