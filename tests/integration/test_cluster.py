@@ -85,9 +85,24 @@ def test_mpi_ranks_share_a_daemon_and_memory(via, work, ranks_program, venv_imag
 # Slurm
 
 
+# Says that the task is there, and waits for what another one says.
+MARKS = """
+import os, time
+def say(mark):
+    open(mark, "w").close()
+def hear(*marks):
+    while not all(map(os.path.exists, marks)): time.sleep(0.05)
+task = os.environ["SLURM_PROCID"]
+"""
+
+
 def test_tasks_of_a_step_share_a_daemon(slurm, work, venv_image, venv_source):
+    """All of them at once."""
+    marks = work.directory("marks")
+    script = MARKS + (f"say('{marks}/' + task)\nhear(*(f'{marks}/{{n}}' for n in range(8)))\n"
+                      "import probe; print(probe.VALUE)")
     result = in_slurm(slurm, "srun", "-n", "8", work.programs / "squenv", "run", "-v", venv_image,
-                      "--", "python", "-c", "import probe; print(probe.VALUE)")
+                      "--", "python", "-c", script, timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "42\n" * 8
     assert result.stderr.count("joined)") == 7, result.stderr
@@ -100,15 +115,16 @@ def test_a_step_that_ends_takes_nothing_from_another(slurm, work, venv_image, ve
     marks = work.directory("marks")
     script = work.path / "job.sh"
     script.write_text(f"""#!/bin/sh
-srun --overlap -n 2 {squenv} run {venv_image} -- python -c '
-import os, time
-open("{marks}/first%s" % os.environ["SLURM_PROCID"], "w").close()
-time.sleep(2)' &
+(srun --overlap -n 2 {squenv} run {venv_image} -- python -c '{MARKS}
+say("{marks}/first" + task)
+hear("{marks}/second0", "{marks}/second1")'
+touch {marks}/end) &
 while [ ! -e {marks}/first1 ]; do sleep 0.1; done
-srun --overlap -n 2 {squenv} run -v {venv_image} -- python -c '
-import time, sys
-time.sleep(4)
-import json, decimal, probe, os
+srun --overlap -n 2 {squenv} run -v {venv_image} -- python -c '{MARKS}
+say("{marks}/second" + task)
+hear("{marks}/end")
+time.sleep(1)
+import json, decimal, probe, sys
 os.listdir(sys.prefix)
 print("second", probe.VALUE)'
 wait

@@ -105,7 +105,8 @@ def start_slurm(path, stack):
     wait_for((munge / "socket").exists, "munged")
     run_daemon(stack, ["slurmctld", "-D", "-i"], environment)
     run_daemon(stack, ["slurmd", "-D", "-N", host], environment)
-    wait_for(lambda: "idle" in run(["sinfo", "-h", "-o", "%t"], env=environment).stdout,
+    # "idle*" is a node that has not answered yet.
+    wait_for(lambda: run(["sinfo", "-h", "-o", "%t"], env=environment).stdout.split() == ["idle"],
              "an idle node", deadline=60)
     return environment
 
