@@ -9,7 +9,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -242,11 +241,17 @@ def cache(work, monkeypatch):
 
 
 @pytest.fixture
-def free_port():
-    """Of this machine; nothing else takes it meanwhile, as far as one can know."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def served(work):
+    """served(directory): the address at which a server of the test has its files."""
+
+    def start(directory):
+        server = work.start([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1",
+                             "--directory", directory], stderr=subprocess.DEVNULL, text=True)
+        line = server.stdout.readline()
+        assert " port " in line, line
+        return f"http://127.0.0.1:{line.split(' port ')[1].split()[0]}"
+
+    return start
 
 
 @pytest.fixture

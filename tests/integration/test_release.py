@@ -4,15 +4,13 @@
 import base64
 import hashlib
 import os
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from support.processes import check, run, wait_for
+from support.processes import check, run
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "tools/install"
@@ -166,16 +164,12 @@ def test_install_refuses_changed_bytes(release, work):
     assert files_below(work.path / "home") == []
 
 
-def test_install_from_an_address(release, work, free_port):
-    server = work.start([sys.executable, "-m", "http.server", str(free_port), "--bind",
-                         "127.0.0.1", "--directory", release], stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{free_port}"
-    wait_for(lambda: run(["curl", "-fs", f"{address}/SHA256SUMS"]).returncode == 0, "the server")
+def test_install_from_an_address(release, work, served):
+    address = served(release)
     assert install(work, "--prefix", "prefix", f"{address}/").returncode == 0
     assert (work.path / "prefix/bin/squenv").exists()
     result = install(work, f"{address}/nothing")
     assert result.returncode == 1 and f"{address}/nothing/SHA256SUMS" in result.stderr
-    server.kill()
 
 
 @pytest.mark.parametrize("words, status, texts", [

@@ -140,19 +140,14 @@ def checkout(work, project, monkeypatch):
 
 
 @pytest.fixture
-def download(work, checkout, free_port):
+def download(work, checkout, served):
     """The address of a release with a stand-in of the program."""
     release = work.directory("release", user=False)
     stand_in = work.path / "stand-in"
     stand_in.write_text(f'#!/bin/sh\nexec {work.programs}/squenv "$@"\n')
     check([ROOT / "tools/release", "--binary", stand_in, "--dist", release, "static"],
           env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
-    port = free_port
-    work.start(["/usr/bin/python3", "-m", "http.server", str(port), "--bind", "127.0.0.1",
-                "--directory", release])
-    wait_for(lambda: run(["curl", "-fs", f"http://127.0.0.1:{port}/SHA256SUMS"]).returncode == 0,
-             "the server")
-    return f"http://127.0.0.1:{port}"
+    return served(release)
 
 
 def test_gitlab(work, checkout, download):
