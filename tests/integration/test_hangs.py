@@ -325,7 +325,8 @@ def test_mount_goes_with_its_command(work, image):
         start = time.monotonic()
         wait_for(lambda: not mounts_below(path), "the end of the mount")
         waited.append(time.monotonic() - start)
-    assert sorted(waited)[5] < 0.2, waited
+    # A second is the pause of a daemon that looks now and then.
+    assert sorted(waited)[5] < 0.5, waited
 
 
 @pytest.mark.parametrize("user", [True, False])
