@@ -332,7 +332,7 @@ def test_mount_goes_with_its_command(work, image):
 @pytest.mark.parametrize("user", [True, False])
 def test_what_a_daemon_may_not_do(user, work, image):
     mount = work.mount(image["plain"], user=user)
-    # The filter comes right behind the first answer.
+    # The filter comes right after the first answer.
     wait_for(lambda: status(mount.pid)["Seccomp"] == "2", "the filter")
     facts = status(mount.pid)
     assert facts["NoNewPrivs"] == "1"

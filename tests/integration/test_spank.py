@@ -129,7 +129,7 @@ def test_64_ranks_have_one_daemon(slurm, work, tasks, venv_image, venv_source, c
     process = work.start([*AS_USER, "srun", "-n", "64", "-K0", f"--squenv={venv_image}", "sh", "-c",
                           f"{ranks.wait}; {read}"], env=slurm)
     ranks.wait_for_all()
-    # Whoever asked the daemon may just be ending.
+    # A process that asked the daemon may just be ending.
     wait_for(lambda: sorted(map(daemon_name, background(work))) == ["squenv", "squenv-supervis"],
              "one daemon and its keeper")
     assert status(ranks.pid(5))["Uid"].split()[0] == "1000"
