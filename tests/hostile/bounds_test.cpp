@@ -2,8 +2,8 @@
 // No number in an image makes us allocate, wait or recurse: peaks of memory and bounds of time.
 #include <fmt/core.h>
 
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <new>
 
@@ -21,13 +21,14 @@ namespace {
 
 constexpr std::size_t kMiB = 1U << 20;
 
-/// A bound against hangs, generous enough for a loaded machine and a sanitizer.
+/// A bound against hangs, of processor time: what else the machine does counts for nothing. Waits
+/// without an end are for the time limit of the whole program.
 class Bounded {
   public:
     explicit Bounded(std::size_t most_bytes) : most_bytes_(most_bytes) {}
     ~Bounded() {
         EXPECT_LE(watch_.peak_bytes(), most_bytes_);
-        EXPECT_LT(std::chrono::steady_clock::now() - start_, std::chrono::seconds(kSeconds));
+        EXPECT_LT(std::clock() - start_, kSeconds * CLOCKS_PER_SEC);
     }
 
   private:
@@ -38,7 +39,7 @@ class Bounded {
 #endif
     std::size_t most_bytes_;
     AllocationWatch watch_;
-    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    std::clock_t start_ = std::clock();
 };
 
 TEST(Bounds, CountsOfTheSuperblock) {
@@ -234,7 +235,10 @@ TEST(Bounds, DamageOfManyObjectsWithLongPaths) {
         const auto found = verify::verify_image(**image, {2});
         EXPECT_EQ(found.error_count, kFiles);
         EXPECT_EQ(found.errors.size(), ErrorList::kMaxKept);
-        const auto written = extract::extract_tree(**image, (*image)->root(), base + "/target", {});
+        extract::ExtractOptions options;
+        options.threads = 2;
+        const auto written =
+            extract::extract_tree(**image, (*image)->root(), base + "/target", options);
         ASSERT_TRUE(written);
         EXPECT_EQ(written->error_count, kFiles);
         EXPECT_EQ(written->errors.size(), ErrorList::kMaxKept);

@@ -2,6 +2,7 @@
 #include "cli/image_list.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -43,7 +44,8 @@ TEST(ImageList, Backslashes) {
 }
 
 TEST(ImageList, AFileThatExistsIsNeverSplit) {
-    const auto path = std::filesystem::temp_directory_path() / "squenv,list:test";
+    const auto path =
+        std::filesystem::temp_directory_path() / ("squenv,list:test-" + std::to_string(::getpid()));
     std::ofstream(path) << 'x';
     const auto list = parsed(path.string());
     std::filesystem::remove(path);

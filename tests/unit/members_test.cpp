@@ -14,6 +14,9 @@
 namespace squenv::share {
 namespace {
 
+/// A bound against hangs.
+constexpr int kPatienceMs = 30'000;
+
 std::string unique_name() {
     static int count = 0;
     return "squenv-test/" + std::to_string(::getpid()) + "/" + std::to_string(count++);
@@ -21,7 +24,7 @@ std::string unique_name() {
 
 void serve_once(Members& members) {
     pollfd waiting{members.ready_fd(), POLLIN, 0};
-    ASSERT_GT(::poll(&waiting, 1, 5000), 0);
+    ASSERT_GT(::poll(&waiting, 1, kPatienceMs), 0);
     members.serve();
 }
 
@@ -72,8 +75,8 @@ Visitor start_visitor(const std::string& name) {
     if (visitor.pid == 0) {
         ::close(end[1]);
         auto connection = visit_rendezvous(name);
-        const bool is_admitted =
-            connection && *connection && ask_admission((*connection)->get(), 5000)->has_value();
+        const bool is_admitted = connection && *connection &&
+                                 ask_admission((*connection)->get(), kPatienceMs)->has_value();
         char byte = is_admitted ? 'y' : 'n';
         (void)!::write(told[1], &byte, 1);
         (void)!::read(end[0], &byte, 1);
@@ -151,7 +154,7 @@ TEST(Members, WhoComesWhenItEndsIsTurnedAway) {
     auto connection = visit_rendezvous(name);
     ASSERT_TRUE(connection && *connection);
     members.reset();
-    const auto home = ask_admission((*connection)->get(), 5000);
+    const auto home = ask_admission((*connection)->get(), kPatienceMs);
     ASSERT_TRUE(home);
     EXPECT_FALSE(*home);
 }
