@@ -24,6 +24,8 @@ namespace squenv::versions {
 namespace {
 
 constexpr std::int64_t kNanoseconds = 1'000'000'000;
+/// At an image that other processes replace meanwhile.
+constexpr int kMostLooks = 100;
 
 /// Reads the names in the directory: versions, and the numbers of incoming files.
 Status list_directory(Snapshot& snapshot, std::vector<std::uint64_t>& incoming) {
@@ -69,6 +71,30 @@ std::uint64_t number_of_image(const Snapshot& snapshot) {
     const bool is_last =
         last != snapshot.kept.end() && is_same_inode(last->second.identity, *snapshot.image);
     return is_last ? most : most + 1;
+}
+
+/// Nothing when the image is gone. Errors: denied, io, invalid_argument (it is no file).
+Result<std::optional<FileIdentity>> look_at_image(const Place& place) {
+    struct stat info {};
+    if (::stat(place.image.c_str(), &info) != 0) {
+        if (errno != ENOENT) return fail_errno(errno, place.image);
+        return std::optional<FileIdentity>();
+    }
+    if (!S_ISREG(info.st_mode))
+        return fail(Errc::invalid_argument, place.image + " is not a regular file",
+                    "name the file of an image");
+    return std::optional<FileIdentity>(identity_of(info));
+}
+
+Result<Snapshot> look_once(const Place& place) {
+    Snapshot snapshot{place};
+    SQUENV_TRY_ASSIGN(snapshot.image, look_at_image(place));
+    SQUENV_TRY_ASSIGN(snapshot.log, read_log(place.log()));
+    std::vector<std::uint64_t> incoming;
+    SQUENV_TRY(list_directory(snapshot, incoming));
+    if (snapshot.image) snapshot.current = number_of_image(snapshot);
+    find_displaced(snapshot, incoming);
+    return snapshot;
 }
 
 }  // namespace
@@ -212,23 +238,14 @@ tl::unexpected<Error> Snapshot::no_such(std::uint64_t number) const {
                                               fmt::join(numbers, ", ")));
 }
 
+/// The image must be one file all the time, because its number is found by what is at its name. The
+/// content of one file with the time of another would be a version that never was.
 Result<Snapshot> take_snapshot(const Place& place) {
-    Snapshot snapshot{place};
-    struct stat info {};
-    if (::stat(place.image.c_str(), &info) != 0) {
-        if (errno != ENOENT) return fail_errno(errno, place.image);
-    } else if (!S_ISREG(info.st_mode)) {
-        return fail(Errc::invalid_argument, place.image + " is not a regular file",
-                    "name the file of an image");
-    } else {
-        snapshot.image = identity_of(info);
+    for (int look = 1;; ++look) {
+        SQUENV_TRY_ASSIGN(Snapshot snapshot, look_once(place));
+        SQUENV_TRY_ASSIGN(const auto image, look_at_image(place));
+        if (image == snapshot.image || look == kMostLooks) return snapshot;
     }
-    SQUENV_TRY_ASSIGN(snapshot.log, read_log(place.log()));
-    std::vector<std::uint64_t> incoming;
-    SQUENV_TRY(list_directory(snapshot, incoming));
-    if (snapshot.image) snapshot.current = number_of_image(snapshot);
-    find_displaced(snapshot, incoming);
-    return snapshot;
 }
 
 std::string user_name(unsigned uid) {
