@@ -35,8 +35,10 @@ class Terminal:
 
     def __init__(self, *arguments):
         self.side, other = os.openpty()
-        self.child = subprocess.Popen([PACK, *map(os.fspath, arguments)], stderr=other,
-                                      stdout=subprocess.PIPE)
+        # Where the caller ignores interrupts, the packer would, too.
+        self.child = subprocess.Popen(
+            [PACK, *map(os.fspath, arguments)], stderr=other, stdout=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         os.close(other)
         self.text = ""
 

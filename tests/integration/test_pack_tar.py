@@ -15,7 +15,7 @@ import pytest
 
 from pack_support import (IS_ROOT, PACK, assert_same, codecs, describe, kernel_mount, make_random,
                           make_zoo, names_in, run)
-from support.processes import wait_for
+from support.processes import status, wait_for
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="mounting and owners need root")
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
@@ -236,14 +236,11 @@ def test_link_to_what_is_excluded(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_waiting_for_an_archive_can_be_stopped(tmp_path, number):
     with subprocess.Popen([PACK, "--tar", "-", "-o", tmp_path / "image"], stdin=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as packer:
-        # It is waiting when its handler is there and it sleeps.
-        with open(f"/proc/{packer.pid}/status", encoding="ascii") as status:
-            def is_caught():
-                status.seek(0)
-                fields = dict(line.split(":", 1) for line in status.read().splitlines())
-                return int(fields["SigCgt"], 16) & (1 << (number - 1))
-            wait_for(is_caught, "the handler of the signal")
+                          stderr=subprocess.PIPE,
+                          preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)) as packer:
+        def is_caught():
+            return int(status(packer.pid).get("SigCgt", "0"), 16) & (1 << (number - 1))
+        wait_for(is_caught, "the handler of the signal")
         packer.send_signal(number)
         assert packer.wait(timeout=20) == 1
         assert b"standard input: stopped" in packer.stderr.read()
