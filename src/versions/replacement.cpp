@@ -36,6 +36,14 @@ bool is_without_exchange(int error) {
            error == EPERM;
 }
 
+/// A number from `least` on that no version has had, and no process at work has taken: it may have
+/// no line yet.
+std::uint64_t free_number(const Snapshot& found, std::uint64_t least) {
+    std::uint64_t number = std::max(least, found.next());
+    while (identity_at(found.place.file(number, kIncomingSuffix))) ++number;
+    return number;
+}
+
 tl::unexpected<Error> changed_meanwhile(const Place& place) {
     return fail(Errc::busy, place.image + ": another program replaced it meanwhile", "try again");
 }
@@ -202,7 +210,7 @@ Status Replacement::keep_displaced() {
     if (!is_same_inode(*file, *store_->found().image)) {
         SQUENV_TRY(store_->look());
         number = store_->found().logged_number(*file, path_);
-        if (number == 0) number = store_->found().next();
+        if (number == 0) number = free_number(store_->found(), 1);
     }
     for (;;) {
         const int error = rename_new(path_, place().file(number));
@@ -212,7 +220,7 @@ Status Replacement::keep_displaced() {
             ::unlink(path_.c_str());
             return {};
         }
-        number = std::max(number + 1, store_->found().next());
+        number = free_number(store_->found(), number + 1);
     }
 }
 

@@ -130,6 +130,14 @@ def test_many_publish_at_once(three, library, lacks):
     assert [name for name in three.names() if not name.endswith(".squashfs")] == []
 
 
+def test_file_in_the_way_of_the_current_version(three, library):
+    """Where only an exchange tells what is replaced, that gets a number which nothing else has."""
+    shutil.copy2(three.versions / "1.squashfs", three.versions / "3.squashfs")
+    three.pack("four", "-f", env=lacking(library, "NO_LOCKS"))
+    assert three.contents() == {1: "one", 2: "two", 3: "one", 4: "four", 5: "three"}
+    assert three.content() == "four"
+
+
 def test_directory_that_is_read_only(three):
     os.chmod(three.versions, 0o555)
     before = sorted(os.listdir(three.directory))
