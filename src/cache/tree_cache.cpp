@@ -10,8 +10,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/file_lock.h"
@@ -33,6 +35,8 @@ constexpr const char* kLockSuffix = ".lock";
 /// What a small file takes on disk beyond its content.
 constexpr std::uint64_t kInodeBytes = 4096;
 
+/// How long the keeper of a tree may take to notice that its last user has ended.
+constexpr std::chrono::milliseconds kKeeperTime{1000};
 /// The number of attempts at a cache directory that other processes remove.
 constexpr int kAttempts = 100;
 
@@ -124,13 +128,7 @@ std::optional<std::uint64_t> available_bytes(const std::string& directory) {
 
 /// Removes what a crash left, then the least recently used trees, until `needed` bytes fit into the
 /// cache and on the disk.
-Status make_room(const std::string& directory, std::uint64_t needed) {
-    SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
-    if (needed > limit)
-        return fail(Errc::limit,
-                    fmt::format("{}: unpacked it takes {}, the cache holds {}", directory,
-                                format_size(needed), format_size(limit)),
-                    "set SQUENV_CACHE_SIZE to more");
+Status remove_oldest(const std::string& directory, std::uint64_t needed, std::uint64_t limit) {
     auto entries = entries_in(directory);
     std::erase_if(entries, [&](const CacheEntry& entry) {
         return is_partial_name(entry.name) && remove_any(directory, entry.name);
@@ -151,6 +149,22 @@ Status make_room(const std::string& directory, std::uint64_t needed) {
                         format_size(available_bytes(directory).value_or(0))),
             "name a directory with more room in SQUENV_CACHE");
     return {};
+}
+
+/// Waits for the trees of runs that have just ended.
+Status make_room(const std::string& directory, std::uint64_t needed) {
+    SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
+    if (needed > limit)
+        return fail(Errc::limit,
+                    fmt::format("{}: unpacked it takes {}, the cache holds {}", directory,
+                                format_size(needed), format_size(limit)),
+                    "set SQUENV_CACHE_SIZE to more");
+    const auto end = std::chrono::steady_clock::now() + kKeeperTime;
+    for (;;) {
+        auto status = remove_oldest(directory, needed, limit);
+        if (status || std::chrono::steady_clock::now() >= end) return status;
+        std::this_thread::sleep_for(kKeeperTime / 100);
+    }
 }
 
 /// Unpacks into a partial entry.

@@ -89,10 +89,13 @@ ProcessEnd wait_and_pass_on(pid_t child) {
     }
 }
 
-/// The session does not outlive the process that would pack it.
+/// The session does not outlive the process that would pack it. nohup(1) ignores SIGHUP.
 void end_with_parent(pid_t parent) {
-    ::prctl(PR_SET_PDEATHSIG, SIGHUP, 0, 0, 0);
-    if (::getppid() != parent) ::raise(SIGHUP);
+    struct sigaction hangup {};
+    ::sigaction(SIGHUP, nullptr, &hangup);
+    const int signal = hangup.sa_handler == SIG_IGN ? SIGTERM : SIGHUP;
+    ::prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+    if (::getppid() != parent) ::raise(signal);
 }
 
 Result<std::vector<std::string>> words_of(const EditPlan& plan, const run::HeldMounts& held,
@@ -124,8 +127,8 @@ Result<run::HeldMounts> enter(const EditPlan& plan, int socket, Io& io) {
 /// Runs in the process that becomes the command.
 [[noreturn]] void become_command(const EditPlan& plan, const run::HeldMounts& held, pid_t parent,
                                  HeldSignals& signals, Io& io) {
-    end_with_parent(parent);
     signals.restore();
+    end_with_parent(parent);
     // A process that the command leaves running may go on writing: it has the session, too.
     (void)::fcntl(plan.hold.get(), F_DUPFD, kFirstKeptDescriptor);
     Status status;
@@ -157,9 +160,9 @@ void complete(const EditPlan& plan, const std::string& root, Io& io) {
 
 [[noreturn]] void run_session(int socket, const EditPlan& plan, pid_t parent, HeldSignals& outer,
                               Io& io) {
-    end_with_parent(parent);
     // Daemons are to start as they do elsewhere.
     outer.restore();
+    end_with_parent(parent);
     const auto held = enter(plan, socket, io);
     if (!held) {
         (void)send_message(socket, encode_error(held.error()));

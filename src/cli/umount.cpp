@@ -92,10 +92,8 @@ class UmountCommand final : public Command {
         timespec pause = kFirstPause;
         while (system::minor_at(entry.mountpoint) == entry.device_minor) {
             const auto status = mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
-            // The mount is gone just now; one that stays in the table and is not found is out of
-            // reach.
-            const bool is_gone = !status && status.error().code == Errc::not_found &&
-                                 system::minor_at(entry.mountpoint) != entry.device_minor;
+            // Whatever the reason was, it may be that the mount has just gone.
+            const bool is_gone = system::minor_at(entry.mountpoint) != entry.device_minor;
             if (status || is_gone) continue;
             if (status.error().sys_errno != EBUSY) return status;
             ::nanosleep(&pause, nullptr);

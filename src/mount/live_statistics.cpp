@@ -79,6 +79,7 @@ void keep_only(int socket) {
         (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
     const int fd = ::open(question.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || ::ioctl(fd, kStatisticsIoctl, reply.text.data()) != 0) reply.error = errno;
+    ::close(fd);  // the receiver may unmount at once
     (void)!::send(3, &reply, sizeof reply, MSG_NOSIGNAL);
     ::_exit(0);
 }

@@ -186,10 +186,15 @@ Status check_link(const std::string& place) {
         return fail(Errc::exists,
                     place + ": something is there already, and nothing can be mounted over it here",
                     "move it away, so that a link to the unpacked image can take its place");
-    SQUENV_TRY_ASSIGN(const auto parent, mount::nearest_directory(
-                                             std::filesystem::path(place).parent_path().string()));
-    if (::access(parent.c_str(), W_OK | X_OK) == 0) return {};
-    return fail_errno(errno, place + ": does not exist and cannot be made in " + parent);
+    for (int attempt = 1;; ++attempt) {
+        SQUENV_TRY_ASSIGN(
+            const auto parent,
+            mount::nearest_directory(std::filesystem::path(place).parent_path().string()));
+        if (::access(parent.c_str(), W_OK | X_OK) == 0) return {};
+        // A run that ends has removed the directory that it had made.
+        if (errno == ENOENT && attempt < kCacheAttempts) continue;
+        return fail_errno(errno, place + ": does not exist and cannot be made in " + parent);
+    }
 }
 
 Status check_tree_place(const std::string& place) {

@@ -150,7 +150,7 @@ Status Replacement::finish() {
 }
 
 Status Replacement::try_ways() {
-    if (!store_->found().image) return take_name();
+    if (!store_->found().image) return take_free_name();
     using Way = Result<Outcome> (Replacement::*)();
     // Without a lock only an exchange tells for sure what was replaced.
     std::array<Way, 3> ways{&Replacement::by_link, &Replacement::by_exchange,
@@ -162,6 +162,16 @@ Status Replacement::try_ways() {
     }
     return fail(Errc::unsupported, place().directory + ": no way to keep the current version",
                 "replace it without --keep");
+}
+
+/// Nothing is kept, so nothing may be replaced.
+Status Replacement::take_free_name() {
+    const int error = rename_new(path_, place().image);
+    if (error == EEXIST) return changed_meanwhile(place());
+    if (error != 0)
+        return fail_errno(error, place().image, "look at the access rights of its directory");
+    fresh_.clear();
+    return {};
 }
 
 /// The last step of the ways that keep the current version first.

@@ -40,6 +40,7 @@ class Replacement {
     [[nodiscard]] Result<Outcome> by_exchange();
     [[nodiscard]] Result<Outcome> by_copy();
     [[nodiscard]] Status keep_displaced();
+    [[nodiscard]] Status take_free_name();
     [[nodiscard]] Status take_name();
     [[nodiscard]] const Place& place() const { return store_->found().place; }
 

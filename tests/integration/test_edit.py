@@ -266,11 +266,12 @@ def test_what_is_removed_gives_its_space_back(edited):
     assert edited.work.squenv("verify", edited.image).returncode == 0
 
 
-def test_a_killed_session_is_offered_again(edited):
+@pytest.mark.parametrize("prefix", [[], ["nohup"]])
+def test_a_killed_session_is_offered_again(prefix, edited):
     ready = edited.directory / "ready"
-    first = edited.work.start(edited.work.command(
+    first = edited.work.start([*prefix, *edited.work.command(
         "edit", edited.image, "--", "sh", "-c",
-        f"echo 1 > {edited.root}/kept; touch {ready}; exec sleep 30"))
+        f"echo 1 > {edited.root}/kept; touch {ready}; exec sleep 30")])
     wait_for(ready.exists, "the session")
     kill_program(edited, first)
     refused = edited.edit(command=["true"])
