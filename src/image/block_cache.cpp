@@ -34,17 +34,34 @@ BlockCache::Key BlockCache::key_of(const BlockPlace& place, std::size_t expected
             static_cast<std::uint32_t>(expected)};
 }
 
+/// A thread that stores a block waits for READs of its pages: they are quick if they get it, too.
+BlockPointer BlockCache::find_lent(const Key& key) const {
+    const std::lock_guard lock(mutex_);
+    for (const Lent& lent : lent_)
+        if (lent.key == key)
+            if (auto block = lent.block.lock()) return block;
+    return nullptr;
+}
+
+void BlockCache::lend(const Key& key, const BlockPointer& block) const {
+    const std::lock_guard lock(mutex_);
+    lent_[next_lent_++ % lent_.size()] = {key, block};
+}
+
 Result<BlockCache::Answer> BlockCache::get(const BlockPlace& place, std::size_t expected,
                                            const Request& request) const {
     using Cache = ShardedCache<Key, Block, KeyHash>;
     const Key key = key_of(place, expected);
     if (!request.is_kept) {
         if (auto cached = cache_.find(key)) return Answer{std::move(cached), false};
+        if (auto lent = find_lent(key)) return Answer{std::move(lent), false};
         SQUENV_TRY_ASSIGN(auto block, decode(place, expected, request.stored));
+        lend(key, block);
         return Answer{std::move(block), true};
     }
     bool is_new = false;
     auto block = cache_.get_or_load(key, [&]() -> Result<Cache::Loaded> {
+        if (auto lent = find_lent(key)) return Cache::Loaded{std::move(lent), block_size_};
         SQUENV_TRY_ASSIGN(auto decoded, decode(place, expected, request.stored));
         is_new = true;
         return Cache::Loaded{std::move(decoded), block_size_};

@@ -2,8 +2,10 @@
 // Decoded data and fragment blocks in reused buffers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "base/bytes.h"
 #include "base/resource_pool.h"
@@ -41,8 +43,10 @@ class BlockCache {
 
     /// How a block is asked for.
     struct Request {
-        bool is_kept = true;  ///< false: for blocks that go to the page cache as a whole
-        ByteView stored{};    ///< the stored bytes, when they were read before
+        /// False: for blocks that go to the page cache as a whole. Others get such a block while
+        /// this caller has it.
+        bool is_kept = true;
+        ByteView stored{};  ///< the stored bytes, when they were read before
     };
     /// A block, and whether this very call decoded it.
     struct Answer {
@@ -69,7 +73,14 @@ class BlockCache {
             return std::hash<std::uint64_t>{}(key.position * 0x9E3779B97F4A7C15ULL >> 20);
         }
     };
+    /// A block that is not kept, for as long as a caller has it.
+    struct Lent {
+        Key key;
+        std::weak_ptr<const Block> block;
+    };
     [[nodiscard]] static Key key_of(const BlockPlace& place, std::size_t expected);
+    [[nodiscard]] BlockPointer find_lent(const Key& key) const;
+    void lend(const Key& key, const BlockPointer& block) const;
     /// Reads the bytes when `stored` is empty.
     [[nodiscard]] Result<std::shared_ptr<Block>> decode(const BlockPlace& place,
                                                         std::size_t expected,
@@ -80,6 +91,9 @@ class BlockCache {
     std::uint32_t block_size_;
     std::shared_ptr<Block::Buffers> buffers_;
     mutable ShardedCache<Key, Block, KeyHash> cache_;
+    mutable std::mutex mutex_;  ///< protects the two below
+    mutable std::array<Lent, 16> lent_{};
+    mutable std::size_t next_lent_ = 0;
 };
 
 }  // namespace squenv::image

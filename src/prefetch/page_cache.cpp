@@ -29,8 +29,13 @@ bool PageCache::count(bool is_stored, std::size_t bytes) {
 }
 
 bool PageCache::store(const FileRange& range, ByteView bytes) {
-    for (std::uint64_t at = range.begin; at < range.end; at += kStep) {
-        const FileRange step{range.file, at, std::min(at + kStep, range.end)};
+    // From the end on: a program that comes to these pages meanwhile waits at the first one for its
+    // READ, which is soon known here. From the front on it would follow step by step, and meet
+    // each.
+    for (std::uint64_t end = range.end; end > range.begin;) {
+        const std::uint64_t begin = std::max(range.begin, (end - 1) / kStep * kStep);
+        const FileRange step{range.file, begin, end};
+        end = begin;
         for (const FileRange& piece : reads_.without(step)) {
             if (!await_no_request()) continue;
             const ByteView part =

@@ -23,6 +23,7 @@ class FakeKernelPages final : public prefetch::KernelPages {
     bool store(prefetch::FileId id, std::uint64_t offset, ByteView bytes) override {
         const std::lock_guard lock(mutex_);
         ++calls_;
+        last_offset_ = offset;
         changed_.notify_all();
         if (unknown_.contains(id)) return false;
         File& file = files_[id];
@@ -77,6 +78,11 @@ class FakeKernelPages final : public prefetch::KernelPages {
     void set_waiting(bool are_waiting) { are_waiting_ = are_waiting; }
     void set_receiving(bool is_receiving) { is_receiving_ = is_receiving; }
     unsigned guarded() const { return guarded_; }
+    /// Of the last store.
+    std::uint64_t last_offset() {
+        const std::lock_guard lock(mutex_);
+        return last_offset_;
+    }
     /// Bytes of the largest store.
     std::size_t largest() {
         const std::lock_guard lock(mutex_);
@@ -93,6 +99,7 @@ class FakeKernelPages final : public prefetch::KernelPages {
     std::map<prefetch::FileId, File> files_;
     std::set<prefetch::FileId> unknown_;
     unsigned calls_ = 0;
+    std::uint64_t last_offset_ = 0;
     std::size_t largest_ = 0;
     std::atomic<bool> are_waiting_{false};
     std::atomic<bool> is_receiving_{false};

@@ -29,6 +29,7 @@ TEST_F(PageCacheTest, ALargeRangeIsStoredInStepsOf64KiB) {
     EXPECT_TRUE(store(0, content_.size()));
     EXPECT_EQ(kernel_.content(kFile, content_.size()), content_);
     EXPECT_EQ(kernel_.largest(), std::size_t{64} << 10);
+    EXPECT_EQ(kernel_.last_offset(), 0U) << "where a program would come first is stored last";
     EXPECT_EQ(pages_.stored_bytes(), content_.size());
 }
 

@@ -52,6 +52,34 @@ TEST(Read, AnyRangeIsASliceOfTheWhole) {
         }
 }
 
+TEST(Read, ABlockThatIsNotKeptIsSharedWhileACallerHasIt) {
+    ImageBuilder builder;
+    builder.file("file", pattern(4 * 4096, 7));
+    const auto built = builder.build();
+    const auto faults = std::make_shared<Faults>();
+    const auto image = open_image(built, faults).value();
+    const auto file = image->resolve("file").value();
+    std::vector<image::StoredPart> parts;
+    ASSERT_TRUE(image->data().visit_stored(
+        file, 0, 4096, [&](const image::StoredPart& part) { parts.push_back(part); }));
+    ASSERT_EQ(parts.size(), 1U);
+    const auto get = [&](bool is_kept) {
+        return image->data().block(parts[0].place, parts[0].length, {.is_kept = is_kept}).value();
+    };
+    auto first = get(false);
+    EXPECT_TRUE(first.is_new);
+    const std::uint64_t reads = faults->reads;
+    EXPECT_EQ(get(false).block, first.block);
+    first = {};
+    EXPECT_TRUE(get(false).is_new) << "it is gone with its last user";
+    EXPECT_EQ(faults->reads, reads + 1);
+    first = get(false);
+    const auto kept = get(true);
+    EXPECT_EQ(kept.block, first.block);
+    EXPECT_FALSE(kept.is_new);
+    EXPECT_EQ(get(false).block, first.block);
+}
+
 TEST(Read, LongBlockListsAreReadFromAnywhere) {
     // 3,000 blocks: more than one checkpoint, backwards and forwards.
     std::mt19937_64 random(kSeed);
