@@ -100,6 +100,24 @@ class BenchCommand final : public Command {
     BenchReport report_{};
 };
 
+/// What the daemon has counted until now.
+struct Counted {
+    std::map<std::string, std::uint64_t> all{};     ///< requests by kind
+    std::map<std::string, std::uint64_t> walker{};  ///< those of the tree walker among them
+    std::uint64_t image_reads = 0;
+};
+
+Result<Counted> counted(const std::string& statistics) {
+    const auto json = nlohmann::json::parse(statistics, nullptr, false);
+    if (!json.is_object() || !json.contains("walker_requests_by_kind"))
+        return fail(Errc::internal, "the daemon's answer is not JSON of this version");
+    Counted counted;
+    json.at("requests_by_kind").get_to(counted.all);
+    json.at("walker_requests_by_kind").get_to(counted.walker);
+    json.at("image_reads").get_to(counted.image_reads);
+    return counted;
+}
+
 Result<double> BenchCommand::time() {
     const auto start = std::chrono::steady_clock::now();
     SQUENV_TRY_ASSIGN(const int status, run_to_end(program_));
@@ -116,20 +134,23 @@ Result<double> BenchCommand::time() {
 Status BenchCommand::time_mounted(bool is_cached, BenchRow& cold, BenchRow* warm) {
     SQUENV_TRY(settle_image(image_, is_cached));
     SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options_));
-    std::map<std::string, std::uint64_t> before;
+    Counted before;
     for (BenchRow* row : {&cold, warm}) {
         if (row == nullptr) continue;
         SQUENV_TRY_ASSIGN(const double seconds, time());
         row->seconds.push_back(seconds);
         SQUENV_TRY_ASSIGN(const std::string text, mounted.statistics());
-        const auto json = nlohmann::json::parse(text, nullptr, false);
-        if (json.is_discarded() || !json.contains("requests_by_kind"))
-            return fail(Errc::internal, "the daemon's answer is not JSON");
-        const auto now = json.at("requests_by_kind").get<decltype(before)>();
+        SQUENV_TRY_ASSIGN(auto now, counted(text));
         row->requests.clear();
-        for (const auto& [kind, count] : now)
-            if (count != before[kind]) row->requests[kind] = count - before[kind];
-        before = now;
+        row->walker_requests = 0;
+        for (const auto& [kind, count] : now.all) {
+            const std::uint64_t ahead = now.walker[kind] - before.walker[kind];
+            row->walker_requests += ahead;
+            if (const auto own = count - before.all[kind] - ahead; own != 0)
+                row->requests[kind] = own;
+        }
+        row->image_reads = now.image_reads - before.image_reads;
+        before = std::move(now);
     }
     return mounted.unmount();
 }
@@ -163,7 +184,14 @@ Status BenchCommand::count_operations() {
 }
 
 Status BenchCommand::prepare() {
-    SQUENV_TRY_ASSIGN(const std::string file, image_file(image_));
+    SQUENV_TRY_ASSIGN(const auto listed, parse_image_list(image_));
+    if (listed.size() != 1)
+        return fail(Errc::invalid_argument, image_ + ": several images", "time one of them");
+    if (!listed.front().path.empty() && !mountpoint_.empty())
+        return fail(Errc::invalid_argument, image_ + ": names a path, and so does --mount-point",
+                    "leave one of them out");
+    if (!listed.front().path.empty()) mountpoint_ = listed.front().path;
+    SQUENV_TRY_ASSIGN(const std::string file, image_file(listed.front().image));
     SQUENV_TRY_ASSIGN(image_, versions::resolve(file));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(image_));
     auto manifest = image->manifest();

@@ -89,13 +89,30 @@ th:first-child, td:first-child { text-align: left; }
   svg text { fill: #ddd; } th, td { border-color: #444; } }
 )";
 
+std::vector<Bar> estimate_bars(const BenchReport& report) {
+    std::vector<Bar> bars;
+    const auto add = [&](const char* name, double operation, double seconds) {
+        bars.push_back({fmt::format("{}, {} ms", name, operation * 1000),
+                        seconds,
+                        fmt::format("{:.1f} s", seconds),
+                        {}});
+    };
+    for (const BenchEstimate& estimate : estimates(report)) {
+        if (estimate.directory_seconds > 0)
+            add("directory", estimate.operation_seconds, estimate.directory_seconds);
+        add("image", estimate.operation_seconds, estimate.image_seconds);
+    }
+    return bars;
+}
+
 }  // namespace
 
 std::string as_page(const BenchReport& report) {
     std::vector<Bar> times;
     std::vector<Bar> requests;
     std::string table =
-        "<table><tr><th></th><th>median</th><th>best</th><th>worst</th><th>requests</th></tr>\n";
+        "<table><tr><th></th><th>median</th><th>best</th><th>worst</th><th>requests</th>"
+        "<th>ahead</th></tr>\n";
     std::string notes;
     for (const BenchRow& row : report.rows) {
         const double middle = median(row.seconds);
@@ -106,9 +123,11 @@ std::string as_page(const BenchReport& report) {
             requests.push_back({row.name, static_cast<double>(total), std::to_string(total), {}});
         const auto [best, worst] = std::minmax_element(row.seconds.begin(), row.seconds.end());
         table += fmt::format(
-            "<tr><td>{}</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{}</td>"
+            "<td>{}</td></tr>\n",
             escaped(row.name), middle, *best, *worst,
-            row.requests.empty() ? std::string() : std::to_string(total));
+            row.requests.empty() ? std::string() : std::to_string(total),
+            row.requests.empty() ? std::string() : std::to_string(row.walker_requests));
         notes +=
             fmt::format("<li><b>{}</b>: {}</li>\n", escaped(row.name), escaped(row.explanation));
     }
@@ -124,7 +143,9 @@ std::string as_page(const BenchReport& report) {
         escaped(report.mountpoint), report.metadata_operations, format_size(report.bytes_read),
         report.files_read);
     page += plot("Time, less is better", times);
-    if (!requests.empty()) page += plot("Requests to the file system", requests);
+    if (!requests.empty()) page += plot("Requests of the command to the file system", requests);
+    page += plot("First run on slow storage, by time for an operation: an estimate",
+                 estimate_bars(report));
     page += table;
     page += "<ul>\n" + notes + "</ul>\n</body></html>\n";
     return page;

@@ -14,8 +14,19 @@ struct BenchRow {
     std::string name;
     std::string explanation;
     std::vector<double> seconds{};  ///< in the order of the rounds
-    /// Requests of a median round that reached the daemon, by kind; empty for directories.
+    /// Requests of the last round that reached the daemon, without those of the tree walker, by
+    /// kind; empty for directories.
     std::map<std::string, std::uint64_t> requests{};
+    std::uint64_t walker_requests = 0;  ///< beside the command, in the same round
+    std::uint64_t image_reads = 0;      ///< that reached the storage of the image, in that round
+};
+
+/// What a first run would take where each operation on the storage takes some time. An estimate
+/// from the counts: the operations follow each other, and nothing else is slower.
+struct BenchEstimate {
+    double operation_seconds = 0;
+    double directory_seconds = 0;  ///< 0: the directory was not timed
+    double image_seconds = 0;
 };
 
 struct BenchReport {
@@ -31,6 +42,7 @@ struct BenchReport {
     std::vector<BenchRow> rows{};
 };
 
+[[nodiscard]] std::vector<BenchEstimate> estimates(const BenchReport& report);
 [[nodiscard]] double median(std::vector<double> values);
 /// Requests that are about names and attributes, not content.
 [[nodiscard]] std::uint64_t metadata_count(const std::map<std::string, std::uint64_t>& requests);

@@ -62,7 +62,7 @@ template <class Answer>
 void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t node,
                             Answer&& answer) {
     auto& session = self(request);
-    session.counters_.count(kind);
+    session.counters_.count(kind, session.is_of_walker(request));
     if (auto* worker = Worker::current(); worker != nullptr)
         worker->note_request(kind != RequestKind::ioctl);
     const auto start = Clock::now();
@@ -135,13 +135,13 @@ void LibfuseSession::on_lookup(fuse_req_t request, fuse_ino_t parent, const char
 }
 
 void LibfuseSession::on_forget(fuse_req_t request, fuse_ino_t /*node*/, std::uint64_t /*count*/) {
-    self(request).counters_.count(RequestKind::forget);
+    self(request).counters_.count(RequestKind::forget, false);
     fuse_reply_none(request);
 }
 
 void LibfuseSession::on_forget_multi(fuse_req_t request, std::size_t /*count*/,
                                      fuse_forget_data* /*nodes*/) {
-    self(request).counters_.count(RequestKind::forget);
+    self(request).counters_.count(RequestKind::forget, false);
     fuse_reply_none(request);
 }
 
@@ -307,8 +307,8 @@ void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, s
             list(request, RequestKind::readdirplus, node, size, offset, Detail::everything);
         });
     };
-    const bool is_walker = fuse_req_ctx(request)->pid == options_.walker_pid;
-    const auto detail = prefetcher_->on_listing(is_walker, offset == 0, list_everything);
+    const auto detail =
+        prefetcher_->on_listing(is_of_walker(request), offset == 0, list_everything);
     if (!detail) return;
     list(request, RequestKind::readdirplus, node, size, offset,
          *detail == ListDetail::directories ? Detail::directories : Detail::everything);

@@ -69,6 +69,9 @@ class LibfuseSession final : public Session {
     static LibfuseSession& self(fuse_req_t request) {
         return *static_cast<LibfuseSession*>(fuse_req_userdata(request));
     }
+    [[nodiscard]] bool is_of_walker(fuse_req_t request) const {
+        return fuse_req_ctx(request)->pid == options_.walker_pid;
+    }
     /// Counts the request and runs `answer`; whatever it throws becomes an error reply.
     template <class Answer>
     static void handle(fuse_req_t request, RequestKind kind, fuse_ino_t node, Answer&& answer);

@@ -39,14 +39,20 @@ enum class RequestKind : std::size_t {
 /// Thread-safe.
 class RequestCounters {
   public:
-    void count(RequestKind kind) {
+    void count(RequestKind kind, bool is_walker) {
         counts_[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
+        if (is_walker)
+            walker_counts_[static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
     }
     void count_error() { errors_.fetch_add(1, std::memory_order_relaxed); }
     void count_bytes(std::uint64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
 
     [[nodiscard]] std::uint64_t of(RequestKind kind) const {
         return counts_[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);
+    }
+    /// Those of the tree walker among them.
+    [[nodiscard]] std::uint64_t of_walker(RequestKind kind) const {
+        return walker_counts_[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);
     }
     [[nodiscard]] std::uint64_t total() const {
         std::uint64_t sum = 0;
@@ -59,7 +65,10 @@ class RequestCounters {
     [[nodiscard]] std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
   private:
-    std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(RequestKind::count)> counts_{};
+    using Counts =
+        std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(RequestKind::count)>;
+    Counts counts_{};
+    Counts walker_counts_{};
     std::atomic<std::uint64_t> errors_{0};
     std::atomic<std::uint64_t> bytes_{0};
 };

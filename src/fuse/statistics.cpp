@@ -34,9 +34,12 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
                             std::uint64_t stored_bytes, const SessionOptions& options,
                             std::chrono::steady_clock::time_point started) {
     nlohmann::ordered_json by_kind;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i)
-        by_kind[request_name(static_cast<RequestKind>(i))] =
-            requests.of(static_cast<RequestKind>(i));
+    nlohmann::ordered_json by_walker;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i) {
+        const auto kind = static_cast<RequestKind>(i);
+        by_kind[request_name(kind)] = requests.of(kind);
+        by_walker[request_name(kind)] = requests.of_walker(kind);
+    }
     const auto counters = image.counters();
     struct rusage usage {};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -51,6 +54,7 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
         {"peak_memory_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024},
         {"requests", requests.total()},
         {"requests_by_kind", by_kind},
+        {"walker_requests_by_kind", by_walker},
         {"errors", requests.errors()},
         {"bytes_served", requests.bytes()},
         {"bytes_stored_ahead", stored_bytes},

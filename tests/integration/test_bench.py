@@ -69,19 +69,33 @@ def test_json_and_page(work, packed):
     assert all(len(row["seconds"]) == 2 and row["median_seconds"] > 0 for row in facts["rows"])
     assert facts["files_read"] == 30 and facts["metadata_operations"] >= 2
     by_name = {row["name"]: row["requests_by_kind"] for row in facts["rows"]}
+    fresh = facts["rows"][2]
+    # Beside the 30 files and their directory, the command asks for little; the walker for the rest.
+    assert sum(fresh["requests_by_kind"].values()) < 3 * 30 + 40, fresh
+    assert facts["rows"][0]["walker_requests"] == 0 < fresh["walker_requests"]
+    assert [estimate["operation_seconds"] for estimate in facts["estimates"]] == [2e-4, 1e-3, 5e-3]
+    slow = facts["estimates"][2]
+    assert slow["directory_seconds"] >= 5e-3 * (facts["metadata_operations"] + 2 * 30)
+    assert slow["image_seconds"] >= 5e-3 * facts["rows"][1]["image_reads"] > 0
     assert by_name["directory"] == {}
     assert by_name["image, again"].get("read", 0) == 0
     parsed = Page(page.read_text(encoding="utf-8"))
-    assert parsed.tags.count("svg") == 2 and "table" in parsed.tags
+    assert parsed.tags.count("svg") == 3 and "table" in parsed.tags
     assert not parsed.links and "script" not in parsed.tags
 
 
 def test_without_the_directory(work, packed):
     tree, image = packed
     elsewhere = work.directory("elsewhere")
-    result = bench(work, image, "--json", "--mount-point", elsewhere, command=cat_all(elsewhere))
-    assert result.returncode == 0, result.stderr
-    assert [row["name"] for row in json.loads(result.stdout)["rows"]] == ROWS[1:]
+    for named in ([image, "--mount-point", elsewhere], [f"{image}:{elsewhere}"]):
+        result = bench(work, *named, "--json", command=cat_all(elsewhere))
+        assert result.returncode == 0, result.stderr
+        facts = json.loads(result.stdout)
+        assert [row["name"] for row in facts["rows"]] == ROWS[1:]
+        assert facts["mountpoint"] == str(elsewhere)
+        assert all(estimate["directory_seconds"] == 0 for estimate in facts["estimates"])
+    both = bench(work, f"{image}:{elsewhere}", "--mount-point", elsewhere, command=("true",))
+    assert both.returncode == 2 and "leave one of them out" in both.stderr
     assert tree.exists()
 
 
