@@ -20,6 +20,8 @@ inline constexpr std::string_view kCopySuffix = ".copying";
 
 /// In front of other names of files that are about to be versions.
 inline constexpr std::string_view kSecondName = "rollback.";
+/// In front of the names of new files that get their access rights before their name.
+inline constexpr std::string_view kUnnamed = "new.";
 
 struct Place {
     std::string image;      ///< links are followed

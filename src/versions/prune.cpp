@@ -72,6 +72,8 @@ class Pruning {
 
     [[nodiscard]] std::string reason_to_stay(const Version& version) const {
         if (version.is_pinned) return "pinned";
+        // Another process has just replaced it, and gives it this name next.
+        if (version.path != found_.place.file(version.number)) return "in use";
         const FileIdentity& file = found_.kept.at(version.number).identity;
         // It stays as the file of the current version.
         if (found_.image && is_same_inode(file, *found_.image)) return "";
@@ -82,10 +84,13 @@ class Pruning {
 
     Status remove(const Version& version) {
         struct stat info {};
-        if (::lstat(version.path.c_str(), &info) != 0) return fail_errno(errno, version.path);
+        const bool is_there = ::lstat(version.path.c_str(), &info) == 0;
         const nlink_t links = info.st_nlink - gone_[info.st_ino];
-        if (!options_.is_dry_run && ::unlink(version.path.c_str()) != 0)
+        if (!is_there || (!options_.is_dry_run && ::unlink(version.path.c_str()) != 0)) {
+            // Without locks another process may prune, too.
+            if (errno == ENOENT) return {};
             return fail_errno(errno, version.path, "look at the access rights of its directory");
+        }
         if (options_.is_dry_run) ++gone_[info.st_ino];
         if (links <= 1) result_.freed_bytes += version.size_bytes;
         result_.removed.push_back(version);

@@ -121,6 +121,9 @@ Result<Version> publish(const std::string& fresh, const std::string& image, cons
 
 namespace {
 
+/// Other processes, one after the other, that rename the file which is to become current.
+constexpr int kMoves = 20;
+
 /// The version before the current one, or the one asked for.
 Result<Version> choose_target(const Snapshot& found, std::uint64_t wanted) {
     if (wanted != 0) {
@@ -172,6 +175,29 @@ bool is_current_content(const Snapshot& found, const Version& target) {
                                  is_same_inode(kept->second.identity, *found.image));
 }
 
+Status choose(const Snapshot& found, std::uint64_t wanted, Rollback& result) {
+    SQUENV_TRY_ASSIGN(result.target, choose_target(found, wanted));
+    result.from = found.version(found.current).value_or(Version{});
+    // A file that is no image must not become current.
+    SQUENV_TRY(image::Image::open(result.target.path));
+    return {};
+}
+
+/// Sets all of `result` that is known before a version is made. Returns the file that is to become
+/// current, or "" when it is so already.
+Result<std::string> take_target(Store& store, std::uint64_t wanted, Rollback& result) {
+    for (int attempt = 1;; ++attempt) {
+        auto status = choose(store.found(), wanted, result);
+        if (status && is_current_content(store.found(), result.target)) return std::string();
+        auto name = status ? second_name(store.found(), result.target)
+                           : Result<std::string>(tl::unexpected(status.error()));
+        // Without locks another process may give the file its final name, or prune it.
+        const bool is_moved = !name && name.error().sys_errno == ENOENT && !store.is_locked();
+        if (!is_moved || attempt == kMoves) return name;
+        SQUENV_TRY(store.look());
+    }
+}
+
 }  // namespace
 
 Result<Rollback> rollback(const std::string& image, const RollbackOptions& options) {
@@ -182,26 +208,18 @@ Result<Rollback> rollback(const std::string& image, const RollbackOptions& optio
                     "versions are kept by --keep of pack, create and edit");
     }
     Rollback result;
-    const auto choose = [&](const Snapshot& found) -> Status {
-        SQUENV_TRY_ASSIGN(result.target, choose_target(found, options.to));
-        result.from = found.version(found.current).value_or(Version{});
-        // A file that is no image must not become current.
-        SQUENV_TRY(image::Image::open(result.target.path));
-        return {};
-    };
     if (options.is_dry_run) {
         SQUENV_TRY_ASSIGN(const Snapshot found, take_snapshot(place));
-        SQUENV_TRY(choose(found));
+        SQUENV_TRY(choose(found, options.to, result));
         if (is_current_content(found, result.target)) result.made = result.from;
         return result;
     }
     SQUENV_TRY_ASSIGN(Store store, Store::open(place));
-    SQUENV_TRY(choose(store.found()));
-    if (is_current_content(store.found(), result.target)) {
+    SQUENV_TRY_ASSIGN(const std::string name, take_target(store, options.to, result));
+    if (name.empty()) {
         result.made = result.from;
         return result;
     }
-    SQUENV_TRY_ASSIGN(const std::string name, second_name(store.found(), result.target));
     const TemporaryName guard(name);
     // The content is on the disk already, and either name is right after a crash of the machine.
     auto made =

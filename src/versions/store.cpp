@@ -18,6 +18,7 @@
 
 #include "base/file_lock.h"
 #include "base/output_path.h"
+#include "base/temporary_name.h"
 
 namespace squenv::versions {
 
@@ -63,6 +64,37 @@ tl::unexpected<Error> closed_to_user(int sys_errno, const std::string& path) {
     return fail_errno(sys_errno, path, is_denied ? "ask its owner to let you write there" : "");
 }
 
+/// A new file at `made` with the rights of those who may use the directory. Errors are those of
+/// the file `path`, for which it is made.
+Result<UniqueFd> make_shared_file(const Place& place, const std::string& made,
+                                  const std::string& path, int flags) {
+    auto file = open_file(made, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
+    if (!file) return closed_to_user(file.error().sys_errno, path);
+    struct stat directory {};
+    struct stat own {};
+    mode_t mode = shared_mode(place);
+    const bool is_of_group = ::stat(place.directory.c_str(), &directory) == 0 &&
+                             ::fstat(file->get(), &own) == 0 &&
+                             (own.st_gid == directory.st_gid ||
+                              ::fchown(file->get(), static_cast<uid_t>(-1), directory.st_gid) == 0);
+    if (!is_of_group) mode &= ~kGroupWrite;
+    (void)::fchmod(file->get(), mode);
+    return file;
+}
+
+/// Renames without replacing, in one step. Returns 0 or an errno: EEXIST when there is a file of
+/// that name, EOPNOTSUPP when the file system has no way to do so.
+int rename_exclusively(const std::string& from, const std::string& to) {
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return errno;
+    // Not every file system knows the flag; a link does not replace, either.
+    if (::link(from.c_str(), to.c_str()) == 0) {
+        ::unlink(from.c_str());
+        return 0;
+    }
+    return errno == EEXIST || errno == ENOENT ? errno : EOPNOTSUPP;
+}
+
 std::vector<std::string> names_in(const std::string& path) {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), &::closedir);
@@ -79,25 +111,29 @@ bool is_abandoned(const std::string& path) {
 }  // namespace
 
 Result<bool> make_directory(const Place& place) {
+    if (place.is_directory()) return false;
     const std::string parent = output_directory(place.image);
     struct stat above {};
     if (::stat(parent.c_str(), &above) != 0) return fail_errno(errno, parent);
-    if (::mkdir(place.directory.c_str(), 0700) != 0) {
-        if (errno == EEXIST && place.is_directory()) return false;
-        return closed_to_user(errno, place.directory);
-    }
+    // Under its name it is open to others from the first moment.
+    const std::string unnamed = unique_name(place.directory + '.');
+    if (::mkdir(unnamed.c_str(), 0700) != 0) return closed_to_user(errno, place.directory);
     mode_t mode = above.st_mode & 02777U;
     // In a directory for all, a user's files are the user's own.
     if ((above.st_mode & S_ISVTX) != 0) mode &= ~mode_t{02022};
     struct stat made {};
-    const bool is_of_group =
-        ::stat(place.directory.c_str(), &made) == 0 &&
-        (made.st_gid == above.st_gid ||
-         ::chown(place.directory.c_str(), static_cast<uid_t>(-1), above.st_gid) == 0);
+    const bool is_of_group = ::stat(unnamed.c_str(), &made) == 0 &&
+                             (made.st_gid == above.st_gid ||
+                              ::chown(unnamed.c_str(), static_cast<uid_t>(-1), above.st_gid) == 0);
     // Those of another group may do what all may.
     if (!is_of_group) mode = (mode & ~kGroupAll) | (mode & 07U) << 3;
-    (void)::chmod(place.directory.c_str(), mode);
-    return true;
+    (void)::chmod(unnamed.c_str(), mode);
+    // An empty one that another process has just made may be replaced: it is used by name.
+    if (::rename(unnamed.c_str(), place.directory.c_str()) == 0) return true;
+    const int error = errno;
+    ::rmdir(unnamed.c_str());
+    if (place.is_directory()) return false;
+    return closed_to_user(error, place.directory);
 }
 
 Result<UniqueFd> open_shared(const Place& place, const std::string& path, int flags) {
@@ -105,32 +141,29 @@ Result<UniqueFd> open_shared(const Place& place, const std::string& path, int fl
         auto there = open_file(path, O_RDWR | flags);
         if (there) return there;
         if (there.error().sys_errno != ENOENT) return closed_to_user(there.error().sys_errno, path);
-        auto made = open_file(path, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
-        if (!made && made.error().sys_errno == EEXIST) continue;
-        if (!made) return closed_to_user(made.error().sys_errno, path);
-        struct stat directory {};
-        struct stat own {};
-        mode_t mode = shared_mode(place);
-        const bool is_of_group =
-            ::stat(place.directory.c_str(), &directory) == 0 && ::fstat(made->get(), &own) == 0 &&
-            (own.st_gid == directory.st_gid ||
-             ::fchown(made->get(), static_cast<uid_t>(-1), directory.st_gid) == 0);
-        if (!is_of_group) mode &= ~kGroupWrite;
-        (void)::fchmod(made->get(), mode);
-        return made;
+        // Under its name it is open to others from the first moment.
+        const std::string unnamed = unique_name(place.directory + '/' + std::string(kUnnamed));
+        const TemporaryName guard(unnamed);
+        SQUENV_TRY_ASSIGN(auto made, make_shared_file(place, unnamed, path, flags));
+        int error = rename_exclusively(unnamed, path);
+        if (error == EOPNOTSUPP) {
+            ::unlink(unnamed.c_str());
+            auto named = make_shared_file(place, path, path, flags);
+            if (named || named.error().sys_errno != EEXIST) return named;
+            error = EEXIST;
+        }
+        if (error == 0) return made;
+        ::unlink(unnamed.c_str());
+        // ENOENT: it was removed as one that a killed process had left.
+        if (error != EEXIST && error != ENOENT) return closed_to_user(error, path);
     }
 }
 
 int rename_new(const std::string& from, const std::string& to) {
-    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
-    if (errno != EINVAL && errno != ENOSYS) return errno;
-    // Not every file system knows the flag; a link does not replace, either.
-    if (::link(from.c_str(), to.c_str()) == 0) {
-        ::unlink(from.c_str());
-        return 0;
-    }
+    const int error = rename_exclusively(from, to);
+    if (error != EOPNOTSUPP) return error;
     struct stat info {};
-    if (errno == EEXIST || ::lstat(to.c_str(), &info) == 0) return EEXIST;
+    if (::lstat(to.c_str(), &info) == 0) return EEXIST;
     return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
 }
 
@@ -169,10 +202,12 @@ Status Store::repair() {
         const auto copy = number_of_name(name, kCopySuffix);
         const std::string path = place.directory + '/' + name;
         const bool is_second = name.starts_with(kSecondName);
-        if (!incoming && !copy && !is_second) continue;
-        if (!is_locked_ && !is_abandoned(path)) continue;
+        const bool is_unnamed = name.starts_with(kUnnamed);
+        if (!incoming && !copy && !is_second && !is_unnamed) continue;
+        // The lock itself is made without one.
+        if ((!is_locked_ || is_unnamed) && !is_abandoned(path)) continue;
         has_swept = true;
-        if (copy || is_second) ::unlink(path.c_str());
+        if (copy || is_second || is_unnamed) ::unlink(path.c_str());
         if (incoming) sweep_incoming(*incoming);
     }
     if (has_swept) SQUENV_TRY(look());

@@ -95,6 +95,32 @@ def test_killed_before_any_change(work, library, verb, lacks):
     assert 5 <= kills < 58
 
 
+@pytest.mark.parametrize("lacks", [["NO_LOCKS"], []], ids=["no locks", "locks"])
+def test_file_of_a_process_at_work(three, library, lacks):
+    """Between an exchange and the name of the old version. Without locks that is left alone."""
+    os.rename(three.versions / "2.squashfs", three.versions / "3.incoming")
+    machine = lacking(library, *lacks)
+    pruned = three.prune("--keep", "1", env=machine)
+    if lacks:
+        assert pruned["removed"] == [1] and pruned["left"] == [2, 3]
+        assert pruned["spared"] == [{"number": 2, "reason": "in use"}]
+        three.rollback(env=machine)
+        assert three.content() == "two"
+        assert three.names() == ["3.incoming", "3.squashfs"]
+    else:
+        assert pruned["removed"] == [1, 2] and three.names() == []
+
+
+@pytest.mark.parametrize("lacks", [[], ["NO_LOCKS", "NO_LINKS"]], ids=["locks", "no locks"])
+def test_rollbacks_and_prunes_at_once(three, library, lacks):
+    """They move and remove each other's files."""
+    words = [["rollback", "-q", three.image], ["prune", "-q", three.image, "--keep", "2"]]
+    in_parallel([three.work.command(*words[number % 3 == 2]) for number in range(24)],
+                env=lacking(library, *lacks))
+    assert three.content() in ("one", "two", "three")
+    assert [name for name in three.names() if not name.endswith(".squashfs")] == []
+
+
 def test_killed_at_any_moment(three):
     """By the clock, too: what is between the calls."""
     for moment in range(50 if STRESS else 12):
@@ -219,6 +245,29 @@ def test_directory_of_a_group(work, umasks, mode):
     by(OTHER, "prune", env.image, "--keep", "2", umask=umasks[1])
     assert env.numbers(user=False) == [2, 3, 4]
     assert all(name.endswith(".squashfs") for name in env.names())
+
+
+def test_killed_in_a_directory_of_a_group(work, library):
+    """A process that dies just before any change leaves the directory open to the group."""
+    template = work.directory("template")
+    (template / "tree").mkdir()
+    (template / "tree" / "v").write_text("text")
+    words = [work.programs / "squenv", "pack", "-q", "tree", "-o", "env.squashfs", "-f", "--keep"]
+    kills = 0
+    for call in range(1, 60):
+        place = work.path / f"place{call}"
+        check(["cp", "-a", template, place])
+        os.chown(place, ONE, GROUP)
+        os.chmod(place, 0o2775)
+        assert run_as(OTHER, words[:-1], groups=[GROUP], cwd=place).returncode == 0
+        killed = run_as(ONE, words, 0o077, groups=[GROUP], cwd=place,
+                        env=lacking(library, KILL_AT=str(call)))
+        done = run_as(OTHER, words, groups=[GROUP], cwd=place)
+        assert done.returncode == 0, (call, done.stderr)
+        if killed.returncode == 0:
+            break
+        kills += 1
+    assert 5 <= kills < 58
 
 
 def test_rollback_of_another_users_version(work):

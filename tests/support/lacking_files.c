@@ -4,7 +4,8 @@
  *   NO_LINKS     set: no hard links
  *   NO_EXCHANGE  set: a rename cannot exchange files, nor refuse to replace one
  *   NO_LOCKS     set: no locks
- *   KILL_AT=N    SIGKILL just before the N-th call that changes a directory or writes, from 1 on
+ *   KILL_AT=N    SIGKILL just before the N-th call that changes a directory or access rights, or writes,
+ *                from 1 on
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -67,6 +68,18 @@ int mkdir(const char* path, mode_t mode) {
     typedef int (*call)(const char*, mode_t);
     count_call();
     return NEXT(call, "mkdir")(path, mode);
+}
+
+int chmod(const char* path, mode_t mode) {
+    typedef int (*call)(const char*, mode_t);
+    count_call();
+    return NEXT(call, "chmod")(path, mode);
+}
+
+int fchmod(int fd, mode_t mode) {
+    typedef int (*call)(int, mode_t);
+    count_call();
+    return NEXT(call, "fchmod")(fd, mode);
 }
 
 ssize_t write(int fd, const void* bytes, size_t size) {
