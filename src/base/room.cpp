@@ -21,15 +21,17 @@ constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 /// The names of the files of one version of control groups.
 struct Files {
     const char* limit;
+    const char* high;  ///< of a limit that slows down; "" where there is none
     const char* used;
     /// In memory.stat: pages of files, without those of tmpfs. Version 1 counts those of the
     /// groups below only in the totals.
     const char* inactive;
     const char* active;
 };
-constexpr Files kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file",
-                          "total_active_file"};
-constexpr Files kVersion2{"memory.max", "memory.current", "inactive_file", "active_file"};
+constexpr Files kVersion1{"memory.limit_in_bytes", "", "memory.usage_in_bytes",
+                          "total_inactive_file", "total_active_file"};
+constexpr Files kVersion2{"memory.max", "memory.high", "memory.current", "inactive_file",
+                          "active_file"};
 
 /// Nothing for "max" and for a file that is not there.
 std::optional<std::uint64_t> number_in(const std::string& path) {
@@ -52,14 +54,16 @@ std::uint64_t field_in(const std::string& path, std::string_view name) {
 }
 
 std::uint64_t room_of(const std::string& directory, const Files& files) {
-    const auto limit = number_in(directory + '/' + files.limit);
+    const std::uint64_t limit =
+        std::min(number_in(directory + '/' + files.limit).value_or(kNoLimit),
+                 number_in(directory + '/' + files.high).value_or(kNoLimit));
     const auto used = number_in(directory + '/' + files.used);
-    if (!limit || !used) return kNoLimit;
+    if (limit == kNoLimit || !used) return kNoLimit;
     const std::string statistics = directory + "/memory.stat";
     const std::uint64_t cached =
         field_in(statistics, files.inactive) + field_in(statistics, files.active);
     const std::uint64_t held = *used - std::min(*used, cached);
-    return *limit - std::min(*limit, held);
+    return limit - std::min(limit, held);
 }
 
 /// The smallest room from `group` up. In a container the path may begin above what is mounted.

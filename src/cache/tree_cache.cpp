@@ -32,8 +32,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLockSuffix = ".lock";
-/// What a small file takes on disk beyond its content.
-constexpr std::uint64_t kInodeBytes = 4096;
 
 /// How long the keeper of a tree may take to notice that its last user has ended.
 constexpr std::chrono::milliseconds kKeeperTime{1000};
@@ -104,19 +102,6 @@ std::vector<CacheEntry> entries_in(const std::string& directory) {
 bool remove_any(const std::string& directory, const std::string& name) {
     return is_partial_name(name) ? remove_partial_entry(directory + '/' + name)
                                  : remove_entry(directory, name);
-}
-
-/// The bytes that the unpacked tree takes on disk.
-std::uint64_t unpacked_bytes(const image::Image& image) {
-    std::uint64_t bytes = 0;
-    image::WalkVisitor visitor;
-    visitor.enter = [&bytes](const std::string&, const image::Inode& inode) {
-        bytes += kInodeBytes + (inode.is_file() ? inode.size_bytes : 0);
-        return true;
-    };
-    visitor.failed = [](const std::string&, const Error&) { return true; };
-    image::walk(image, image.root(), visitor);
-    return bytes;
 }
 
 /// The space on the disk for this user; nothing when it is not known.
@@ -215,7 +200,7 @@ Result<CachedTree> make_tree(const std::string& directory, const TreeName& name,
     // The entry is not complete; while it is in use it stays. Without locks, another process may
     // have completed it just now: then publish() exchanges it only when it is not.
     if (is_alone) remove_entry(directory, name.text);
-    const std::uint64_t needed = unpacked_bytes(image);
+    const std::uint64_t needed = image::unpacked_bytes(image);
     SQUENV_TRY(make_room(directory, needed));
     SQUENV_TRY_ASSIGN(auto fresh, make_partial_entry(directory, name.text));
     const auto status = fill_entry(fresh.path, name, {needed, {}, image_path, 0}, image);

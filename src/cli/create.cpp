@@ -20,8 +20,10 @@
 #include "cli/pack_steps.h"
 #include "cli/stop_signal.h"
 #include "create/build.h"
+#include "create/needed_room.h"
 #include "create/record.h"
 #include "create/staging_place.h"
+#include "image/walk.h"
 #include "run/destination.h"
 #include "venv/packages.h"
 
@@ -79,6 +81,7 @@ class CreateCommand final : public Command {
 
   private:
     [[nodiscard]] Result<std::string> at() const;
+    [[nodiscard]] create::KnownSizes known_sizes() const;
     [[nodiscard]] Result<create::Staging> make_staging(Io& io) const;
     [[nodiscard]] std::vector<std::string> words() const;
     /// Fills the staging directory.
@@ -152,15 +155,29 @@ Result<std::string> CreateCommand::at() const {
     return with_context(std::move(error), "an image is not mounted there by itself");
 }
 
+create::KnownSizes CreateCommand::known_sizes() const {
+    create::KnownSizes sizes;
+    sizes.locked = create::locked_bytes(recognised_);
+    const auto replaced = image::Image::open(output_);
+    if (!replaced) return sizes;
+    sizes.replaced = image::unpacked_bytes(**replaced);
+    const auto manifest = (*replaced)->manifest();
+    sizes.has_same_inputs =
+        manifest && *manifest && (*manifest)->creation.inputs == creation_.inputs;
+    return sizes;
+}
+
 Result<create::Staging> CreateCommand::make_staging(Io& io) const {
     const auto candidates = create::staging_candidates(directory_of(output_));
     for (const std::string& directory : candidates) create::sweep_staging(directory);
     std::string chosen = staging_;
     if (chosen.empty()) {
+        const std::uint64_t needed = create::needed_room(known_sizes());
+        if (io.is_verbose) io.err << kWho << ": asks for " << format_size(needed) << " of room\n";
         std::vector<create::StagingPlace> places;
         for (const std::string& directory : candidates)
             places.push_back(create::inspect_staging_place(directory));
-        SQUENV_TRY_ASSIGN(chosen, create::choose_staging_place(places));
+        SQUENV_TRY_ASSIGN(chosen, create::choose_staging_place(places, needed));
     } else {
         create::sweep_staging(chosen);
         SQUENV_TRY(create::check_staging_place(create::inspect_staging_place(chosen)));

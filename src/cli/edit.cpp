@@ -30,20 +30,6 @@ namespace {
 
 constexpr const char* kWho = "squenv edit: ";
 
-/// What an unpacked copy takes on disk; each object has a block of its own.
-std::uint64_t unpacked_bytes(const image::Image& image) {
-    constexpr std::uint64_t kObjectBytes = 4096;
-    std::uint64_t bytes = 0;
-    image::WalkVisitor visitor;
-    visitor.enter = [&bytes](const std::string&, const image::Inode& inode) {
-        bytes += kObjectBytes + (inode.is_file() ? inode.size_bytes : 0);
-        return true;
-    };
-    visitor.failed = [](const std::string&, const Error&) { return true; };
-    image::walk(image, image.root(), visitor);
-    return bytes;
-}
-
 class EditCommand final : public Command {
   public:
     const char* name() const override { return "edit"; }
@@ -237,8 +223,9 @@ Status EditCommand::stage(Io& io) {
         session_.staging = directory;
         return edit::record_session(session_);
     };
-    SQUENV_TRY_ASSIGN(const auto staging,
-                      edit::make_staging(staging_, beside, unpacked_bytes(*image), announce));
+    SQUENV_TRY_ASSIGN(
+        const auto staging,
+        edit::make_staging(staging_, beside, image::unpacked_bytes(*image), announce));
     session_.kind = staging.kind;
     SQUENV_TRY_ASSIGN(hold_, edit::hold_session(session_));
     if (session_.kind == edit::Kind::overlay)

@@ -38,7 +38,8 @@ StagingPlace inspect_staging_place(const std::string& path) {
     return place;
 }
 
-Result<std::string> choose_staging_place(const std::vector<StagingPlace>& places) {
+Result<std::string> choose_staging_place(const std::vector<StagingPlace>& places,
+                                         std::uint64_t needed) {
     const StagingPlace* largest = nullptr;
     std::string reasons;
     for (const StagingPlace& place : places) {
@@ -46,7 +47,7 @@ Result<std::string> choose_staging_place(const std::vector<StagingPlace>& places
             reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", place.path, reason);
             continue;
         }
-        if (place.free_bytes >= kStagingRoom) return place.path;
+        if (place.free_bytes >= needed) return place.path;
         if (largest == nullptr || place.free_bytes > largest->free_bytes) largest = &place;
     }
     if (largest != nullptr) return largest->path;

@@ -18,18 +18,16 @@ struct StagingPlace {
     std::uint64_t free_bytes = 0;  ///< for this user; of memory also what its limits leave
 };
 
-/// What the choice asks for: as large as the environments that are common, with a GPU library.
-inline constexpr std::uint64_t kStagingRoom = 8ULL << 30;
-
 /// /dev/shm, TMPDIR or else /tmp, and the directory of the image, in this order.
 [[nodiscard]] std::vector<std::string> staging_candidates(const std::string& output_directory);
 
 /// Looks at `path` on this machine.
 [[nodiscard]] StagingPlace inspect_staging_place(const std::string& path);
 
-/// The first of `places` with room. Where none has, the usable one with the most.
+/// The first of `places` with `needed` bytes free. Where none has, the usable one with the most.
 /// Errors: denied (none is usable), with the reasons.
-[[nodiscard]] Result<std::string> choose_staging_place(const std::vector<StagingPlace>& places);
+[[nodiscard]] Result<std::string> choose_staging_place(const std::vector<StagingPlace>& places,
+                                                       std::uint64_t needed);
 
 /// A directory that the user names has to be usable only. Errors: denied.
 [[nodiscard]] Status check_staging_place(const StagingPlace& place);

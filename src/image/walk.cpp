@@ -82,4 +82,17 @@ void walk(const Image& image, const Inode& start, const WalkVisitor& visitor) {
     }
 }
 
+std::uint64_t unpacked_bytes(const Image& image) {
+    constexpr std::uint64_t kObjectBytes = 4096;
+    std::uint64_t bytes = 0;
+    WalkVisitor visitor;
+    visitor.enter = [&bytes](const std::string&, const Inode& inode) {
+        bytes += kObjectBytes + (inode.is_file() ? inode.size_bytes : 0);
+        return true;
+    };
+    visitor.failed = [](const std::string&, const Error&) { return true; };
+    walk(image, image.root(), visitor);
+    return bytes;
+}
+
 }  // namespace squenv::image

@@ -2,6 +2,7 @@
 // Visits every object of a tree once per name, without recursion.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -22,5 +23,8 @@ struct WalkVisitor {
 /// Walks `start` and everything below it, in the order of the listings. A directory that was
 /// entered before is reported as corrupt and not entered again, so every walk ends.
 void walk(const Image& image, const Inode& start, const WalkVisitor& visitor);
+
+/// What the unpacked tree takes on a disk: the content, and a block of 4 KiB for each object.
+[[nodiscard]] std::uint64_t unpacked_bytes(const Image& image);
 
 }  // namespace squenv::image

@@ -62,6 +62,10 @@ TEST_F(MemoryRoom, IsLimitedByEachGroupAbove) {
     EXPECT_EQ(memory_room(root_), 500U);
     write("sys/fs/cgroup/job/step/memory.max", "50\n");
     EXPECT_EQ(memory_room(root_), 0U);
+    // Beyond this one the kernel slows the job down until it hardly runs.
+    write("sys/fs/cgroup/job/step/memory.max", "max\n");
+    write("sys/fs/cgroup/job/step/memory.high", "400\n");
+    EXPECT_EQ(memory_room(root_), 300U);
 }
 
 TEST_F(MemoryRoom, KnowsTheFirstVersion) {
@@ -80,13 +84,19 @@ TEST_F(MemoryRoom, KnowsTheFirstVersion) {
 TEST(StagingPlace, IsTheFirstWithRoom) {
     const StagingPlace memory{"/dev/shm", true, true, 9 * kGib};
     const StagingPlace disk{"/tmp", true, true, 20 * kGib};
-    EXPECT_EQ(*choose_staging_place({memory, disk}), "/dev/shm");
-    EXPECT_EQ(*choose_staging_place({{"/dev/shm", true, true, kGib}, disk}), "/tmp");
-    EXPECT_EQ(*choose_staging_place({{"/dev/shm", true, false, 99 * kGib}, disk}), "/tmp");
-    EXPECT_EQ(*choose_staging_place({{"/dev/shm", false, true, 99 * kGib}, disk}), "/tmp");
-    EXPECT_EQ(*choose_staging_place({{"/a", true, true, kGib}, {"/b", true, true, 3 * kGib}}),
-              "/b");
-    const auto none = choose_staging_place({{"/a", true, false, kGib}, {"/b", false}});
+    const auto choose = [](const std::vector<StagingPlace>& places, std::uint64_t needed) {
+        return choose_staging_place(places, needed).value();
+    };
+    constexpr std::uint64_t kNeeded = 8 * kGib;
+    EXPECT_EQ(choose({memory, disk}, kNeeded), "/dev/shm");
+    EXPECT_EQ(choose({memory, disk}, 10 * kGib), "/tmp");
+    EXPECT_EQ(choose({memory, disk}, 30 * kGib), "/tmp");
+    EXPECT_EQ(choose({{"/dev/shm", true, true, kGib}, disk}, kNeeded), "/tmp");
+    EXPECT_EQ(choose({{"/dev/shm", true, true, kGib}, disk}, kGib), "/dev/shm");
+    EXPECT_EQ(choose({{"/dev/shm", true, false, 99 * kGib}, disk}, kNeeded), "/tmp");
+    EXPECT_EQ(choose({{"/dev/shm", false, true, 99 * kGib}, disk}, kNeeded), "/tmp");
+    EXPECT_EQ(choose({{"/a", true, true, kGib}, {"/b", true, true, 3 * kGib}}, kNeeded), "/b");
+    const auto none = choose_staging_place({{"/a", true, false, kGib}, {"/b", false}}, kGib);
     ASSERT_FALSE(none);
     EXPECT_EQ(none.error().code, Errc::denied);
     EXPECT_NE(none.error().message().find("/a is mounted noexec"), std::string::npos);
