@@ -6,68 +6,18 @@ import glob
 import json
 import os
 import re
-import shutil
 import signal
 import struct
 import subprocess
 import time
 
 import pytest
-from create_support import Tools, make_wheel
-from run_support import quoted, without_namespaces
-from support.processes import check, is_running, mounts_below, run, unmount, wait_for
+from create_support import (Tools, assert_made, assert_refused, create,  # noqa: F401
+                            in_no_namespace, info, make_wheel, said, tools, uv)
+from support.processes import check, is_running, run, unmount, wait_for
 
 FAILURE, USAGE, NO_WAY = 1, 2, 4
 OFFLINE = ["--", "--no-index", "--find-links"]
-
-
-@pytest.fixture
-def tools(work):
-    found = Tools(work.directory("tools"))
-    yield found
-    wait_for(lambda: not found.left(), "the end of all staging directories")
-
-
-@pytest.fixture
-def uv(tools):
-    tools.install("uv")
-    return tools
-
-
-@pytest.fixture
-def create(work, tools):
-    """create(word, ..., NAME=VALUE): by the user, to env.squashfs in a directory of the user's."""
-    place = work.directory("place")
-
-    def create(*words, output=place / "env.squashfs", user=True, **variables):
-        return work.squenv("create", "-o", output, *words, user=user, cwd=place,
-                           env=tools.variables(**variables))
-
-    create.place = place
-    create.image = place / "env.squashfs"
-    create.at = place / "env"
-    return create
-
-
-def assert_made(result, create):
-    assert result.returncode == 0, result.stderr
-    assert os.listdir(create.place) == ["env.squashfs"]
-
-
-def assert_refused(result, code, *words):
-    assert result.returncode == code, (result.returncode, result.stderr)
-    for word in words:
-        assert str(word) in result.stderr, result.stderr
-
-
-def info(work, image):
-    return json.loads(check(work.command("info", "--json", image)).stdout)
-
-
-def said(work, image):
-    output = check(work.command("run", image, "--", "tiny-say")).stdout
-    wait_for(lambda: not mounts_below(work.path), "the end of the mount")
-    return output
 
 
 @pytest.fixture(scope="module")
@@ -144,71 +94,6 @@ def test_closing_line_and_summary(made):
     assert "Successfully installed" in result.stderr and "said warm" in result.stderr
 
 
-def test_uv_installs_packages(work, create, uv):
-    result = create("tiny", "other>=1", "--python", "3.11", "--index-url", "https://i/",
-                    "--system-site-packages", "--", "--offline", VIRTUAL_ENV="/x", PYTHONPATH="/y")
-    assert_made(result, create)
-    (_, venv, first), (_, install, second) = uv.calls()
-    assert venv == ["venv", "--no-project", "--system-site-packages", "--python", "3.11",
-                    str(create.at)]
-    assert install == ["pip", "install", "--python", f"{create.at}/bin/python",
-                       "--compile-bytecode", "--index-url", "https://i/", "--offline", "tiny",
-                       "other>=1"]
-    assert second["UV_LINK_MODE"] == "copy" and second["UV_PYTHON_DOWNLOADS"] == "never"
-    for variables in (first, second):
-        assert "VIRTUAL_ENV" not in variables and "PYTHONPATH" not in variables
-        assert "/squenv-create-" in variables["TMPDIR"]
-    assert said(work, create.image) == f"said {create.at}\n"
-    created = info(work, create.image)["manifest"]["created"]
-    assert created["tools"] == ["uv 1.2.3"]
-    assert [given["name"] for given in created["inputs"]] == ["tiny", "other>=1"]
-
-
-def test_uv_syncs_a_locked_project(work, create, uv):
-    project = work.directory("project")
-    (project / "pyproject.toml").write_text("[project]\nname = 'x'\n")
-    (project / "uv.lock").write_text("version = 1\n")
-    assert_made(create(project), create)
-    (_, venv, _), (_, sync, variables) = uv.calls()
-    assert venv == ["venv", "--project", str(project), str(create.at)]
-    assert sync == ["sync", "--project", str(project), "--frozen", "--no-editable", "--no-dev",
-                    "--compile-bytecode"]
-    assert variables["UV_PROJECT_ENVIRONMENT"] == str(create.at)
-    lock, text = info(work, create.image)["manifest"]["created"]["inputs"]
-    assert lock["text"] == "" and len(lock["sha256"]) == 64
-    assert text["text"] == "[project]\nname = 'x'\n"
-
-
-@pytest.mark.parametrize("names, version, begin", [
-    (["micromamba", "mamba", "conda"], "2.0.5", ["micromamba", "install", "-y", "-p"]),
-    (["mamba", "conda"], "2.0.5", ["mamba", "install", "-y", "-p"]),
-    (["mamba", "conda"], "mamba 1.5.8\nconda 24.1.0", ["mamba", "env", "create", "-p"]),
-    (["conda"], "conda 24.1.0", ["conda", "env", "create", "-p"]),
-])
-def test_conda(work, create, tools, names, version, begin):
-    tools.install(*names)
-    (create.place / "environment.yml").write_text("dependencies: [tiny]\n")
-    result = create("environment.yml", "--", "--offline", STAND_IN_VERSION=version)
-    assert result.returncode == 0, result.stderr
-    assert ": 1 packages, " in result.stderr
-    (name, words, variables), = tools.calls()
-    assert [name, *words] == [*begin, str(create.at), "--offline", "-f", "environment.yml"]
-    assert variables["CONDA_ALLOW_SOFTLINKS"] == "false"
-    assert said(work, create.image) == f"{create.at}\n"
-
-
-def test_tools_that_are_missing(work, create, tools):
-    (create.place / "environment.yml").write_text("dependencies: [tiny]\n")
-    (create.place / "pylock.toml").write_text("lock-version = '1.0'\n")
-    assert_refused(create("environment.yml"), FAILURE, "neither micromamba, mamba nor conda")
-    assert_refused(create("pylock.toml"), FAILURE, "needs uv, which is not installed")
-    assert_refused(create("tiny", "--python", "9.9"), FAILURE, "python9.9", "install uv")
-    bare = work.directory("bare")
-    (bare / "setpriv").symlink_to(shutil.which("setpriv"))
-    assert_refused(create("tiny", PATH=bare), FAILURE, "python3", "install uv")
-    assert sorted(os.listdir(create.place)) == ["environment.yml", "pylock.toml"]
-
-
 @pytest.mark.parametrize("words, code, message", [
     (["-r", "missing.txt"], FAILURE, "missing.txt: No such file"),
     (["-r", "r.txt", "tiny"], USAGE, "two things to install from"),
@@ -239,23 +124,6 @@ def test_refusals(work, create, uv, words, code, message):
     assert_refused(result, code, message)
     assert len(result.stderr.splitlines()) == 1
     assert uv.calls() == [] and sorted(create.place.rglob("*")) == before
-
-
-@pytest.mark.parametrize("option", [[], ["-q"]])
-def test_installer_that_fails(create, uv, option):
-    script = 'echo first; echo "no such package" >&2; exit 3'
-    result = create("tiny", *option, STAND_IN=script)
-    lines = result.stderr.splitlines()
-    assert result.returncode == FAILURE and lines[:2] == ["first", "no such package"]
-    assert lines[2:] == ["squenv create: uv pip install ended with status 3; "
-                         "its own lines say why; nothing was made"]
-    assert os.listdir(create.place) == []
-
-
-def test_quiet(create, uv):
-    result = create("tiny", "-q", STAND_IN="echo progress")
-    assert_made(result, create)
-    assert result.stderr == "" == result.stdout
 
 
 @pytest.fixture
@@ -334,12 +202,6 @@ def test_what_is_replaced_can_be_kept(work, create, uv):
 def test_root(work, create, uv):
     assert_made(create("tiny", user=False), create)
     assert said(work, create.image) == f"said {create.at}\n"
-
-
-def in_no_namespace(work, create, tools, *words):
-    command = quoted(["env", "-i", *(f"{k}={v}" for k, v in tools.variables().items()),
-                      *work.command("create", "-o", create.image, *words)])
-    return without_namespaces(f"cd '{create.place}'; {command}")
 
 
 def test_without_namespaces(work, create, uv):

@@ -6,6 +6,10 @@ import json
 import os
 import zipfile
 
+import pytest
+from run_support import quoted, without_namespaces
+from support.processes import check, mounts_below, wait_for
+
 SAY = "import sys\n\n\ndef say():\n    print('said', *sys.argv[1:], sys.prefix)\n"
 
 
@@ -28,7 +32,8 @@ def make_wheel(directory, name, requires=(), extra=()):
     return path
 
 
-# Writes what it is called with, runs what STAND_IN says, and makes an environment.
+# Writes what it is called with, runs what STAND_IN says, and makes an environment. Fails when it is
+# called with STAND_IN_FAILS.
 STAND_IN = r"""#!/usr/bin/python3 -IS
 import json, os, sys
 words = sys.argv[1:]
@@ -40,6 +45,18 @@ with open(os.environ["STAND_IN_LOG"], "a") as log:
     kept = {key: os.environ[key] for key in os.environ
             if key.startswith(("UV_", "PIP_", "PYTHON", "CONDA_", "TMPDIR", "VIRTUAL_"))}
     log.write(json.dumps([name, words, kept]) + "\n")
+if os.environ.get("STAND_IN_FAILS") in words:
+    print("no such package", file=sys.stderr)
+    sys.exit(3)
+if words[:2] == ["-m", "venv"]:
+    tree = words[-1]
+    os.makedirs(tree + "/bin")
+    os.makedirs(tree + "/lib/python3.11/site-packages")
+    with open(__file__) as stand_in, open(tree + "/bin/python", "w") as python:
+        python.write(stand_in.read())
+    os.chmod(tree + "/bin/python", 0o755)
+    open(tree + "/pyvenv.cfg", "w").write("home = /usr/bin\nversion_info = 3.11.2\n")
+    sys.exit()
 if "-p" in words:
     tree = words[words.index("-p") + 1]
     os.makedirs(tree + "/conda-meta", exist_ok=True)
@@ -57,6 +74,8 @@ elif words[0] == "venv":
     relocatable = "relocatable = true\n" if "--relocatable" in words else ""
     open(tree + "/pyvenv.cfg", "w").write(
         "home = /usr/bin\nversion_info = " + sys.version.split()[0] + "\n" + relocatable)
+elif words[0] == "-m":
+    sys.exit()
 else:
     tree = os.environ.get("UV_PROJECT_ENVIRONMENT")
     if tree is None:
@@ -89,10 +108,10 @@ class Tools:
             os.chown(path, 1000, 1000)
         self.before = set(self.staging())  # of other programs on this machine
 
-    def install(self, *names):
+    def install(self, *names, program=STAND_IN):
         for name in names:
             path = self.directory / "bin" / name
-            path.write_text(STAND_IN, encoding="ascii")
+            path.write_text(program, encoding="ascii")
             path.chmod(0o755)
 
     def variables(self, **more):
@@ -111,3 +130,58 @@ class Tools:
         """Staging directories, wherever one may be."""
         return [path for pattern in ("/dev/shm", self.temporary, self.directory.parent)
                 for path in glob.glob(f"{pattern}/squenv-create-*")]
+
+
+@pytest.fixture
+def tools(work):
+    found = Tools(work.directory("tools"))
+    yield found
+    wait_for(lambda: not found.left(), "the end of all staging directories")
+
+
+@pytest.fixture
+def uv(tools):
+    tools.install("uv")
+    return tools
+
+
+@pytest.fixture
+def create(work, tools):
+    """create(word, ..., NAME=VALUE): by the user, to env.squashfs in a directory of the user's."""
+    place = work.directory("place")
+
+    def create(*words, output=place / "env.squashfs", user=True, **variables):
+        return work.squenv("create", "-o", output, *words, user=user, cwd=place,
+                           env=tools.variables(**variables))
+
+    create.place = place
+    create.image = place / "env.squashfs"
+    create.at = place / "env"
+    return create
+
+
+def assert_made(result, create):
+    assert result.returncode == 0, result.stderr
+    assert os.listdir(create.place) == ["env.squashfs"]
+
+
+def assert_refused(result, code, *words):
+    assert result.returncode == code, (result.returncode, result.stderr)
+    for word in words:
+        assert str(word) in result.stderr, result.stderr
+
+
+def info(work, image):
+    return json.loads(check(work.command("info", "--json", image)).stdout)
+
+
+def said(work, image):
+    output = check(work.command("run", image, "--", "tiny-say")).stdout
+    wait_for(lambda: not mounts_below(work.path), "the end of the mount")
+    return output
+
+
+def in_no_namespace(work, create, tools, *words):
+    command = quoted(["env", "-i", *(f"{k}={v}" for k, v in tools.variables().items()),
+                      *work.command("create", "-o", create.image, *words)])
+    return without_namespaces(f"cd '{create.place}'; {command}")
