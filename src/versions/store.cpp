@@ -235,11 +235,13 @@ Status Store::log_unknown() {
         if (is_locked_ || file.path == found_.place.file(number)) numbers.push_back(number);
     if (found_.image && !found_.kept.contains(found_.current)) numbers.push_back(found_.current);
     for (const std::uint64_t number : numbers) {
-        const Entry entry = found_.entry(number);
+        const bool is_image = found_.image && number == found_.current;
+        const FileIdentity& file = is_image ? *found_.image : found_.kept.at(number).identity;
         const Entry* logged = found_.log.of(number);
-        if (logged != nullptr && logged->size_bytes == entry.size_bytes &&
-            logged->mtime_ns == entry.mtime_ns)
+        if (logged != nullptr && logged->size_bytes == file.size_bytes &&
+            logged->mtime_ns == file.mtime_ns)
             continue;
+        const Entry entry = found_.entry(number);
         SQUENV_TRY(append(line_of(entry)));
         found_.log.entries.push_back(entry);
     }
