@@ -18,6 +18,7 @@
 #include "base/file_io.h"
 #include "base/file_lock.h"
 #include "base/json_depth.h"
+#include "versions/refusal.h"
 #include "versions/store.h"
 #include "versions/versions.h"
 
@@ -68,9 +69,9 @@ Status write_editor(int file, const std::string& path) {
                     {"pid", ::getpid()},
                     {"since", now()}};
     const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
-    if (::ftruncate(file, 0) != 0) return fail_errno(errno, path);
+    if (::ftruncate(file, 0) != 0) return refused(errno, path);
     const auto status = write_at(file, std::as_bytes(std::span(text)), 0);
-    if (!status) return fail_errno(status.error().sys_errno, path, "free some space");
+    if (!status) return refused(status.error().sys_errno, path);
     return {};
 }
 
@@ -131,7 +132,10 @@ Result<EditorLock> EditorLock::take(const std::string& image) {
         auto opened = open_shared(place, path, 0);
         // The last editor has removed the directory meanwhile.
         if (!opened && opened.error().sys_errno == ENOENT) continue;
-        if (!opened) return tl::unexpected(opened.error());
+        if (!opened) {
+            if (is_new) ::rmdir(place.directory.c_str());
+            return tl::unexpected(opened.error());
+        }
         const Locking locking = lock_file(opened->get(), LOCK_EX | LOCK_NB);
         const auto editor = read_editor(opened->get());
         if (locking == Locking::busy) return is_edited(image, editor, path, true);

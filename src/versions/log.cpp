@@ -14,6 +14,7 @@
 #include "base/json_depth.h"
 #include "base/unique_fd.h"
 #include "versions/place.h"
+#include "versions/refusal.h"
 
 namespace squenv::versions {
 
@@ -128,9 +129,8 @@ Status append_line(int log, const std::string& path, std::string line) {
     do {
         written = ::write(log, line.data(), line.size());
     } while (written < 0 && errno == EINTR);
-    if (written < 0) return fail_errno(errno, path, "free some space, or look at the disk");
-    if (static_cast<std::size_t>(written) != line.size())
-        return fail_errno(ENOSPC, path, "free some space");
+    if (written < 0) return refused(errno, path);
+    if (static_cast<std::size_t>(written) != line.size()) return refused(ENOSPC, path);
     return {};
 }
 

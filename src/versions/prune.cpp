@@ -10,6 +10,7 @@
 #include <map>
 
 #include "base/unique_fd.h"
+#include "versions/refusal.h"
 #include "versions/store.h"
 #include "versions/versions.h"
 
@@ -89,7 +90,7 @@ class Pruning {
         if (!is_there || (!options_.is_dry_run && ::unlink(version.path.c_str()) != 0)) {
             // Without locks another process may prune, too.
             if (errno == ENOENT) return {};
-            return fail_errno(errno, version.path, "look at the access rights of its directory");
+            return refused(errno, version.path);
         }
         if (options_.is_dry_run) ++gone_[info.st_ino];
         if (links <= 1) result_.freed_bytes += version.size_bytes;
@@ -113,7 +114,7 @@ Result<Pruned> prune(const std::string& image, const PruneOptions& options) {
         if (!found.image && found.kept.empty()) return fail_errno(ENOENT, image);
         return Pruning(found, options).run();
     }
-    SQUENV_TRY_ASSIGN(const Store store, Store::open(place));
+    SQUENV_TRY_ASSIGN(const Store store, Store::open(place, Store::Purpose::make_room));
     return Pruning(store.found(), options).run();
 }
 

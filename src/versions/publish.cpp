@@ -13,6 +13,7 @@
 #include "base/temporary_name.h"
 #include "base/unique_fd.h"
 #include "image/image.h"
+#include "versions/refusal.h"
 #include "versions/replacement.h"
 #include "versions/store.h"
 #include "versions/versions.h"
@@ -30,7 +31,7 @@ void sync_directory(const std::string& path) {
 /// What a crash of the machine must not lose is on the disk before its name is.
 Status sync_file(const std::string& path) {
     SQUENV_TRY_ASSIGN(const UniqueFd file, open_file(path, O_RDONLY));
-    if (::fsync(file.get()) != 0) return fail_errno(errno, path, "look at the disk");
+    if (::fsync(file.get()) != 0) return refused(errno, path);
     return {};
 }
 
@@ -45,7 +46,7 @@ Result<Version> replace_plainly(const std::string& fresh, const Place& place) {
     Version version;
     SQUENV_TRY_ASSIGN(version.access_note, pass_access(place.image, fresh));
     SQUENV_TRY(sync_file(fresh));
-    if (::rename(fresh.c_str(), place.image.c_str()) != 0) return fail_errno(errno, place.image);
+    if (::rename(fresh.c_str(), place.image.c_str()) != 0) return refused(errno, place.image);
     sync_directory(output_directory(place.image));
     version.is_current = true;
     version.path = place.image;
@@ -103,10 +104,9 @@ Status check_publish(const std::string& image, bool keep) {
     const bool is_kept = place.is_directory();
     if (!is_kept && !keep) return {};
     const std::string directory = is_kept ? place.directory : output_directory(place.image);
-    if (::access(directory.c_str(), W_OK | X_OK) != 0)
-        return fail_errno(errno, directory, "ask its owner to let you write there");
+    if (::access(directory.c_str(), W_OK | X_OK) != 0) return refused(errno, directory);
     if (::access(place.log().c_str(), W_OK) != 0 && errno != ENOENT)
-        return fail_errno(errno, place.log(), "ask its owner to let you write there");
+        return refused(errno, place.log());
     return {};
 }
 
@@ -114,9 +114,13 @@ Result<Version> publish(const std::string& fresh, const std::string& image, cons
                         bool keep) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     if (!keep && !place.is_directory()) return replace_plainly(fresh, place);
-    SQUENV_TRY(make_directory(place));
-    SQUENV_TRY_ASSIGN(Store store, Store::open(place));
-    return make_current(store, fresh, origin, true);
+    SQUENV_TRY_ASSIGN(const bool is_new, make_directory(place));
+    auto store = Store::open(place);
+    if (!store) {
+        if (is_new) ::rmdir(place.directory.c_str());
+        return tl::unexpected(store.error());
+    }
+    return make_current(*store, fresh, origin, true);
 }
 
 namespace {
@@ -191,8 +195,9 @@ Result<std::string> take_target(Store& store, std::uint64_t wanted, Rollback& re
         if (status && is_current_content(store.found(), result.target)) return std::string();
         auto name = status ? second_name(store.found(), result.target)
                            : Result<std::string>(tl::unexpected(status.error()));
-        // Without locks another process may give the file its final name, or prune it.
-        const bool is_moved = !name && name.error().sys_errno == ENOENT && !store.is_locked();
+        // Without locks another process may give the file its final name, or prune it. A directory
+        // that is read meanwhile may show neither name.
+        const bool is_moved = !name && name.error().code == Errc::not_found && !store.is_locked();
         if (!is_moved || attempt == kMoves) return name;
         SQUENV_TRY(store.look());
     }

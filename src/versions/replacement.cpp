@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/file_io.h"
 #include "base/kept_access.h"
+#include "versions/refusal.h"
 
 namespace squenv::versions {
 
@@ -68,7 +69,7 @@ Status copy_content(int from, int to, const std::string& path) {
         left -= piece.size();
     }
     const std::array<timespec, 2> times{info.st_atim, info.st_mtim};
-    if (::futimens(to, times.data()) != 0 || ::fsync(to) != 0) return fail_errno(errno, path);
+    if (::futimens(to, times.data()) != 0 || ::fsync(to) != 0) return refused(errno, path);
     return {};
 }
 
@@ -80,8 +81,7 @@ Status copy_file(const std::string& from, const std::string& to) {
     auto copied = copy_content(source.get(), target.get(), to);
     if (!copied) {
         ::unlink(to.c_str());
-        if (copied.error().context.empty())
-            return fail_errno(copied.error().sys_errno, to, "free some space, or prune versions");
+        if (copied.error().context.empty()) return refused(copied.error().sys_errno, to);
         return copied;
     }
     (void)keep_access(target.get(), from);
@@ -126,8 +126,7 @@ Status Replacement::claim() {
             ++number_;
             continue;
         }
-        if (error != 0)
-            return fail_errno(error, incoming, "look at the access rights of its directory");
+        if (error != 0) return refused(error, incoming);
         path_ = incoming;
         if (store_->is_locked()) return {};
         // Another process may have had the number from begin to end since the last look.
@@ -168,16 +167,14 @@ Status Replacement::try_ways() {
 Status Replacement::take_free_name() {
     const int error = rename_new(path_, place().image);
     if (error == EEXIST) return changed_meanwhile(place());
-    if (error != 0)
-        return fail_errno(error, place().image, "look at the access rights of its directory");
+    if (error != 0) return refused(error, place().image);
     fresh_.clear();
     return {};
 }
 
 /// The last step of the ways that keep the current version first.
 Status Replacement::take_name() {
-    if (::rename(path_.c_str(), place().image.c_str()) != 0)
-        return fail_errno(errno, place().image, "look at the access rights of its directory");
+    if (::rename(path_.c_str(), place().image.c_str()) != 0) return refused(errno, place().image);
     fresh_.clear();
     return {};
 }
@@ -186,7 +183,7 @@ Result<Replacement::Outcome> Replacement::by_link() {
     const std::string kept = place().file(store_->found().current);
     const bool is_new = ::link(place().image.c_str(), kept.c_str()) == 0;
     if (!is_new && is_without_links(errno)) return Outcome::impossible;
-    if (!is_new && errno != EEXIST) return fail_errno(errno, kept);
+    if (!is_new && errno != EEXIST) return refused(errno, kept);
     if (!is_new && !is_same_content(place().image, kept))
         return fail(Errc::exists, kept + " is in the way, with another content than it should have",
                     "move it to another directory");
@@ -205,7 +202,7 @@ Result<Replacement::Outcome> Replacement::by_exchange() {
         0) {
         if (errno == ENOENT) return changed_meanwhile(place());
         if (is_without_exchange(errno)) return Outcome::impossible;
-        return fail_errno(errno, place().image);
+        return refused(errno, place().image);
     }
     fresh_.clear();
     SQUENV_TRY(keep_displaced());
@@ -225,7 +222,7 @@ Status Replacement::keep_displaced() {
     for (;;) {
         const int error = rename_new(path_, place().file(number));
         if (error == 0) return {};
-        if (error != EEXIST) return fail_errno(error, place().file(number));
+        if (error != EEXIST) return refused(error, place().file(number));
         if (is_same_content(path_, place().file(number))) {
             ::unlink(path_.c_str());
             return {};

@@ -19,6 +19,7 @@
 #include "base/file_lock.h"
 #include "base/output_path.h"
 #include "base/temporary_name.h"
+#include "versions/refusal.h"
 
 namespace squenv::versions {
 
@@ -59,17 +60,12 @@ Result<bool> lock(int file, const std::string& path) {
     }
 }
 
-tl::unexpected<Error> closed_to_user(int sys_errno, const std::string& path) {
-    const bool is_denied = sys_errno == EACCES || sys_errno == EPERM;
-    return fail_errno(sys_errno, path, is_denied ? "ask its owner to let you write there" : "");
-}
-
 /// A new file at `made` with the rights of those who may use the directory. Errors are those of
 /// the file `path`, for which it is made.
 Result<UniqueFd> make_shared_file(const Place& place, const std::string& made,
                                   const std::string& path, int flags) {
     auto file = open_file(made, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
-    if (!file) return closed_to_user(file.error().sys_errno, path);
+    if (!file) return refused(file.error().sys_errno, path);
     struct stat directory {};
     struct stat own {};
     mode_t mode = shared_mode(place);
@@ -114,10 +110,10 @@ Result<bool> make_directory(const Place& place) {
     if (place.is_directory()) return false;
     const std::string parent = output_directory(place.image);
     struct stat above {};
-    if (::stat(parent.c_str(), &above) != 0) return fail_errno(errno, parent);
+    if (::stat(parent.c_str(), &above) != 0) return refused(errno, parent);
     // Under its name it is open to others from the first moment.
     const std::string unnamed = unique_name(place.directory + '.');
-    if (::mkdir(unnamed.c_str(), 0700) != 0) return closed_to_user(errno, place.directory);
+    if (::mkdir(unnamed.c_str(), 0700) != 0) return refused(errno, place.directory);
     mode_t mode = above.st_mode & 02777U;
     // In a directory for all, a user's files are the user's own.
     if ((above.st_mode & S_ISVTX) != 0) mode &= ~mode_t{02022};
@@ -133,14 +129,14 @@ Result<bool> make_directory(const Place& place) {
     const int error = errno;
     ::rmdir(unnamed.c_str());
     if (place.is_directory()) return false;
-    return closed_to_user(error, place.directory);
+    return refused(error, place.directory);
 }
 
 Result<UniqueFd> open_shared(const Place& place, const std::string& path, int flags) {
     for (;;) {
         auto there = open_file(path, O_RDWR | flags);
         if (there) return there;
-        if (there.error().sys_errno != ENOENT) return closed_to_user(there.error().sys_errno, path);
+        if (there.error().sys_errno != ENOENT) return refused(there.error().sys_errno, path);
         // Under its name it is open to others from the first moment.
         const std::string unnamed = unique_name(place.directory + '/' + std::string(kUnnamed));
         const TemporaryName guard(unnamed);
@@ -155,7 +151,7 @@ Result<UniqueFd> open_shared(const Place& place, const std::string& path, int fl
         if (error == 0) return made;
         ::unlink(unnamed.c_str());
         // ENOENT: it was removed as one that a killed process had left.
-        if (error != EEXIST && error != ENOENT) return closed_to_user(error, path);
+        if (error != EEXIST && error != ENOENT) return refused(error, path);
     }
 }
 
@@ -174,13 +170,28 @@ Store::Store(Snapshot found, UniqueFd lock, UniqueFd log, bool is_locked)
       is_locked_(is_locked) {
 }
 
-Result<Store> Store::open(const Place& place) {
-    SQUENV_TRY_ASSIGN(UniqueFd lock_file, open_shared(place, place.lock(), 0));
-    SQUENV_TRY_ASSIGN(const bool is_locked, lock(lock_file.get(), place.lock()));
-    SQUENV_TRY_ASSIGN(UniqueFd log, open_shared(place, place.log(), O_APPEND));
+Result<Store> Store::open(const Place& place, Purpose purpose) {
+    // To make room must be possible where not even a line fits.
+    const auto may_lack = [&](const Error& error) {
+        return purpose == Purpose::make_room && error.code == Errc::limit;
+    };
+    const auto open_file_of = [&](const std::string& path, int flags) -> Result<UniqueFd> {
+        auto file = open_shared(place, path, flags);
+        if (!file && may_lack(file.error())) return UniqueFd();
+        return file;
+    };
+    SQUENV_TRY_ASSIGN(UniqueFd lock_file, open_file_of(place.lock(), 0));
+    bool is_locked = false;
+    if (lock_file) {
+        SQUENV_TRY_ASSIGN(is_locked, lock(lock_file.get(), place.lock()));
+    }
+    SQUENV_TRY_ASSIGN(UniqueFd log, open_file_of(place.log(), O_APPEND));
     SQUENV_TRY_ASSIGN(Snapshot found, take_snapshot(place));
     Store store(std::move(found), std::move(lock_file), std::move(log), is_locked);
     SQUENV_TRY(store.repair());
+    if (!store.log_) return store;
+    const auto status = store.log_unknown();
+    if (!status && !may_lack(status.error())) return tl::unexpected(status.error());
     return store;
 }
 
@@ -210,8 +221,7 @@ Status Store::repair() {
         if (copy || is_second || is_unnamed) ::unlink(path.c_str());
         if (incoming) sweep_incoming(*incoming);
     }
-    if (has_swept) SQUENV_TRY(look());
-    return log_unknown();
+    return has_swept ? look() : Status();
 }
 
 /// The file is either a new version that never became current, or the one that a new one replaced.

@@ -28,8 +28,14 @@ namespace squenv::versions {
 /// that was killed left there is in order.
 class Store {
   public:
+    enum class Purpose {
+        change,
+        /// Removing versions only: on a full disk without the lines that do not fit, and without
+        /// the lock when there is no room even for that.
+        make_room,
+    };
     /// Errors: denied, busy (the lock is held for a minute), not_found, limit, io.
-    [[nodiscard]] static Result<Store> open(const Place& place);
+    [[nodiscard]] static Result<Store> open(const Place& place, Purpose purpose = Purpose::change);
 
     [[nodiscard]] const Snapshot& found() const { return found_; }
     [[nodiscard]] bool is_locked() const { return is_locked_; }
