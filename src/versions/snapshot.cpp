@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <span>
@@ -18,6 +19,7 @@
 #include "base/account.h"
 #include "format/superblock.h"
 #include "image/byte_source.h"
+#include "image/image.h"
 
 namespace squenv::versions {
 
@@ -84,6 +86,25 @@ Result<std::optional<FileIdentity>> look_at_image(const Place& place) {
         return fail(Errc::invalid_argument, place.image + " is not a regular file",
                     "name the file of an image");
     return std::optional<FileIdentity>(identity_of(info));
+}
+
+/// What the image at `path` says of its making; empty without that.
+Creation creation_in(const std::string& path) {
+    const auto image = image::Image::open(path);
+    if (!image) return {};
+    auto manifest = (*image)->manifest();
+    return manifest && *manifest ? std::move((*manifest)->creation) : Creation();
+}
+
+/// How a version came to be whose line is lost. An image that was edited still says how the first
+/// one was created.
+Origin origin_of(const Snapshot& snapshot, std::uint64_t number, const std::string& path) {
+    Creation creation = creation_in(path);
+    const auto next = snapshot.kept.lower_bound(number);
+    const bool is_new =
+        next == snapshot.kept.begin() || creation_in(std::prev(next)->second.path) != creation;
+    if (creation.command.empty() || !is_new) return {"pack", "", 0};
+    return {"create", std::move(creation.command), 0};
 }
 
 Result<Snapshot> look_once(const Place& place) {
@@ -184,7 +205,7 @@ Entry Snapshot::entry(std::uint64_t number) const {
     Entry made{number, identity.mtime_ns / kNanoseconds, identity.size_bytes, identity.mtime_ns};
     made.digest = digest_of(path);
     // Only the packer of this program writes what the digest comes from.
-    if (!made.digest.empty()) made.origin.verb = "pack";
+    if (!made.digest.empty()) made.origin = origin_of(*this, number, path);
     struct stat info {};
     if (::stat(path.c_str(), &info) == 0) made.user = user_name(info.st_uid);
     return made;

@@ -199,6 +199,20 @@ def test_what_is_replaced_can_be_kept(work, create, uv):
     assert_refused(create("tiny", "--keep"), USAGE, "add --force")
 
 
+def test_a_lost_log_is_made_again_from_the_images(work, create, uv):
+    assert_made(create("tiny"), create)
+    assert create("other", "-f", "--keep").returncode == 0
+    check(work.command("edit", create.image, "--", "touch", create.at / "file"))
+    before = json.loads(check(work.command("history", create.image, "--json")).stdout)
+    (create.place / "env.squashfs.versions" / "log").unlink()
+    after = json.loads(check(work.command("history", create.image, "--json")).stdout)
+    assert [version["verb"] for version in after] == ["create", "create", "pack"]
+    commands = [version["command"] for version in after]
+    assert commands[0].endswith(" tiny") and commands[1].endswith(" other") and not commands[2]
+    for version, earlier in zip(after, before):
+        assert version["digest"] == earlier["digest"] and version["number"] == earlier["number"]
+
+
 def test_root(work, create, uv):
     assert_made(create("tiny", user=False), create)
     assert said(work, create.image) == f"said {create.at}\n"
