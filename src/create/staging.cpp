@@ -63,6 +63,12 @@ void remove_notes(const std::string& staging) {
     }
 }
 
+/// A directory without room is told with what would do.
+tl::unexpected<Error> not_made(Error error) {
+    if (error.code == Errc::limit) error.hint = "name a directory with more room: --staging DIR";
+    return tl::unexpected(std::move(error));
+}
+
 bool is_own_directory(int fd) {
     struct stat info {};
     return ::fstat(fd, &info) == 0 && info.st_uid == ::geteuid();
@@ -72,10 +78,10 @@ bool is_own_directory(int fd) {
 
 Result<Staging> Staging::make(const std::string& directory) {
     auto entry = cache::make_partial_entry(directory, base_name());
-    if (!entry) return with_context(entry.error(), "staging directory");
+    if (!entry) return not_made(with_context(entry.error(), "staging directory").value());
     Staging staging(entry->path, std::move(entry->directory));
     for (const std::string& made : {staging.tree(), staging.temporary()})
-        if (::mkdir(made.c_str(), 0777) != 0) return fail_errno(errno, made);
+        if (::mkdir(made.c_str(), 0777) != 0) return not_made(fail_errno(errno, made).value());
     return staging;
 }
 
@@ -97,9 +103,10 @@ Status Staging::note(const std::vector<std::string>& paths) {
     std::string text;
     for (const std::string& path : paths) text += path + '\0';
     const std::string file = notes_in(path_);
-    SQUENV_TRY_ASSIGN(const auto fd, open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    if (const auto status = write_all(fd.get(), as_bytes(text)); !status)
-        return with_context(status.error(), file);
+    const auto fd = open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (!fd) return not_made(fd.error());
+    if (const auto status = write_all(fd->get(), as_bytes(text)); !status)
+        return not_made(with_context(status.error(), file).value());
     return {};
 }
 

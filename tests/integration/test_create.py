@@ -142,6 +142,18 @@ def test_no_space_in_staging(create, uv, small):
     assert os.listdir(small) == [] == os.listdir(create.place)
 
 
+@pytest.mark.parametrize("left, missing", [(0, ""), (1, "tree"), (2, "tmp"), (3, "elsewhere")])
+def test_no_room_for_a_file_in_staging(create, uv, small, left, missing):
+    check(["mount", "-o", "remount,nr_inodes=16", small])
+    for number in range(os.statvfs(small).f_ffree - left):
+        (small / f"name{number}").touch()
+    result = create("tiny", "--staging", small)
+    assert_refused(result, FAILURE, f"{small}/squenv-create-1000", missing,
+                   "No space left on device; name a directory with more room: --staging DIR")
+    assert all(name.startswith("name") for name in os.listdir(small))
+    assert os.listdir(create.place) == [] and uv.calls() == []
+
+
 def test_no_space_beside_the_image(create, uv, small):
     script = 'head -c 4000000 /dev/urandom > "$TREE/large"'
     result = create("tiny", "--at", create.at, output=small / "env.squashfs", STAND_IN=script)
