@@ -188,7 +188,8 @@ int run_as_uenv(const std::vector<std::string>& arguments, Io& io) {
         "--no-color", [&] { options.has_colour = false; }, "No colours");
     app.add_flag_callback(
         "--color", [&] { options.has_colour = true; }, "Colours");
-    app.add_option("--repo", options.repository, "The repository of uenvs")->type_name("DIR");
+    app.add_option("--repo", options.repository, "Repositories: NAME, PATH or NAME=PATH")
+        ->type_name("REPO,...");
     app.add_option("--system", options.system, "Of labels that name none")->type_name("NAME");
     app.require_subcommand(1);
     const auto commands = declare_commands(Options(app));

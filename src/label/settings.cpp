@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 #include <sstream>
+#include <utility>
 
 #include "label/toml_file.h"
 
@@ -106,6 +107,14 @@ std::string default_path(const Sources& sources, const std::vector<std::string>&
     return home.empty() ? "" : home + "/.uenv/repo";
 }
 
+/// Adds `repository` unless an earlier one, which counts more, has its name.
+void add_repository(Repository repository, std::vector<Repository>& all) {
+    const bool is_named = std::any_of(all.begin(), all.end(), [&](const Repository& other) {
+        return !repository.name.empty() && other.name == repository.name;
+    });
+    if (!is_named) all.push_back(std::move(repository));
+}
+
 Status add_files(const Sources& sources, const std::vector<std::string>& directories,
                  Settings& settings) {
     for (const std::string& directory : directories) {
@@ -116,10 +125,40 @@ Status add_files(const Sources& sources, const std::vector<std::string>& directo
         if (settings.system.empty()) settings.system = read.system;
         for (Repository& repository : read.repositories) {
             repository.path = expanded(repository.path, sources.variables);
-            settings.repositories.push_back(std::move(repository));
+            add_repository(std::move(repository), settings.repositories);
         }
     }
     return {};
+}
+
+/// One word of --repo: NAME, PATH or NAME=PATH.
+Result<Repository> named_repository(const std::string& word, const std::vector<Repository>& known) {
+    const auto equals = word.find_first_of("/.") == 0 ? std::string::npos : word.find('=');
+    Repository named{"", word, kDefaultPriority};
+    if (equals != std::string::npos)
+        named = {word.substr(0, equals), word.substr(equals + 1), kDefaultPriority};
+    std::string names;
+    for (const Repository& one : known) {
+        if (!one.name.empty() && one.name == word) named = one;
+        if (!one.name.empty()) names += (names.empty() ? "" : ", ") + one.name;
+    }
+    if (is_repository(named.path)) return named;
+    return fail(
+        Errc::not_found, named.path + ": no repository of uenvs: it has no index.db",
+        "name another one with --repo or UENV_REPO_PATH, by its path or as one of " + names);
+}
+
+/// Those that --repo or UENV_REPO_PATH lists, in its order.
+Result<std::vector<Repository>> named_repositories(const std::string& list,
+                                                   const std::vector<Repository>& known) {
+    std::vector<Repository> named;
+    std::istringstream words(list);
+    for (std::string word; std::getline(words, word, ',');) {
+        if (word.empty()) continue;
+        SQUENV_TRY_ASSIGN(auto repository, named_repository(word, known));
+        named.push_back(std::move(repository));
+    }
+    return named;
 }
 
 }  // namespace
@@ -127,19 +166,21 @@ Status add_files(const Sources& sources, const std::vector<std::string>& directo
 Result<Settings> load_settings(const Sources& sources) {
     Settings settings;
     const auto directories = config_directories(sources);
-    std::string named = sources.repository;
-    if (named.empty()) named = variable(sources.variables, "UENV_REPO_PATH");
-    // A file that cannot be read does not matter to what is named.
     const auto status = add_files(sources, directories, settings);
-    if (!named.empty()) {
-        if (!is_repository(named))
-            return fail(Errc::not_found, named + ": no repository of uenvs: it has no index.db",
-                        "name another one with --repo or UENV_REPO_PATH");
-        settings.repositories = {{"", named, kDefaultPriority}};
+    add_repository({"default", default_path(sources, directories), kDefaultPriority},
+                   settings.repositories);
+    std::string list = sources.repository;
+    if (list.empty()) list = variable(sources.variables, "UENV_REPO_PATH");
+    if (!list.empty()) {
+        // A file that cannot be read does not matter to a path.
+        auto named = named_repositories(list, settings.repositories);
+        if (!named) {
+            SQUENV_TRY(status);
+            return tl::unexpected(named.error());
+        }
+        settings.repositories = std::move(*named);
     } else {
         SQUENV_TRY(status);
-        settings.repositories.push_back(
-            {"default", default_path(sources, directories), kDefaultPriority});
         std::erase_if(settings.repositories,
                       [](const Repository& one) { return !is_repository(one.path); });
         std::stable_sort(settings.repositories.begin(), settings.repositories.end(),
@@ -147,9 +188,9 @@ Result<Settings> load_settings(const Sources& sources) {
                              return one.priority < other.priority;
                          });
     }
-    const std::string cluster = variable(sources.variables, "CLUSTER_NAME");
-    if (!cluster.empty()) settings.system = cluster;
     if (!sources.system.empty()) settings.system = sources.system;
+    if (settings.system.empty()) settings.system = variable(sources.variables, "CLUSTER_NAME");
+    if (settings.system == "*") settings.system.clear();
     return settings;
 }
 
