@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 #include <ostream>
+#include <sstream>
 
 #include "base/environment.h"
 #include "base/file_io.h"
@@ -26,6 +27,8 @@ namespace {
 
 /// What a task finds in its environment, see src/spank/spank_squenv.c.
 constexpr const char* kRequestVariable = "SLURM_SQUENV";
+/// The names of the labels that the images of the request were found by, "" for each other one.
+constexpr const char* kNamesVariable = "SLURM_SQUENV_NAMES";
 
 using Variables = std::map<std::string, std::string>;
 
@@ -59,6 +62,27 @@ std::string absolute_list(const Launch& launch) {
         if (image.is_given) list += ':' + escaped(std::filesystem::absolute(path).string(), ",:");
     }
     return list;
+}
+
+std::string label_names(const Launch& launch) {
+    std::string names;
+    bool has_name = false;
+    for (const auto& image : launch.images) {
+        if (&image != &launch.images.front()) names += ',';
+        names += image.label_name;
+        has_name = has_name || !image.label_name.empty();
+    }
+    return has_name ? names : "";
+}
+
+/// The images of a request that another process has made absolute have the names of its labels: a
+/// view may be written with one.
+Status list_images(LaunchOptions& options) {
+    SQUENV_TRY_ASSIGN(options.listed, parse_image_list(options.images));
+    if (options.images != environment_variable(kRequestVariable)) return {};
+    std::istringstream names(environment_variable(kNamesVariable));
+    for (auto& listed : options.listed) std::getline(names, listed.label_name, ',');
+    return {};
 }
 
 class SlurmHelper final : public Command {
@@ -112,6 +136,7 @@ Status SlurmHelper::provide(const Launch& launch, Io& io) {
 
 Status SlurmHelper::run(Io& io) {
     if (is_not_activated_) options_.views.no_default_view = true;
+    SQUENV_TRY(list_images(options_));
     SQUENV_TRY_ASSIGN(auto launch, prepare_launch(options_, io));
     for (auto& image : launch.images) {
         if (!is_not_activated_) break;
@@ -120,7 +145,8 @@ Status SlurmHelper::run(Io& io) {
     }
     if (task_ != 0) return provide(launch, io);
     const std::string request = kRequestVariable + ('=' + absolute_list(launch)) + '\0';
-    return send_answer(socket_, "", {}, request);
+    const std::string names = kNamesVariable + ('=' + label_names(launch)) + '\0';
+    return send_answer(socket_, "", {}, request + names);
 }
 
 }  // namespace

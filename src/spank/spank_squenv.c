@@ -21,6 +21,8 @@ SPANK_PLUGIN(squenv, 1)
 #define IMAGES "SLURM_SQUENV"
 #define VIEWS "SLURM_SQUENV_VIEW"
 #define ACTIVATE "SLURM_SQUENV_ACTIVATE"
+/// Written by the program: the names of labels.
+#define NAMES "SLURM_SQUENV_NAMES"
 /// The value for no images, where the environment asks for some.
 #define NO_IMAGES "none"
 
@@ -223,6 +225,7 @@ int slurm_spank_init_post_opt(spank_t spank, int count, char* words[]) {
         unsetenv(IMAGES);
         unsetenv(VIEWS);
         unsetenv(ACTIVATE);
+        unsetenv(NAMES);
     }
     return ESPANK_SUCCESS;
 }

@@ -10,6 +10,7 @@ import pytest
 from run_support import background, daemon_name, wait_until_nothing_is_left
 from support.processes import AS_USER, mounts_below, status, wait_for
 from support.slurm import in_slurm, plugin_of
+from support.uenvs import Repository, env_json, make_image
 
 PROBE = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
 
@@ -220,6 +221,25 @@ def test_cancelled_job_leaves_nothing(slurm, work, tasks, venv_image, venv_sourc
     assert mounts_below(venv_source)
     assert in_slurm(slurm, "scancel", "-n", "victim").returncode == 0
     assert process.wait(60) != 0
+
+
+def test_a_label_and_its_views(slurm, work):
+    """The uenv has the name of its label on the node too, and in a step within the step."""
+    at = work.directory("user-environment")
+    image = make_image(work.path / "prgenv.squashfs", at, env_json(at))
+    Repository(work.path / "repository").add("prgenv-gnu/24.11:v1@s%u", image)
+    image.unlink()
+    shown = "which-view; echo $UENV_VIEW; cd /; "
+    result = in_slurm(slurm, "salloc", "-Q", "-n2", "srun", "-n1",
+                      "--squenv=prgenv-gnu/24.11:v1", "--squenv-view=prgenv-gnu:default", "sh",
+                      "-c", f"{shown} unset UENV_REPO_PATH; srun --overlap -n1 sh -c '{shown}'",
+                      env={**slurm, "UENV_REPO_PATH": str(work.path / "repository")})
+    assert result.returncode == 0, result.stderr
+    lines = [f"default {at}", f"{at}:prgenv-gnu:default"]
+    assert [line.strip() for line in result.stdout.splitlines()] == lines * 2
+    plain = in_slurm(slurm, "srun", f"--squenv={next(work.path.glob('repository/images/*/*'))}",
+                     "sh", "-c", "echo $SLURM_SQUENV_NAMES.$UENV_VIEW")
+    assert plain.stdout == ".\n", plain.stderr
 
 
 # Errors
