@@ -2,14 +2,12 @@
 """Labels of uenvs in repositories on disk, and the program under the name uenv."""
 
 import json
-import os
 import shutil
 import sqlite3
 
 import pytest
 
 from run_support import OWN_FAILURE, squenv_run, write
-from support.processes import check, run
 from support.uenvs import Repository, env_json, environment, make_image
 
 pytestmark = pytest.mark.usefixtures("settled")
@@ -316,54 +314,3 @@ def test_start_needs_a_terminal(uenv, image):
     result = uenv("start", "--ignore-tty", "--view=default", image, input=script,
                   env=environment(SHELL="/bin/bash"))
     assert "someone\n" in result.stdout and "prgenv:default\n" in result.stdout
-
-
-RECIPE = """
-cd "$SCRATCH"
-uenv start --ignore-tty prgenv-gnu/24.11:v1 --view=default << 'END'
-python -m venv --without-pip .venv && source .venv/bin/activate
-mv -f probe.py .venv/lib/python3.*/site-packages/
-python -m compileall -q -j 1 -o 0 -o 1 -o 2 .venv/lib/python3.*/site-packages
-exit
-END
-mksquashfs .venv py_venv.squashfs -comp zstd -Xcompression-level 3 -quiet -no-progress
-start() {
-    uenv start --ignore-tty --view=default prgenv-gnu/24.11:v1,$PWD/$1:$SCRATCH/.venv << 'END'
-source .venv/bin/activate
-python -c 'import os, probe, sys; print("GOT", probe.VALUE, os.readlink(sys.executable))'
-exit
-END
-    while mountpoint -q .venv; do sleep 0.01; done  # the mount goes right after its last user
-}
-start py_venv.squashfs
-echo 'VALUE = 1000' > $(echo .venv/lib/python3.*/site-packages/probe.py)
-squenv pack -q .venv -o second.squashfs
-start second.squashfs
-start py_venv.squashfs
-"""
-
-
-def test_the_recipe_of_the_sites(work, programs):
-    """A uenv that gives python, an environment on top of it, images of that before and after a
-    change."""
-    at = work.directory("user-environment")
-    tree = work.directory("uenv")
-    (tree / "env/default/bin").mkdir(parents=True)
-    (tree / "env/default/bin/python").symlink_to(os.path.realpath("/usr/bin/python3"))
-    write(tree / "meta/env.json", json.dumps(env_json(at)))
-    image = work.path / "uenv.squashfs"
-    check(["mksquashfs", tree, image, "-quiet", "-no-progress"])
-    project = work.directory("project")
-    Repository(project / ".uenv-images").add(LABEL, image)
-    write(project / "probe.py", "VALUE = 42\n")
-    os.chown(project / "probe.py", 1000, 1000)
-    bin_directory = work.directory("bin")
-    for name in ["uenv", "squenv"]:
-        (bin_directory / name).symlink_to(programs / name)
-    variables = environment(SCRATCH=project, SHELL="/bin/bash", HOME=project,
-                            PATH=f"{bin_directory}:/usr/bin:/bin", CLUSTER_NAME="daint")
-    result = run([*work.command()[:-1], "bash", "-c", RECIPE], env=variables)
-    got = [line for line in result.stdout.splitlines() if line.startswith("GOT")]
-    python = f"{at}/env/default/bin/python"
-    assert got == [f"GOT 42 {python}", f"GOT 1000 {python}", f"GOT 42 {python}"], \
-        (result.stdout, result.stderr)
