@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Storage that is slow per request: `slow_storage SOURCE DIRECTORY MILLISECONDS`. A file is shown
-// as DIRECTORY/image: every read of at most 1 MiB is answered after that time, several at once, and
-// nothing is cached. A directory is shown as DIRECTORY: every lookup, open, listing and read takes
-// that time, and the kernel keeps what it has got, as on a file system of a network. Runs until it
-// is unmounted.
+// Storage that is slow per request: `slow_storage SOURCE DIRECTORY MILLISECONDS [STORE RATE]`. A
+// file is shown as DIRECTORY/image: every read of at most 1 MiB is answered after that time,
+// several at once, and nothing is cached. A directory is shown as DIRECTORY: every lookup, open,
+// listing and read takes that time, and the kernel keeps what it has got, as on a file system of a
+// network. Runs until it is unmounted. STORE is a file of 24 bytes that several of these have in
+// common: reads and bytes are counted in it, and all together get RATE bytes a second (0: no
+// limit). The kernel then keeps an image, too.
 #define FUSE_USE_VERSION 314
 #include <dirent.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,8 +30,47 @@ namespace {
 int source = -1;
 std::chrono::microseconds delay{0};
 
+/// What all nodes of one store share; in a file that is mapped by each.
+struct Store {
+    std::atomic<std::uint64_t> reads;
+    std::atomic<std::uint64_t> bytes;
+    std::atomic<std::int64_t> free_at_ns;  ///< on the monotonic clock: all before is promised
+};
+Store* store = nullptr;
+double bytes_per_second = 0;
+
 void wait() {
     std::this_thread::sleep_for(delay);
+}
+
+/// Waits until the store has sent `size` bytes behind what it has promised to all others.
+void transfer(std::size_t size) {
+    if (store == nullptr) return;
+    ++store->reads;
+    store->bytes += size;
+    if (bytes_per_second <= 0) return;
+    using namespace std::chrono;
+    const auto needed =
+        static_cast<std::int64_t>(static_cast<double>(size) / bytes_per_second * 1e9);
+    const std::int64_t now = steady_clock::now().time_since_epoch() / nanoseconds(1);
+    std::int64_t before = store->free_at_ns;
+    std::int64_t end = 0;
+    do {
+        end = std::max(before, now) + needed;
+    } while (!store->free_at_ns.compare_exchange_weak(before, end));
+    std::this_thread::sleep_for(nanoseconds(end - now));
+}
+
+bool open_store(const char* path, const char* rate) {
+    const int file = ::open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0) return false;
+    void* const memory =
+        ::mmap(nullptr, sizeof(Store), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    ::close(file);
+    if (memory == MAP_FAILED) return false;
+    store = static_cast<Store*>(memory);
+    bytes_per_second = std::atof(rate);
+    return true;
 }
 
 int image_attributes(const char* path, struct stat* info, fuse_file_info* /*file*/) {
@@ -47,7 +92,8 @@ int list_image(const char* path, void* buffer, fuse_fill_dir_t fill, off_t /*off
 int open_image(const char* path, fuse_file_info* info) {
     if (std::strcmp(path, "/image") != 0) return -ENOENT;
     info->fh = static_cast<std::uint64_t>(source);
-    info->direct_io = 1;
+    info->direct_io = store == nullptr ? 1 : 0;
+    info->keep_cache = store == nullptr ? 0 : 1;
     return 0;
 }
 
@@ -55,7 +101,9 @@ int read_bytes(const char* /*path*/, char* buffer, std::size_t size, off_t offse
                fuse_file_info* info) {
     wait();
     const ssize_t got = ::pread(static_cast<int>(info->fh), buffer, size, offset);
-    return got < 0 ? -errno : static_cast<int>(got);
+    if (got < 0) return -errno;
+    transfer(static_cast<std::size_t>(got));
+    return static_cast<int>(got);
 }
 
 /// The path as openat(2) and the like want it.
@@ -109,9 +157,13 @@ void* begin(fuse_conn_info* /*connection*/, fuse_config* config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4) {
-        std::fprintf(stderr, "usage: slow_storage SOURCE DIRECTORY MILLISECONDS\n");
+    if (argc != 4 && argc != 6) {
+        std::fprintf(stderr, "usage: slow_storage SOURCE DIRECTORY MILLISECONDS [STORE RATE]\n");
         return 2;
+    }
+    if (argc == 6 && !open_store(argv[4], argv[5])) {
+        std::perror(argv[4]);
+        return 1;
     }
     source = ::open(argv[1], O_RDONLY | O_CLOEXEC);
     struct stat info {};
