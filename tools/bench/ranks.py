@@ -140,20 +140,57 @@ class Ranks:
         self.gate, self.opener = os.pipe()
         self.errors = errors
         self.started = []
+        self.holder = None
+
+    def start(self, command, variables=None):
+        return subprocess.Popen([*GATE, *command], stdin=self.gate, env=variables,
+                                stderr=self.errors)
 
     def add(self, command, variables):
-        self.started.append(subprocess.Popen([*GATE, *command], stdin=self.gate, env=variables,
-                                             stderr=self.errors))
+        self.started.append(self.start(command, variables))
+
+    def hold(self, command):
+        """`command` starts with the ranks and runs on after them."""
+        self.holder = self.start(command)
 
     def run(self):
         """Seconds until the last one has ended."""
         time.sleep(0.3 + 0.01 * len(self.started))
         start = time.monotonic()
         os.close(self.opener)
-        os.close(self.gate)
         if any([process.wait() for process in self.started]):
-            sys.exit(f"ranks.py: a rank failed; see {self.errors.name}")
+            self.errors.seek(0)
+            sys.exit(f"ranks.py: a rank failed: {self.errors.read()}")
         return time.monotonic() - start
+
+    def end(self):
+        """Of all that still run."""
+        os.close(self.gate)
+        for process in [*self.started, *([self.holder] if self.holder else [])]:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+@contextlib.contextmanager
+def ranks_in(work):
+    with open(os.path.join(work, "errors"), "w+", encoding="utf-8") as errors:
+        ranks = Ranks(errors)
+        try:
+            yield ranks
+        finally:
+            ranks.end()
+
+
+@contextlib.contextmanager
+def node(options, name, store, place, delay=0.0):
+    """A System on its storage, which is unmounted after the ranks have ended."""
+    system = System(options, name, place)
+    with storage(options, system.source, store, system.slow, delay):
+        try:
+            yield system
+        finally:
+            system.end()
 
 
 def drop_caches():
@@ -169,33 +206,23 @@ def stats_of(options, root):
 
 def measure_node(options, name, count, work):
     """`count` ranks on one node."""
-    system = System(options, name, work)
     store = Store(os.path.join(work, "store"))
-    variables = variables_of(options, system.root if name != "directory" else system.slow, work)
-    with storage(options, system.source, store, system.slow), \
-            open(os.path.join(work, "errors"), "w+", encoding="utf-8") as errors:
+    with node(options, name, store, work) as system, ranks_in(work) as ranks:
         drop_caches()
         system.begin()
-        ranks = Ranks(errors)
         for _ in range(count):
-            ranks.add(system.command(), variables)
-        holder = None
+            ranks.add(system.command(), variables_of(options, system.root, work))
         if name == "squenv":
             # Keeps the daemon until it was asked.
-            holder = subprocess.Popen([*GATE, *system.run_of(["sleep", "1000"])],
-                                      stdin=ranks.gate, stderr=errors)
-        seconds = ranks.run()
-        stats = stats_of(options, system.root) if holder else None
-        row = {"seconds": seconds, "memory": system.memory(stats)}
+            ranks.hold(system.run_of(["sleep", "1000"]))
+        row = {"seconds": ranks.run()}
+        stats = stats_of(options, system.root) if ranks.holder else None
+        row["memory"] = system.memory(stats)
         row["reads"], row["bytes"] = store.counted()
-        if holder:
-            holder.terminate()
-            holder.wait()
-            errors.seek(0)
-            text = errors.read()
-            row["daemons"] = len(re.findall(r"\(\w+\)$", text, re.MULTILINE))
+        if stats:
+            ranks.errors.seek(0)
+            row["daemons"] = len(re.findall(r"\(\w+\)$", ranks.errors.read(), re.MULTILINE))
             row["decoded"] = stats["caches"]["blocks"]["misses"]
-        system.end()
     return row
 
 
@@ -203,21 +230,15 @@ def measure_nodes(options, name, count, delay, rate, work):
     """One rank on each of `count` nodes: (seconds, reads, bytes) of all."""
     store = Store(os.path.join(work, "store"), rate)
     with contextlib.ExitStack() as stack:
-        errors = stack.enter_context(open(os.path.join(work, "errors"), "w+", encoding="utf-8"))
-        systems = []
-        for number in range(count):
-            system = System(options, name, os.path.join(work, f"node{number}"))
-            stack.enter_context(storage(options, system.source, store, system.slow, delay))
-            systems.append(system)
+        systems = [stack.enter_context(node(options, name, store,
+                                            os.path.join(work, f"node{number}"), delay))
+                   for number in range(count)]
+        ranks = stack.enter_context(ranks_in(work))
         drop_caches()
-        ranks = Ranks(errors)
         for system in systems:
             system.begin()
             ranks.add(system.command(), variables_of(options, system.root, work))
-        seconds = ranks.run()
-        for system in systems:
-            system.end()
-        return (seconds, *store.counted())
+        return (ranks.run(), *store.counted())
 
 
 def medians(rows):
@@ -274,9 +295,9 @@ def median_of(options, name, count, delay, rate, work):
 
 def table_of_nodes(options, name, work):
     delays = numbers(options.delays, float)
-    middle = delays[len(delays) // 2]
+    longest = max(delays)
     alone = median_of(options, name, 1, 0, 0, work)
-    model = Model(alone, median_of(options, name, 1, middle, 0, work), middle)
+    model = Model(alone, median_of(options, name, 1, longest, 0, work), longest)
     print(f"\n{name}: one node needs {model.seconds:.2f} s, reads {model.bytes / 1e6:.1f} MB in "
           f"{model.reads:.0f} reads, and waits {model.waits:.0f} times. The store gives "
           f"{options.rate:.0f} MB/s. Seconds that it adds, measured and by the model:\n")
