@@ -42,11 +42,12 @@ struct JobSystem {
     std::array<const char*, 2> number_parts;  ///< the parts of the number of a job
 };
 constexpr JobSystem kJobSystems[] = {
+    // Several nodes can be on one machine, each with a slurmd that kills.
     {"Slurm step",
      {"SLURM_STEP_ID"},
-     {"SLURM_JOB_ID", "SLURM_STEP_ID"},
+     {"SLURM_JOB_ID", "SLURM_STEP_ID", "SLURMD_NODENAME"},
      {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
-    {"Slurm job", {"SLURM_TASK_PID"}, {"SLURM_JOB_ID"}, {"SLURM_JOB_ID"}},
+    {"Slurm job", {"SLURM_TASK_PID"}, {"SLURM_JOB_ID", "SLURMD_NODENAME"}, {"SLURM_JOB_ID"}},
     // A shell of salloc outlives its job, on another node.
     {nullptr, {"SLURM_JOB_ID"}, {"SLURM_JOB_ID"}, {}},
     // PALS and ALPS start applications in jobs of PBS, as srun starts steps.

@@ -9,7 +9,7 @@ import pytest
 
 from run_support import background, daemon_name, wait_until_nothing_is_left
 from support.processes import AS_USER, mounts_below, status, wait_for
-from support.slurm import in_slurm, plugin_of
+from support.slurm import Tasks, in_slurm, plugin_of
 from support.uenvs import Repository, env_json, make_image
 
 PROBE = ["python", "-c", "import probe, sys; print(probe.VALUE, sys.prefix)"]
@@ -60,31 +60,6 @@ def wait_for_end(slurm, job):
     return wait_for(ends, "the end of the job", deadline=60)
 
 
-class Tasks:
-    """`wait` is the shell command by which a task says that it is there, and waits for go()."""
-
-    def __init__(self, work, count):
-        self.marks = work.directory("marks")
-        self.count = count
-        gate = work.path / "gate"
-        os.mkfifo(gate)
-        os.chown(gate, 1000, 1000)
-        self.gate = os.open(gate, os.O_RDWR)
-        self.wait = f"echo $$ > {self.marks}/$SLURM_PROCID; read line < {gate}"
-
-    def wait_for_all(self):
-        def are_there():
-            return sum(file.stat().st_size > 0 for file in self.marks.iterdir()) == self.count
-
-        wait_for(are_there, f"{self.count} tasks", deadline=60)
-
-    def pid(self, task):
-        return int((self.marks / str(task)).read_text())
-
-    def go(self):
-        os.write(self.gate, b"\n" * self.count)
-
-
 @pytest.fixture
 def tasks(work):
     """tasks(count): see Tasks."""
@@ -96,7 +71,7 @@ def tasks(work):
 
     yield make
     for one in made:
-        os.close(one.gate)
+        one.close()
 
 
 def test_tasks_have_the_image(slurm, venv_image, venv_source, clean):

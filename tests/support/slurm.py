@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A Slurm of one node for the tests: slurmctld, slurmd and munged, and the plugin of the build."""
+"""A Slurm for the tests: slurmctld, munged, the plugin of the build and a slurmd for each node.
+All are on this machine."""
 
 import contextlib
 import os
@@ -19,35 +20,46 @@ ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
 AuthType=auth/munge
 AuthInfo=socket={path}/munge/socket
 CredType=cred/munge
 StateSaveLocation={path}/state
-SlurmdSpoolDir={path}/spool
+SlurmdSpoolDir={path}/spool-%n
 SlurmctldPidFile={path}/slurmctld.pid
-SlurmdPidFile={path}/slurmd.pid
+SlurmdPidFile={path}/slurmd-%n.pid
 SlurmctldLogFile={path}/slurmctld.log
-SlurmdLogFile={path}/slurmd.log
-ProctrackType=proctrack/linuxproc
+SlurmdLogFile={path}/slurmd-%n.log
+ProctrackType=proctrack/{tracking}
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+SchedulerParameters=bf_interval=1
 ReturnToService=2
 KillWait=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=64 Boards=1 SocketsPerBoard=1 CoresPerSocket=64 \
-ThreadsPerCore=1 State=UNKNOWN
-PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
+PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
 SlurmdParameters=config_overrides
 PlugStackConfig={path}/plugstack.conf
+"""
+
+
+NODE = """\
+NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=64 Boards=1 \
+SocketsPerBoard=1 CoresPerSocket=64 ThreadsPerCore=1 State=UNKNOWN
 """
 
 
 @pytest.fixture(scope="module")
 def slurm(session_dir, binary, programs):
     """slurmctld and slurmd of the tests alone; yields the environment that their clients need."""
+    with slurm_of(session_dir, binary, programs) as environment:
+        yield environment
+
+
+@contextlib.contextmanager
+def slurm_of(session_dir, binary, programs, **options):
+    """See start_slurm() for the options."""
     for tool in ["slurmctld", "slurmd", "munged", "srun"]:
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed (slurmctld, slurmd, slurm-client, munge)")
@@ -56,7 +68,7 @@ def slurm(session_dir, binary, programs):
         path = Path(tempfile.mkdtemp(prefix="slurm-", dir=session_dir))
         path.chmod(0o755)
         write_plugstack(path, binary, programs)
-        yield start_slurm(path, stack)
+        yield start_slurm(path, stack, **options)
 
 
 def plugin_of(binary):
@@ -81,8 +93,10 @@ def ensure_account(stack):
         stack.callback(run, ["userdel", "squenv-test"])
 
 
-def start_slurm(path, stack):
-    for name in ["spool", "state", "munge"]:
+def start_slurm(path, stack, nodes=(), tracking="linuxproc"):
+    """`nodes` are names; without them there is one, called as the machine. `tracking` is how slurmd
+    finds the processes of a step."""
+    for name in ["state", "munge"]:
         (path / name).mkdir(parents=True)
     shutil.chown(path / "munge", "munge", "munge")
     key = path / "munge" / "key"
@@ -90,9 +104,13 @@ def start_slurm(path, stack):
     key.chmod(0o400)
     shutil.chown(key, "munge", "munge")
     host = socket.gethostname().split(".")[0]
-    ports = free_ports(2)
-    (path / "slurm.conf").write_text(CONFIGURATION.format(path=path, host=host, ports=ports),
-                                     encoding="ascii")
+    nodes = nodes or [host]
+    ports = free_ports(1 + len(nodes))
+    text = CONFIGURATION.format(path=path, host=host, ports=ports, tracking=tracking)
+    for name, port in zip(nodes, ports[1:]):
+        (path / f"spool-{name}").mkdir()
+        text += NODE.format(name=name, host=host, port=port)
+    (path / "slurm.conf").write_text(text, encoding="ascii")
     (path / "cgroup.conf").write_text("CgroupAutomount=no\n", encoding="ascii")
     environment = {**os.environ, "SLURM_CONF": str(path / "slurm.conf"),
                    "PMIX_MCA_gds": "hash"}
@@ -104,10 +122,14 @@ def start_slurm(path, stack):
     munge.chmod(0o755)
     wait_for((munge / "socket").exists, "munged")
     run_daemon(stack, ["slurmctld", "-D", "-i"], environment)
-    run_daemon(stack, ["slurmd", "-D", "-N", host], environment)
-    # "idle*" is a node that has not answered yet.
-    wait_for(lambda: run(["sinfo", "-h", "-o", "%t"], env=environment).stdout.split() == ["idle"],
-             "an idle node", deadline=60)
+    for name in nodes:
+        run_daemon(stack, ["slurmd", "-D", "-N", name], environment)
+
+    def states():
+        # "idle*" is a node that has not answered yet.
+        return run(["sinfo", "-h", "-N", "-o", "%t"], env=environment).stdout.split()
+
+    wait_for(lambda: states() == ["idle"] * len(nodes), "idle nodes", deadline=60)
     return environment
 
 
@@ -139,3 +161,31 @@ def in_slurm(slurm, *words, **options):
     options.setdefault("cwd", "/tmp")
     options.setdefault("env", slurm)
     return run([*AS_USER, *words], **options)
+
+
+class Tasks:
+    """`wait` is the shell command by which a task says that it is there, and waits for go()."""
+
+    def __init__(self, work, count):
+        self.marks = work.directory("marks")
+        self.count = count
+        gate = work.path / "gate"
+        os.mkfifo(gate)
+        os.chown(gate, 1000, 1000)
+        self.gate = os.open(gate, os.O_RDWR)
+        self.wait = f"echo $$ > {self.marks}/$SLURM_PROCID; read line < {gate}"
+
+    def wait_for_all(self):
+        def are_there():
+            return sum(file.stat().st_size > 0 for file in self.marks.iterdir()) == self.count
+
+        wait_for(are_there, f"{self.count} tasks", deadline=60)
+
+    def pid(self, task):
+        return int((self.marks / str(task)).read_text())
+
+    def go(self):
+        os.write(self.gate, b"\n" * self.count)
+
+    def close(self):
+        os.close(self.gate)

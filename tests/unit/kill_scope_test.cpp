@@ -126,6 +126,8 @@ TEST(Scope, JobsAreToldApartByTheirVariables) {
     const std::pair<Variables, Variables> rows[] = {
         {{{"SLURM_JOB_ID", "1"}}, {{"SLURM_JOB_ID", "2"}}},
         {{{"SLURM_JOB_ID", "1"}}, {{"SLURM_JOB_ID", "1"}, {"SLURM_STEP_ID", "0"}}},
+        {{{"SLURM_JOB_ID", "1"}, {"SLURM_STEP_ID", "0"}, {"SLURMD_NODENAME", "a"}},
+         {{"SLURM_JOB_ID", "1"}, {"SLURM_STEP_ID", "0"}, {"SLURMD_NODENAME", "b"}}},
         {{{"JOB_ID", "1"}, {"SGE_TASK_ID", "undefined"}},
          {{"JOB_ID", "2"}, {"SGE_TASK_ID", "undefined"}}},
         {{{"JOB_ID", "1"}, {"SGE_TASK_ID", "1"}}, {{"JOB_ID", "1"}, {"SGE_TASK_ID", "2"}}},
@@ -155,6 +157,8 @@ TEST(Scope, JobsAreToldApartByTheirVariables) {
          {{"TEAMCITY_VERSION", "1"}, {"BUILD_NUMBER", "2"}}},
         {{{"SYSTEM_JOBID", "a"}}, {{"SYSTEM_JOBID", "b"}}},
         {{{"bamboo_buildResultKey", "A-1"}}, {{"bamboo_buildResultKey", "A-2"}}},
+        {{{"CIRCLE_WORKFLOW_JOB_ID", "a"}}, {{"CIRCLE_WORKFLOW_JOB_ID", "b"}}},
+        {{{"ALPS_APP_ID", "1"}}, {{"ALPS_APP_ID", "2"}}},
     };
     for (const auto& [first, second] : rows) {
         EXPECT_NE(jobs_of(first), jobs_of(second)) << first.begin()->first;
