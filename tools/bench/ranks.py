@@ -7,13 +7,13 @@
 
 ENVIRONMENT is a virtual environment and IMAGE an image of it. The ranks of a node read from the
 directory, squashfuse_ll, the kernel's squashfs and squenv, each of them from storage that counts
-what it is asked for. For squenv every rank is a `squenv run`. Seconds are those of the slowest rank,
-medians of the rounds, from the moment when all start.
+what it is asked for. For squenv every rank is a `squenv run`. Seconds are those of the slowest
+rank, medians of the rounds, from the moment when all start.
 
 A node of --nodes is a mount of its own, with its own cache of the image, over a store that all
-share: every read takes a delay in ms, and all together get --rate MB a second. Its table has what
-the store adds to the time without delay and limit, measured and by the model of doc/scale.md. Needs
-root, for the kernel's mount and to drop its caches.
+share: every read takes a delay in ms, and all together get --rate MB a second. The table has what
+the store adds to the time without delay and limit, measured and by the model of doc/scale.md.
+Needs root, for the kernel's mount and to drop its caches.
 """
 
 import argparse
