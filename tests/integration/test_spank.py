@@ -217,6 +217,27 @@ def test_a_label_and_its_views(slurm, work):
     assert plain.stdout == ".\n", plain.stderr
 
 
+@pytest.mark.parametrize("client, prefix", [("srun", "SLURM"), ("salloc", "SALLOC"),
+                                             ("sbatch", "SBATCH")])
+def test_views_of_variables(client, prefix, slurm, work):
+    """Also of the variables of one kind of client. An option for the images leaves them out."""
+    at = work.directory("user-environment")
+    image = make_image(work.path / "prgenv.squashfs", at, env_json(at))
+    variables = {**slurm, f"{prefix}_SQUENV": str(image), f"{prefix}_SQUENV_VIEW": "tools"}
+    show = "which-view; echo ${UENV_VIEW:-none}"
+    if client == "sbatch":
+        _, output = batch(slurm, work, show, env=variables)
+        text = "".join(output.values())
+    else:
+        inner = script(work, show)
+        words = ["salloc", "-Q", "srun", inner] if client == "salloc" else ["srun", inner]
+        text = in_slurm(slurm, *words, env=variables).stdout
+    assert text.split() == ["tools", str(at), f"{at}:prgenv:tools"]
+    if client == "srun":
+        result = in_slurm(slurm, "srun", f"--squenv={image}", "sh", "-c", show, env=variables)
+        assert result.stdout == "none\n", result.stderr
+
+
 # Errors
 
 
