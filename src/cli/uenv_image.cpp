@@ -40,7 +40,7 @@ Fields fields_of(const label::Record& record) {
 }
 
 std::string table_of(const std::vector<label::Record>& records, bool has_header,
-                     const UenvOptions& options) {
+                     const UenvOptions& options, const std::string& margin = "") {
     constexpr std::size_t kColumns = 6;
     using Row = std::array<std::string, kColumns>;
     constexpr std::uint64_t kMebibyte = 1U << 20;
@@ -61,7 +61,22 @@ std::string table_of(const std::vector<label::Record>& records, bool has_header,
         for (std::size_t i = 0; i + 1 < kColumns; ++i)
             line += fmt::format("{:<{}}", rows[number][i], widths[i] + 2);
         line += rows[number].back();
-        text += (number == 0 ? options.yellow(line) : line) + '\n';
+        text += margin + (number == 0 ? options.yellow(line) : line) + '\n';
+    }
+    return text;
+}
+
+/// Of several repositories, each of which has a heading, as in uenv 10.
+Result<std::string> tables_of(const std::vector<label::Repository>& repositories,
+                              const label::Label& label, bool is_partial, bool has_header,
+                              const UenvOptions& options) {
+    std::string text;
+    for (const label::Repository& repository : repositories) {
+        SQUENV_TRY_ASSIGN(const auto records, label::list_records({repository}, label, is_partial));
+        if (records.empty()) continue;
+        const std::string& name = repository.name.empty() ? repository.path : repository.name;
+        if (has_header) text += (text.empty() ? "" : "\n") + ("repo " + printable(name)) + '\n';
+        text += table_of(records, has_header, options, has_header ? "  " : "");
     }
     return text;
 }
@@ -101,8 +116,13 @@ class UenvImageLs final : public UenvCommand {
             }
         } else if (records.empty()) {
             if (!no_header_) io.out << "no matching uenv\n";
-        } else {
+        } else if (settings.repositories.size() == 1) {
             io.out << table_of(records, !no_header_, options);
+        } else {
+            SQUENV_TRY_ASSIGN(const auto tables,
+                              tables_of(settings.repositories, label::for_system(label, settings),
+                                        !no_partials_, !no_header_, options));
+            io.out << tables;
         }
         return {};
     }

@@ -102,6 +102,21 @@ def test_a_list_names_only_what_is_searched(work, home, found):
     assert "config.toml: line 4: " in found("gnu", "--repo=first")
 
 
+def test_several_repositories_are_listed_apart(work, home, repositories):
+    configure(home, entry(work, "first"), entry(work, "second", "priority = 3"))
+    listed = lambda *words: work.squenv(*words, program="uenv",
+                                        env=environment(HOME=home)).stdout.splitlines()
+    lines = listed("image", "ls", "only")
+    assert [line.split()[:2] for line in lines] == [
+        ["repo", "second"], ["uenv", "arch"], ["only-second/1:v1", "u"], [],
+        ["repo", "first"], ["uenv", "arch"], ["only-first/1:v1", "u"]]
+    assert lines[1].startswith("  uenv")
+    assert [line.split("/")[0] for line in listed("image", "ls", "only", "--no-header")] == [
+        "only-second", "only-first"]
+    assert listed("--repo=first", "image", "ls", "only")[0].startswith("uenv ")
+    assert len(listed("--repo=second,first", "image", "ls", "--format={name}")) == 4
+
+
 def test_the_system_of_the_configuration(work, home, found, images, repositories):
     """It overrides that of the machine."""
     repositories["first"].add("gnu/1:v1@other%u", images["third"])
