@@ -30,7 +30,7 @@ OTHER_NAMES = ["squashfuse", "squashfuse_ll", "mount.squenv", "uenv"]
 FUSE = "/dev/fuse"
 # Of batch and CI systems and of what squenv reads; a test sets what it needs.
 OUTER_VARIABLES = ("CI", "GITHUB_", "GITLAB_", "RUNNER_", "JENKINS_", "BUILD_", "BUILDKITE_",
-                   "AGENT_", "SYSTEM_", "TEAMCITY_", "SLURM_", "PBS_", "LSB_", "FLUX_", "OAR_",
+                   "AGENT_", "SYSTEM_", "TEAMCITY_", "SLURM", "PBS_", "LSB_", "FLUX_", "OAR_",
                    "_CONDOR_", "JOB_ID", "SGE_", "SQUENV_CACHE", "XDG_", "VIRTUAL_ENV",
                    "SOURCE_DATE_EPOCH", "PIP_USER", "CONDA_", "UENV_", "CLUSTER_NAME", "SCRATCH",
                    "SQUENV_CI_")
