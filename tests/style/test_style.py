@@ -128,6 +128,17 @@ def test_words_are_those_of_the_field():
     assert len(found) <= RIGHT_LINES, "\n".join(found)
 
 
+def test_every_test_is_in_a_suite():
+    script = (ROOT / "tools/test").read_text()
+    function = re.search(r"^files_of\(\) \{.*?^\}", script, re.M | re.S)[0]
+    suites = re.search(r"suites=\(unit(.*?)\)", script, re.S)[1].split()
+    print_files = function + '\nfor suite; do files_of "$suite"; done'
+    listed = subprocess.run(["bash", "-c", print_files, "-", *suites, "release"], cwd=ROOT,
+                            capture_output=True, text=True, check=True).stdout.split()
+    there = {name_of(path) for path in files("tests/*/test_*.py")}
+    assert there - set(listed) == set()
+
+
 def test_manual_pages_are_well_formed():
     """One run for all, which says when it is through with a page: an open definition would swallow
     that line."""
