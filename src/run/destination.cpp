@@ -212,6 +212,9 @@ bool is_empty(const std::string& path) {
     return true;
 }
 
+/// Before a place is refused.
+constexpr int kLooks = 3;
+
 Occupancy occupancy_of(const std::string& path, const std::string& root) {
     // A daemon may be dead or another user's, and must not be queried.
     const auto entry = system::find_mount(path);
@@ -260,13 +263,17 @@ Status check_recorded_destination(const std::string& path, const std::string& ro
     // An environment may be there: the directory is read only after all other rules hold.
     place.occupancy = Occupancy::environment;
     SQUENV_TRY(check_recorded_destination(place));
-    SQUENV_TRY_ASSIGN(place.canonical, system::canonical_mountpoint(place.path));
-    place.occupancy = occupancy_of(place.canonical, root);
-    if (auto link = place_of_link(place.path, place.canonical)) {
-        place.canonical = std::move(*link);
-        place.occupancy = Occupancy::mounted;
+    for (int look = 1;; ++look) {
+        SQUENV_TRY_ASSIGN(place.canonical, system::canonical_mountpoint(place.path));
+        place.occupancy = occupancy_of(place.canonical, root);
+        if (auto link = place_of_link(place.path, place.canonical)) {
+            place.canonical = std::move(*link);
+            place.occupancy = Occupancy::mounted;
+        }
+        auto status = check_recorded_destination(place);
+        // Another run of the image may have taken the place, or left it, in the middle of the look.
+        if (status || look == kLooks) return status;
     }
-    return check_recorded_destination(place);
 }
 
 }  // namespace squenv::run
