@@ -117,8 +117,7 @@ std::string as_page(const BenchReport& report) {
     for (const BenchRow& row : report.rows) {
         const double middle = median(row.seconds);
         times.push_back({row.name, middle, fmt::format("{:.3f} s", middle), row.seconds});
-        std::uint64_t total = 0;
-        for (const auto& [kind, count] : row.requests) total += count;
+        const std::uint64_t total = request_count(row);
         if (!row.requests.empty())
             requests.push_back({row.name, static_cast<double>(total), std::to_string(total), {}});
         const auto [best, worst] = std::minmax_element(row.seconds.begin(), row.seconds.end());

@@ -10,15 +10,11 @@
 
 namespace squenv::cli {
 
-namespace {
-
-std::uint64_t total_of(const BenchRow& row) {
+std::uint64_t request_count(const BenchRow& row) {
     std::uint64_t total = 0;
     for (const auto& [kind, count] : row.requests) total += count;
     return total;
 }
-
-}  // namespace
 
 double median(std::vector<double> values) {
     if (values.empty()) return 0;
@@ -67,7 +63,7 @@ std::string as_table(const BenchReport& report) {
         const auto [best, worst] = std::minmax_element(row.seconds.begin(), row.seconds.end());
         out += fmt::format("{:<22} {:>8.3f} s {:>8.3f} s {:>8.3f} s {:>9} {:>9}\n", row.name,
                            median(row.seconds), *best, *worst,
-                           row.requests.empty() ? "" : std::to_string(total_of(row)),
+                           row.requests.empty() ? "" : std::to_string(request_count(row)),
                            row.requests.empty() ? "" : std::to_string(row.walker_requests));
     }
     out += "\nestimate of a first run where an operation on storage takes\n";

@@ -43,6 +43,8 @@ struct BenchReport {
 };
 
 [[nodiscard]] std::vector<BenchEstimate> estimates(const BenchReport& report);
+/// Of all kinds, of the command.
+[[nodiscard]] std::uint64_t request_count(const BenchRow& row);
 [[nodiscard]] double median(std::vector<double> values);
 /// Requests that are about names and attributes, not content.
 [[nodiscard]] std::uint64_t metadata_count(const std::map<std::string, std::uint64_t>& requests);

@@ -31,6 +31,7 @@ import time
 from pathlib import Path
 
 import setup
+from storage import slow_storage, unmount
 
 ROOT = Path(__file__).resolve().parents[2]
 # Waits until all are there; the command has nothing to read.
@@ -49,29 +50,6 @@ class Store:
     def counted(self):
         """(reads, bytes)"""
         return struct.unpack("QQ", Path(self.path).read_bytes()[:16])
-
-
-@contextlib.contextmanager
-def storage(options, source, store, path, delay=0.0):
-    """`source` at `path`; as `image` in it, if it is a file."""
-    os.makedirs(path, exist_ok=True)
-    words = [options.storage, source, path, str(delay), store.path, str(store.rate)]
-    # libfuse warns of its own default for threads.
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
-        while not os.path.ismount(path):
-            if process.poll() is not None:
-                sys.exit(f"ranks.py: {options.storage} ended early")
-            time.sleep(0.01)
-        try:
-            yield
-        finally:
-            unmount(path)
-
-
-def unmount(path):
-    while os.path.ismount(path) and subprocess.run(
-            ["umount", path], stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        time.sleep(0.1)
 
 
 def variables_of(options, root, home):
@@ -186,7 +164,8 @@ def ranks_in(work):
 def node(options, name, store, place, delay=0.0):
     """A System on its storage, which is unmounted after the ranks have ended."""
     system = System(options, name, place)
-    with storage(options, system.source, store, system.slow, delay):
+    os.makedirs(system.slow, exist_ok=True)
+    with slow_storage(options.storage, system.source, system.slow, delay, store.path, store.rate):
         try:
             yield system
         finally:

@@ -11,7 +11,6 @@ the page cache. Medians in seconds. Needs root, for the kernel's mount and to dr
 """
 
 import argparse
-import contextlib
 import itertools
 import json
 import math
@@ -25,6 +24,7 @@ import time
 from pathlib import Path
 
 import setup
+from storage import slow_storage
 
 ROOT = Path(__file__).resolve().parents[2]
 COLORS = {"directory": "#b0b0b0", "kernel": "#cc3333", "squashfuse_ll": "#7fa66b",
@@ -48,20 +48,6 @@ def arguments_of():
     return parser.parse_args()
 
 
-@contextlib.contextmanager
-def storage(program, source, delay, path):
-    """`source`, slow, at `path`."""
-    with subprocess.Popen([program, source, path, delay]) as process:
-        while not os.path.ismount(path):
-            if process.poll() is not None:
-                sys.exit(f"slow.py: {program} ended early")
-            time.sleep(0.01)
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", path], check=True)
-
-
 def commands(options):
     """{system: (source of the storage, command that mounts, or None for a directory)}"""
     loop = ["mount", "-o", "loop,ro", "-t", "squashfs"]
@@ -81,7 +67,7 @@ def measure(options, system, delay, work):
     """Seconds from the mount to the end of the import."""
     source, command = system
     slow, path = os.path.join(work, "slow"), os.path.join(work, "mount")
-    with storage(options.storage, source, delay, slow):
+    with slow_storage(options.storage, source, slow, delay):
         subprocess.run(["sync"], check=True)
         Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
         start = time.monotonic()
