@@ -63,6 +63,11 @@ Result<daemon::Prefetch> parse_prefetch(const std::string& value) {
     return fail(Errc::invalid_argument, "auto, on or off");
 }
 
+Result<bool> parse_switch(const std::string& value) {
+    if (value == "on" || value == "off") return value == "on";
+    return fail(Errc::invalid_argument, "on or off");
+}
+
 Result<std::uint32_t> parse_id(const Option& option) {
     SQUENV_TRY_ASSIGN(const auto id, parse_number(option.value, kMaxId));
     return static_cast<std::uint32_t>(id);
@@ -113,6 +118,8 @@ Result<bool> apply_valued(const Option& option, daemon::Request& request) {
         request.notify_pipe = option.value;
     } else if (option.name == "prefetch") {
         SQUENV_TRY_ASSIGN(request.prefetch, parse_prefetch(option.value));
+    } else if (option.name == "failover") {
+        SQUENV_TRY_ASSIGN(request.has_failover, parse_switch(option.value));
     } else if (option.name == "record") {
         request.record_path = option.value;
     } else if (option.name == "stage") {

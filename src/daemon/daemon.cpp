@@ -4,13 +4,13 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <array>
+#include <csignal>
 #include <cstdlib>
 
 #include "base/descriptor_limit.h"
 #include "base/log.h"
 #include "daemon/event_loop.h"
-#include "daemon/sandbox.h"
+#include "daemon/failover.h"
 #include "share/rendezvous.h"
 #include "system/background.h"
 #include "system/starter.h"
@@ -29,82 +29,74 @@ void limit_allocator() {
 }  // namespace
 
 Daemon::Daemon(const Request& request, RequestFiles files, Opened opened, Service service,
-               Inbox inbox)
+               ServerMemory memory, Signals signals)
     : request_(request),
       opened_(std::move(opened)),
       files_(std::move(files)),
       service_(std::move(service)),
-      inbox_(std::move(inbox)),
+      memory_(std::move(memory)),
+      signals_(std::move(signals)),
       lifetime_(make_lifetime(service_.lifetime, *this, request.idle_timeout)) {
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::create(const Request& request, RequestFiles files,
                                                Opened opened, Service service) {
-    service.supervisor.watch_this_thread();
     if (service.members && service.members->listener() >= 0)
         share::announce_listener(service.members->listener());
-    SQUENV_TRY_ASSIGN(auto inbox, Inbox::create());
+    SQUENV_TRY_ASSIGN(auto signals, Signals::create());
+    SQUENV_TRY_ASSIGN(auto memory, ServerMemory::create(request));
     std::unique_ptr<Daemon> daemon(new Daemon(request, std::move(files), std::move(opened),
-                                              std::move(service), std::move(inbox)));
+                                              std::move(service), std::move(memory),
+                                              std::move(signals)));
     Service& ours = daemon->service_;
-    SQUENV_TRY_ASSIGN(daemon->warmup_, Warmup::start(request, daemon->opened_, ours.namespaces));
     if (ours.members && !ours.namespaces)
         ours.members->set_device_minor(daemon->opened_.device_minor);
-    ours.namespaces = {};
-    SQUENV_TRY(daemon->create_session());
+    SQUENV_TRY(daemon->create_serving());
     return daemon;
 }
 
-Status Daemon::create_session() {
-    fuse::SessionOptions options;
-    warmup_->describe(options, inbox_);
-    options.recorder = files_.recording ? &recorder_ : nullptr;
-    options.threads = request_.threads;
-    options.trace = request_.trace;
-    options.only_owner_and_root = request_.allow_root && !request_.allow_other;
-    options.name = opened_.image_name;
-    options.identity = opened_.identity;
-    SQUENV_TRY_ASSIGN(session_, fuse::Session::create(*opened_.file_system, std::move(options),
-                                                      std::move(opened_.device)));
+Status Daemon::create_serving() {
+    is_failover_ = request_.has_failover && !request_.trace;
+    if (is_failover_) {
+        serving_ = std::make_unique<Failover>(request_, files_, opened_, service_, memory_);
+        return {};
+    }
+    memory_.session->daemon = ::getpid();
+    service_.supervisor.watch_this_thread();
+    SQUENV_TRY_ASSIGN(serving_,
+                      Server::create(request_, files_, opened_, memory_, service_.namespaces,
+                                     {0, false, false, service_.on_ready}));
+    service_.namespaces = {};
     return {};
 }
 
 Status Daemon::run() {
-    drop_privileges();
-    SQUENV_TRY(start_session());
+    SQUENV_TRY(serving_->start());
     loop();
-    session_->join();
-    write_recording();
+    const auto status = serving_->finish();
+    // The mount is there, and no process serves it.
+    if (!status) (void)unmount(mount::UnmountMode::lazy);
     service_.supervisor.dismiss();
-    return {};
-}
-
-Status Daemon::start_session() {
-    if (files_.stage) files_.stage->start(*opened_.image);
-    return session_->start(
-        [this] {
-            if (service_.on_ready) service_.on_ready();
-            if (files_.stage) files_.stage->begin();
-            inbox_.post(Event::ready);
-        },
-        [this] { inbox_.post(Event::unmounted); });
+    return status;
 }
 
 void Daemon::loop() {
     Status status;
-    while (status && !is_over_) status = turn();
+    while (status && !serving_->is_over()) status = turn();
     if (!status) log::error("cannot wait for events: {}", status.error().message());
 }
 
 Status Daemon::turn() {
     const bool was_unmounting = lifetime_->is_unmounting();
+    serving_->tend(was_unmounting);
     if (was_unmounting && service_.members) service_.members->close();
-    const std::array<EventSource, 4> sources{{
-        {inbox_.signal_fd(), [this] { on_signal(); }},
-        {inbox_.event_fd(), [this] { on_event(); }},
-        {warmup_->walker_fd(), [this] { warmup_->on_walker(*session_); }},
-        {has_door() ? service_.members->ready_fd() : -1, [] {}},  // after every wait, below
-    }};
+    std::vector<EventSource> sources{{signals_.fd(), [this] { on_signal(); }}};
+    serving_->add_sources(sources);
+    // It says nothing without being asked. A daemon in a sandbox could not replace it.
+    if (is_failover_ && has_supervisor_)
+        sources.push_back({service_.supervisor.answer_fd(), [this] { replace_supervisor(); }});
+    // After every wait, below.
+    sources.push_back({has_door() ? service_.members->ready_fd() : -1, [] {}});
     const Timeout timeout = was_unmounting ? Timeout() : lifetime_->next_timeout();
     SQUENV_TRY_ASSIGN(const bool is_time, wait_for_events(sources, timeout));
     if (has_door()) attend_members();
@@ -113,25 +105,12 @@ Status Daemon::turn() {
 }
 
 void Daemon::on_signal() {
-    if (const auto signal = inbox_.take_signal()) lifetime_->on_signal(*signal);
-}
-
-void Daemon::on_event() {
-    switch (inbox_.take_event()) {
-        case Event::ready: on_ready(); break;
-        case Event::walk_after_pause: warmup_->walk_after_pause(*session_); break;
-        case Event::walk_now: warmup_->walk_now(*session_); break;
-        case Event::unmounted:
-            end_walk();
-            is_over_ = true;
-            break;
-    }
-}
-
-void Daemon::on_ready() {
-    warmup_->on_ready();
-    restrict_system_calls();
-    is_ready_ = true;
+    const auto signal = signals_.take();
+    if (!signal) return;
+    if (*signal == SIGCONT)
+        serving_->resume();
+    else
+        lifetime_->on_signal(*signal);
 }
 
 /// Also when none of them has stirred: one may have come while the time passed.
@@ -144,24 +123,45 @@ void Daemon::attend_members() {
 }
 
 bool Daemon::has_door() const {
-    return service_.members && is_ready_ && !lifetime_->is_unmounting() && !is_over_;
+    return service_.members && serving_->is_ready() && !lifetime_->is_unmounting() &&
+           !serving_->is_over();
 }
 
 bool Daemon::has_members() const {
     return service_.members && !service_.members->is_empty();
 }
 
+/// The mount would stay, dead, when all other processes are killed.
+void Daemon::replace_supervisor() {
+    const std::string mountpoint = opened_.is_in_namespace ? "" : opened_.mountpoint;
+    auto another = Supervisor::start({mountpoint, opened_.device_minor, opened_.hold.created, -1});
+    if (!another) {
+        log::warning("the supervisor has ended, and there is no other: {}",
+                     another.error().message());
+        has_supervisor_ = false;
+        return;
+    }
+    log::warning("the supervisor has ended; another one goes on");
+    service_.supervisor = std::move(*another);
+}
+
+Status Daemon::await_supervisor(Status asked) {
+    SQUENV_TRY(asked);
+    bool is_answered = false;
+    while (!is_answered) {
+        std::vector<EventSource> sources{
+            {service_.supervisor.answer_fd(), [&is_answered] { is_answered = true; }}};
+        serving_->add_sources(sources);
+        SQUENV_TRY(wait_for_events(sources, {}));
+    }
+    return service_.supervisor.answer();
+}
+
 void Daemon::end_process() {
+    serving_->kill();
     log::warning("ended by a second signal; open files of the mount are lost");
     log::stop();
     std::_Exit(1);
-}
-
-void Daemon::write_recording() {
-    if (!files_.recording) return;
-    const auto trace = recorder_.finish(*opened_.file_system, session_->counters());
-    if (const auto written = files_.recording->write(trace); !written)
-        log::error("the trace is lost: {}", written.error().message());
 }
 
 Status run_daemon(const Request& request, RequestFiles files, Opened opened, Service service) {
@@ -190,6 +190,8 @@ Status start_daemon(const Request& request, RequestFiles& files, Opened opened, 
         if (inner) inner();
         background.report_ready();
     };
+    service.on_server_start = [&background] { background.leave_report_to_daemon(); };
+    service.on_server_ready = [&background] { background.close_terminal(); };
     const auto status =
         run_daemon(request, std::move(files), std::move(opened), std::move(service));
     if (!status) background.report_failure(status.error());

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The process that serves a mount, from the open connection to its end.
+// The process that decides how long a mount lives, from the open connection to its end.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -13,75 +11,62 @@
 #include "daemon/opened.h"
 #include "daemon/request.h"
 #include "daemon/request_files.h"
-#include "daemon/supervisor.h"
-#include "daemon/warmup.h"
-#include "fuse/recorder.h"
-#include "fuse/session.h"
-#include "share/members.h"
-#include "system/namespaces.h"
+#include "daemon/server.h"
+#include "daemon/service.h"
+#include "daemon/serving.h"
 
 namespace squenv::daemon {
-
-/// Who the daemon serves beside the kernel.
-struct Service {
-    Supervisor supervisor;  ///< of this mount, which is there already
-    Lifetime lifetime = Lifetime::until_unmounted;
-    std::optional<share::Members> members{};
-    /// What the mount lives in, when it is not ours; let go of as soon as everything runs.
-    system::Namespaces namespaces{};
-    std::function<void()> on_ready{};  ///< called once INIT was answered, on a worker
-};
 
 /// One mount being served. Its parts are members in the order of their construction. Used by the
 /// main thread of its process only.
 class Daemon final : private ServedMount {
   public:
-    /// Everything up to the session, which answers nothing yet. `files` have begun. `request`
-    /// outlives the daemon. Must be called before the process has threads. Errors: environment,
-    /// limit.
+    /// Everything up to the serving, which has not begun. `files` have begun. `request` outlives
+    /// the daemon. Must be called before the process has threads. Errors: environment, limit.
     [[nodiscard]] static Result<std::unique_ptr<Daemon>> create(const Request& request,
                                                                 RequestFiles files, Opened opened,
                                                                 Service service);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
-    /// Serves until the mount is gone. Errors: those of Session::start().
+    /// Serves until the mount is gone. Errors: those of Serving::start() and Serving::finish().
     [[nodiscard]] Status run();
 
   private:
-    Daemon(const Request& request, RequestFiles files, Opened opened, Service service, Inbox inbox);
-    [[nodiscard]] Status create_session();
-    [[nodiscard]] Status start_session();
+    Daemon(const Request& request, RequestFiles files, Opened opened, Service service,
+           ServerMemory memory, Signals signals);
+    [[nodiscard]] Status create_serving();
     void loop();
     /// One wait, and what it brings. Errors: those of wait_for_events().
     [[nodiscard]] Status turn();
     void on_signal();
-    void on_event();
-    void on_ready();
     void attend_members();
     /// Members are admitted between the answer to INIT and the end of the mount. Those that come
     /// later wait for the listener to close, and begin anew.
     [[nodiscard]] bool has_door() const;
-    void write_recording();
+    void replace_supervisor();
+    /// Waits for the answer of the supervisor. The kernel is answered meanwhile.
+    [[nodiscard]] Status await_supervisor(Status asked);
 
-    Status unmount(mount::UnmountMode mode) override { return service_.supervisor.unmount(mode); }
-    Status leave() override { return service_.supervisor.leave(); }
+    Status unmount(mount::UnmountMode mode) override {
+        return await_supervisor(service_.supervisor.ask_to_unmount(mode));
+    }
+    Status leave() override { return await_supervisor(service_.supervisor.ask_to_leave()); }
     [[nodiscard]] bool has_members() const override;
-    [[nodiscard]] double idle_seconds() const override { return session_->idle_seconds(); }
-    void end_walk() override { warmup_->end(*session_); }
+    [[nodiscard]] double idle_seconds() const override { return serving_->idle_seconds(); }
+    void end_walk() override { serving_->end_walk(); }
     void end_process() override;
 
     const Request& request_;
     Opened opened_;
     RequestFiles files_;
     Service service_;
-    Inbox inbox_;
-    std::optional<Warmup> warmup_{};
-    fuse::Recorder recorder_{};
-    std::unique_ptr<fuse::Session> session_{};
+    ServerMemory memory_;
+    Signals signals_;
+    std::unique_ptr<Serving> serving_{};
+    bool is_failover_ = false;
+    bool has_supervisor_ = true;
     std::unique_ptr<LifetimeStrategy> lifetime_;
-    bool is_ready_ = false;  ///< INIT was answered
-    bool is_over_ = false;   ///< the kernel closed the connection
 };
 
 /// Serves until the mount is gone. `files` have begun.

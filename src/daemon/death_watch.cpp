@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/death_watch.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <new>
 #include <system_error>
 #include <thread>
+
+#include "base/shared_object.h"
 
 namespace squenv::daemon {
 
@@ -17,42 +18,41 @@ struct DeathWatch::Shared {
     pthread_mutex_t is_alive;  ///< held by the watched thread
 };
 
-void DeathWatch::Unmap::operator()(Shared* shared) const {
-    ::munmap(shared, sizeof(Shared));
-}
-
 Result<DeathWatch> DeathWatch::create() {
-    void* memory =
-        ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return fail_errno(errno, "shared memory");
-    auto* shared = new (memory) Shared{};
+    SQUENV_TRY_ASSIGN(auto shared, make_shared_object<Shared>());
     pthread_mutexattr_t kind;
     ::pthread_mutexattr_init(&kind);
     ::pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
     ::pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
     ::pthread_mutex_init(&shared->is_alive, &kind);
     ::pthread_mutexattr_destroy(&kind);
-    return DeathWatch(shared);
+    return DeathWatch(std::shared_ptr<Shared>(std::move(shared)));
 }
 
 void DeathWatch::be_watched() {
     (void)::pthread_mutex_lock(&shared_->is_alive);
 }
 
-Result<UniqueFd> DeathWatch::watch() {
+void DeathWatch::end_watch() {
+    (void)::pthread_mutex_unlock(&shared_->is_alive);
+}
+
+Result<DeathWatch::Watch> DeathWatch::watch() {
     UniqueFd ended(::eventfd(0, EFD_CLOEXEC));
     if (!ended) return fail_errno(errno, "eventfd");
+    UniqueFd report(::fcntl(ended.get(), F_DUPFD_CLOEXEC, 3));
+    if (!report) return fail_errno(errno, "eventfd");
+    const int thread_fd = report.get();
     try {
-        // The thread lives as long as the process, as the memory does.
-        std::thread([shared = shared_.get(), event = ended.get()] {
-            // EOWNERDEAD: the watched thread ended. 0: it unlocked, which be_watched() never does.
+        std::thread([shared = shared_, event = std::move(report)] {
+            // EOWNERDEAD: the watched thread ended. 0: it called end_watch().
             (void)::pthread_mutex_lock(&shared->is_alive);
-            (void)::eventfd_write(event, 1);
+            (void)::eventfd_write(event.get(), 1);
         }).detach();
     } catch (const std::system_error& refused) {
         return fail_errno(refused.code().value(), "a thread");
     }
-    return ended;
+    return Watch{std::move(ended), thread_fd};
 }
 
 }  // namespace squenv::daemon

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -25,19 +26,23 @@ class DeathWatch {
     DeathWatch& operator=(DeathWatch&&) noexcept = default;
     ~DeathWatch() = default;
 
-    /// The watched process: marks the calling thread as the watched one. Once, before watch().
+    /// The watched process: marks the calling thread as the watched one. Once, before watch(). This
+    /// object stays as long as the thread, or until end_watch(): watchers take that for its death.
     void be_watched();
+    void end_watch();
     /// The other process, after be_watched(): a descriptor that is readable when the thread has
-    /// ended. Starts a thread that waits for it. Errors: limit (no thread or descriptor).
-    [[nodiscard]] Result<UniqueFd> watch();
+    /// ended. Starts a thread that waits for it, also when this object is gone. Errors: limit (no
+    /// thread or descriptor).
+    struct Watch {
+        UniqueFd ended;
+        int thread_fd = -1;  ///< owned by the thread; a process that is forked has it, too
+    };
+    [[nodiscard]] Result<Watch> watch();
 
   private:
     struct Shared;
-    struct Unmap {
-        void operator()(Shared* shared) const;
-    };
-    explicit DeathWatch(Shared* shared) : shared_(shared) {}
-    std::unique_ptr<Shared, Unmap> shared_;
+    explicit DeathWatch(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+    std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace squenv::daemon

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the daemon's main thread is told: signals, and events of the other threads.
+// What main threads are told: signals, and events of the threads of a session.
 #pragma once
 
 #include <optional>
@@ -8,6 +8,22 @@
 #include "base/unique_fd.h"
 
 namespace squenv::daemon {
+
+/// The signals of a daemon. Used by its main thread; a process that is forked receives its own.
+class Signals {
+  public:
+    /// Takes SIGINT, SIGTERM, SIGHUP and SIGCONT over from here on. Before any thread exists.
+    /// Errors: limit (no descriptor).
+    [[nodiscard]] static Result<Signals> create();
+    /// Readable when take() has something.
+    [[nodiscard]] int fd() const { return signals_.get(); }
+    /// The number of the signal; empty when it cannot be read.
+    [[nodiscard]] std::optional<int> take();
+
+  private:
+    explicit Signals(UniqueFd signals) : signals_(std::move(signals)) {}
+    UniqueFd signals_;
+};
 
 enum class Event : char {
     ready = 'r',             ///< INIT was answered
@@ -19,24 +35,18 @@ enum class Event : char {
 /// post() is thread-safe, the rest is for the main thread.
 class Inbox {
   public:
-    /// Takes SIGINT, SIGTERM and SIGHUP over from here on. Before any thread exists.
     /// Errors: limit (no descriptor).
     [[nodiscard]] static Result<Inbox> create();
     void post(Event event) const;
-
-    /// Readable when take_signal() and take_event() have something.
-    [[nodiscard]] int signal_fd() const { return signals_.get(); }
-    [[nodiscard]] int event_fd() const { return reader_.get(); }
-    /// The number of the signal; empty when it cannot be read.
-    [[nodiscard]] std::optional<int> take_signal();
+    /// Readable when take() has something.
+    [[nodiscard]] int fd() const { return reader_.get(); }
     /// Waits for one. A pipe that cannot be read counts as the end of the mount.
-    [[nodiscard]] Event take_event();
+    [[nodiscard]] Event take();
 
   private:
-    Inbox(UniqueFd signals, UniqueFd reader, UniqueFd writer)
-        : signals_(std::move(signals)), reader_(std::move(reader)), writer_(std::move(writer)) {}
+    Inbox(UniqueFd reader, UniqueFd writer)
+        : reader_(std::move(reader)), writer_(std::move(writer)) {}
 
-    UniqueFd signals_;
     UniqueFd reader_;
     UniqueFd writer_;
 };

@@ -26,6 +26,7 @@ struct Opened {
     mount::MountpointHold hold{};    ///< on the directory that the mount covers
     UniqueFd device{};               ///< empty until it is mounted
     std::uint32_t device_minor = 0;  ///< of the mount's connection; 0 until it is mounted
+    bool is_in_namespace = false;    ///< the mount goes with its namespace
 };
 
 /// What is in the image of `request`, whose file is open. Changes nothing. Errors: those of

@@ -36,6 +36,8 @@ Status RecordingFile::clear() {
 Status RecordingFile::write(const trace::Trace& trace) {
     if (const auto status = write_all(fd_.get(), as_bytes(trace::encode(trace))); !status)
         return with_context(status.error(), path_);
+    // Other processes of this mount have the same open file, whose lock would end with them.
+    (void)::flock(fd_.get(), LOCK_UN);
     // Network file systems report a full disk as late as here.
     if (::close(fd_.release()) != 0) return fail_errno(errno, path_);
     return {};

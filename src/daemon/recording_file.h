@@ -26,8 +26,8 @@ class RecordingFile {
     /// Errors: of ftruncate(2).
     [[nodiscard]] Status clear();
     [[nodiscard]] int descriptor() const { return fd_.get(); }
-    /// Writes and closes: a reader that waits for the lock finds all of it. Errors: limit (disk
-    /// full), io.
+    /// Writes, unlocks and closes: a reader that waits for the lock finds all of it. Errors: limit
+    /// (disk full), io.
     [[nodiscard]] Status write(const trace::Trace& trace);
 
   private:

@@ -38,6 +38,7 @@ struct Request {
     bool trace = false;    ///< print every request on stderr; implies the foreground
     unsigned threads = 0;  ///< 0: by the number of processors
     std::chrono::seconds idle_timeout{0};     ///< 0: never
+    bool has_failover = true;                 ///< see Failover; not for a trace on stderr
     Prefetch prefetch = Prefetch::automatic;  ///< off while recording
     std::string stage_directory{};            ///< for a copy of the image to read from; "" is none
     std::string record_path{};      ///< a file for the trace, written at the end; "" is none

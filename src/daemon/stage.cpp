@@ -82,7 +82,8 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
 Result<Stage> Stage::open(const std::string& directory) {
     auto file = make_file(directory);
     if (!file) return with_context(file.error(), "stage");
-    return Stage(std::move(*file), directory);
+    SQUENV_TRY_ASSIGN(auto is_complete, make_shared_object<std::atomic<bool>>());
+    return Stage(std::move(*file), directory, std::move(is_complete));
 }
 
 Status Stage::reserve(std::uint64_t bytes) {
@@ -92,22 +93,25 @@ Status Stage::reserve(std::uint64_t bytes) {
 }
 
 Stage::~Stage() {
-    if (!shared_) return;
-    shared_->state = kEnding;
-    shared_->state.notify_all();
+    if (!state_) return;
+    state_->phase = kEnding;
+    state_->phase.notify_all();
 }
 
 void Stage::start(const image::Image& image) {
+    if (*is_complete_) return image.source().read_from_copy(file_.get());
     std::vector<std::jthread> made;
-    const auto run = [&image, file = file_.get(), shared = shared_.get()] {
-        shared->state.wait(kWaiting);
-        if (shared->state == kEnding) return;
-        if (const auto status = copy(image.source(), file, shared->state); !status) {
+    const auto run = [&image, file = file_.get(), state = state_.get(),
+                      is_complete = is_complete_.get()] {
+        state->phase.wait(kWaiting);
+        if (state->phase == kEnding) return;
+        if (const auto status = copy(image.source(), file, state->phase); !status) {
             if (status.error().code != Errc::cancelled)
                 log::warning("stage: {}; the image is read from where it is",
                              status.error().message());
             return;
         }
+        *is_complete = true;
         image.source().read_from_copy(file);
         log::info("stage: the image is read from its copy now");
     };
@@ -119,8 +123,8 @@ void Stage::start(const image::Image& image) {
 
 void Stage::begin() {
     int waiting = kWaiting;
-    shared_->state.compare_exchange_strong(waiting, kCopying);
-    shared_->state.notify_all();
+    state_->phase.compare_exchange_strong(waiting, kCopying);
+    state_->phase.notify_all();
 }
 
 }  // namespace squenv::daemon

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/result.h"
+#include "base/shared_object.h"
 #include "base/unique_fd.h"
 #include "image/image.h"
 
@@ -28,24 +29,27 @@ class Stage {
     Stage& operator=(Stage&&) = delete;
     ~Stage();
 
-    /// Starts the thread, which waits for begin(). Threads may start here only.
+    /// Starts the thread, which waits for begin(). Threads may start here only. When a server of
+    /// the mount has completed the copy before, it is read from now on, and there is no thread.
     void start(const image::Image& image);
     /// Copies, then reads the copy back. When it equals what was read from the image, reads go to
     /// the copy from then on. A failed copy changes nothing; a line in the log reports it.
     void begin();
 
   private:
-    struct Shared {
-        std::atomic<int> state{0};
+    struct State {
+        std::atomic<int> phase{0};
     };
-    Stage(UniqueFd file, std::string directory)
+    Stage(UniqueFd file, std::string directory, SharedObject<std::atomic<bool>> is_complete)
         : file_(std::move(file)),
           directory_(std::move(directory)),
-          shared_(std::make_unique<Shared>()) {}
+          is_complete_(std::move(is_complete)),
+          state_(std::make_unique<State>()) {}
 
     UniqueFd file_;
     std::string directory_;
-    std::unique_ptr<Shared> shared_;
+    SharedObject<std::atomic<bool>> is_complete_;  ///< the copy; all servers of the mount see it
+    std::unique_ptr<State> state_;
     std::jthread thread_;
 };
 

@@ -35,6 +35,7 @@ enum class Command : char {
 
 /// The errno value for a mount that is in no mount table any more.
 constexpr int kGone = ENODEV;
+constexpr const char* kSupervisorIsGone = "the supervisor process is gone";
 /// The number of looks for a mount that was renamed while it was unmounted.
 constexpr int kPlaceLooks = 100;
 
@@ -170,7 +171,7 @@ void Duty::obey(Command command) {
     switch (command) {
         case Command::mounted: device_minor_ = receive_number(3); break;
         case Command::watch:
-            if (auto death = watch_.watch()) death_ = std::move(*death);
+            if (auto death = watch_.watch()) death_ = std::move(death->ended);
             break;
         case Command::dismiss: is_dismissed_ = true; break;
         case Command::leave:
@@ -240,19 +241,23 @@ void Supervisor::mounted(std::uint32_t device_minor) {
         send_byte(socket_.get(), static_cast<char>(device_minor >> shift));
 }
 
-Status Supervisor::leave() {
+Status Supervisor::ask_to_leave() {
     return ask(static_cast<char>(Command::leave));
 }
 
-Status Supervisor::unmount(mount::UnmountMode mode) {
+Status Supervisor::ask_to_unmount(mount::UnmountMode mode) {
     return ask(
         static_cast<char>(mode == mount::UnmountMode::lazy ? Command::lazy : Command::unmount));
 }
 
 Status Supervisor::ask(char command) {
+    if (!send_byte(socket_.get(), command)) return fail(Errc::io, kSupervisorIsGone);
+    return {};
+}
+
+Status Supervisor::answer() {
     char answer = 0;
-    if (!send_byte(socket_.get(), command) || !receive_byte(socket_.get(), answer))
-        return fail(Errc::io, "the supervisor process is gone");
+    if (!receive_byte(socket_.get(), answer)) return fail(Errc::io, kSupervisorIsGone);
     if (answer == kGone) return fail(Errc::not_found, "not mounted any more");
     if (answer != 0) return fail_errno(answer, "unmount");
     return {};

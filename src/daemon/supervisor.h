@@ -37,13 +37,19 @@ class Supervisor {
     /// The supervisor acts from now on when the calling thread, the daemon's main one, has ended,
     /// even when another thread of the daemon is stuck. Once.
     void watch_this_thread();
-    /// Unmounts through the supervisor. Errors: as unmount(); not_found when the mount is in no
-    /// mount table any more; io when the supervisor is gone.
-    [[nodiscard]] Status unmount(mount::UnmountMode mode);
+    /// Asks the supervisor to unmount. The answer follows. Errors: io when the supervisor is gone.
+    [[nodiscard]] Status ask_to_unmount(mount::UnmountMode mode);
     /// The same for a mount of `run`: busy also as long as a process lives that was started there.
-    [[nodiscard]] Status leave();
+    [[nodiscard]] Status ask_to_leave();
+    /// Readable when the answer is there, or the supervisor is gone.
+    [[nodiscard]] int answer_fd() const { return socket_.get(); }
+    /// Waits for the answer. Errors: as unmount(); not_found when the mount is in no mount table
+    /// any more; io when the supervisor is gone.
+    [[nodiscard]] Status answer();
     /// Reports that the mount is gone, or never was, and lets the supervisor end.
     void dismiss();
+    /// In a process beside the daemon: the supervisor takes no notice of its end.
+    void leave_to_others() { socket_.reset(); }
 
   private:
     Supervisor(UniqueFd socket, DeathWatch watch)

@@ -30,13 +30,14 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 Result<Warmup> Warmup::start(const Request& request, const Opened& opened,
-                             const system::Namespaces& namespaces) {
+                             const system::Namespaces& namespaces, Share share) {
     Warmup warmup;
     // What is done ahead of the users hides what they do.
     warmup.has_prefetch_ = request.prefetch != Prefetch::off && request.record_path.empty();
     if (!warmup.has_prefetch_) return warmup;
-    warmup.processor_ = other_processor();
     warmup.stores_pages_ = may_store_pages(request, opened.device_minor);
+    if (share == Share::reading) return warmup;
+    warmup.processor_ = other_processor();
     // Without stores there is nothing that the list would be ahead of: the walker lists the tree.
     if (warmup.stores_pages_) warmup.list_ = load_hot_list(*opened.image);
     if (warmup.processor_ >= 0) SQUENV_TRY(warmup.start_walker(request, opened, namespaces));

@@ -20,11 +20,14 @@ namespace squenv::daemon {
 /// Used by the daemon's main thread only.
 class Warmup {
   public:
+    /// What a server does of it: one that takes over from another has users at work already, and
+    /// only reads ahead of them.
+    enum class Share { everything, reading };
     /// Decides what `request` permits, loads the list and forks the walker. Before any thread
     /// exists. `namespaces` are those of the mount, if it has its own. Errors: those of
     /// TreeWalker::start().
     [[nodiscard]] static Result<Warmup> start(const Request& request, const Opened& opened,
-                                              const system::Namespaces& namespaces);
+                                              const system::Namespaces& namespaces, Share share);
 
     /// Once: the list moves to `options`. The session posts to `inbox`, which outlives it.
     void describe(fuse::SessionOptions& options, const Inbox& inbox);

@@ -66,7 +66,7 @@ void LibfuseSession::handle(fuse_req_t request, RequestKind kind, fuse_ino_t nod
     if (auto* worker = Worker::current(); worker != nullptr)
         worker->note_request(kind != RequestKind::ioctl);
     const auto start = Clock::now();
-    session.last_request_.store(start.time_since_epoch().count(), std::memory_order_relaxed);
+    session.memory_.last_request.store(start.time_since_epoch().count(), std::memory_order_relaxed);
     try {
         std::forward<Answer>(answer)(session);
         if (session.options_.recorder != nullptr && kind != RequestKind::read)
@@ -202,6 +202,7 @@ struct LibfuseSession::Read {
 
     LibfuseSession& session;
     const fuse_req_t request;
+    RequestJournal::Slot* const slot = RequestJournal::current();
     const fuse_ino_t node;
     const prefetch::FileRange range;
     const prefetch::UnansweredReads::Entry entry;  ///< until the answer is sent
@@ -218,6 +219,7 @@ void LibfuseSession::read(fuse_req_t request, fuse_ino_t node, std::size_t size,
     read->file = *file;
     const auto answer_later = [read] {
         LibfuseSession& session = read->session;
+        const RequestJournal::Work work(read->slot);
         session.handle_later(read->request, RequestKind::read, read->node,
                              [&] { session.reply_read(*read, false); });
     };
@@ -302,7 +304,9 @@ void LibfuseSession::list(fuse_req_t request, RequestKind kind, fuse_ino_t node,
 void LibfuseSession::list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size,
                                           off_t offset) {
     using ListDetail = prefetch::Prefetcher::Detail;
-    const auto list_everything = [this, request, node, size, offset] {
+    const auto list_everything = [this, request, node, size, offset,
+                                  slot = RequestJournal::current()] {
+        const RequestJournal::Work work(slot);
         handle_later(request, RequestKind::readdirplus, node, [&] {
             list(request, RequestKind::readdirplus, node, size, offset, Detail::everything);
         });
@@ -410,9 +414,8 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
             fuse_reply_err(request, ENOTTY);
             return;
         }
-        std::string text = statistics_json(session.file_system_.image(), session.counters_,
-                                           session.prefetcher_->stored_bytes(), session.options_,
-                                           session.started_);
+        std::string text = statistics_json(session.file_system_.image(), session.memory_,
+                                           session.prefetcher_->stored_bytes(), session.options_);
         text.resize(kStatisticsBytes, '\0');
         fuse_reply_ioctl(request, 0, text.data(), text.size());
     });

@@ -31,8 +31,17 @@ constexpr unsigned kMaxThreads = 16;
 LibfuseSession::LibfuseSession(const FileSystem& file_system, SessionOptions options)
     : file_system_(file_system),
       options_(std::move(options)),
+      memory_(*options_.memory),
+      counters_(memory_.counters),
+      journal_(options_.server == 0 ? nullptr : &memory_.journal),
       log_limit_(kLogBurst, std::chrono::seconds(60)) {
     if (options_.threads == 0) options_.threads = std::clamp(cpus_, kMinThreads, kMaxThreads);
+    const Clock::rep now = Clock::now().time_since_epoch().count();
+    Clock::rep none = 0;
+    if (memory_.started.compare_exchange_strong(none, now)) memory_.last_request = now;
+    if (journal_ == nullptr) return;
+    journal_->attach(options_.server);
+    channel_.use(*journal_);
 }
 
 LibfuseSession::~LibfuseSession() {
@@ -92,20 +101,30 @@ void LibfuseSession::join() {
 /// INIT is answered by one thread alone: libfuse settles its buffer size there.
 void LibfuseSession::work_first() {
     std::vector<std::jthread> others;
-    work([&] {
-        // Fewer where the system refuses them; this one alone serves, too.
-        start_threads(others, options_.threads - 1, [this] { work({}); });
-        // A thread that stores may wait for what another one has to answer.
-        const bool may_wait = token_->start_relief() && !others.empty();
-        if (options_.keeps_tables)
-            start_threads(others, 1, [this] { file_system_.image().keep_tables(kMaxKeptTables); });
-        file_system_.image().source().start_readers(all_processors_);
-        prefetcher_->start(std::min(cpus_, kMaxDecoders), all_processors_, may_wait);
-        on_ready_();  // after the last thread: what follows may forbid making any
-    });
+    if (const auto status = take_over(); !status) {
+        log::error("{}: {}", options_.name, status.error().message());
+    } else if (channel_.is_ready()) {
+        begin(others);
+        log_given_up();
+        work({});
+    } else {
+        work([&] { begin(others); });
+    }
     others.clear();
     prefetcher_->stop();
     on_end_();
+}
+
+void LibfuseSession::begin(std::vector<std::jthread>& others) {
+    // Fewer where the system refuses them; this one alone serves, too.
+    start_threads(others, options_.threads - 1, [this] { work({}); });
+    // A thread that stores may wait for what another one has to answer.
+    const bool may_wait = token_->start_relief() && !others.empty();
+    if (options_.keeps_tables)
+        start_threads(others, 1, [this] { file_system_.image().keep_tables(kMaxKeptTables); });
+    file_system_.image().source().start_readers(all_processors_);
+    prefetcher_->start(std::min(cpus_, kMaxDecoders), all_processors_, may_wait);
+    on_ready_();  // after the last thread: what follows may forbid making any
 }
 
 void LibfuseSession::work(const std::function<void()>& on_init_answered) {
@@ -119,10 +138,7 @@ void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     while (fuse_session_exited(session_) == 0) {
         worker.prepare();
         wait.wait(can_spin && !walk.is_used() && worker.may_be_followed());
-        const int size = fuse_session_receive_buf(session_, &buffer);
-        if (size == -EINTR || size == -EAGAIN) continue;
-        if (size <= 0) break;
-        fuse_session_process_buf(session_, &buffer);
+        if (!(journal_ == nullptr ? serve_one(buffer) : serve_one_kept(buffer))) break;
         worker.finish();
         if (is_waiting_for_init && channel_.is_ready()) {
             is_waiting_for_init = false;
@@ -132,9 +148,28 @@ void LibfuseSession::work(const std::function<void()>& on_init_answered) {
     std::free(buffer.mem);
 }
 
-double LibfuseSession::idle_seconds() const {
-    const auto last = Clock::time_point(Clock::duration(last_request_.load()));
-    return std::chrono::duration<double>(Clock::now() - last).count();
+bool LibfuseSession::serve_one(fuse_buf& buffer) {
+    const int size = fuse_session_receive_buf(session_, &buffer);
+    if (size == -EINTR || size == -EAGAIN) return true;
+    if (size > 0) fuse_session_process_buf(session_, &buffer);
+    return size > 0;
+}
+
+/// The same through the journal. `buffer` takes what does not fit into a slot.
+bool LibfuseSession::serve_one_kept(fuse_buf& buffer) {
+    if (buffer.mem == nullptr) buffer.mem = std::malloc(RequestJournal::kOverflowBytes);
+    if (buffer.mem == nullptr) return false;
+    auto& slot = journal_->take();
+    const ssize_t size = journal_->receive(
+        device_, slot, {static_cast<std::byte*>(buffer.mem), RequestJournal::kOverflowBytes});
+    if (size > 0) {
+        process(slot);
+        return true;
+    }
+    // ENOENT: the request was ended before it was copied.
+    if (errno == EINTR || errno == EAGAIN || errno == ENOENT) return true;
+    fuse_session_exit(session_);
+    return false;
 }
 
 Result<std::unique_ptr<Session>> Session::create(const FileSystem& file_system,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The session over libfuse. Private to libfuse_session.cpp and libfuse_requests.cpp.
+// The session over libfuse. Private to libfuse_session.cpp, libfuse_requests.cpp and
+// left_requests.cpp.
 #pragma once
 
 #define FUSE_USE_VERSION 314
@@ -8,7 +9,9 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/cpus.h"
 #include "base/log.h"
@@ -30,8 +33,11 @@ class LibfuseSession final : public Session {
     [[nodiscard]] Status start(std::function<void()> on_ready,
                                std::function<void()> on_end) override;
     void join() override;
+    void settle() override {
+        answer_left(true);
+        log_given_up();
+    }
     void on_walk(prefetch::WalkPhase phase) override { prefetcher_->on_walk(phase); }
-    [[nodiscard]] double idle_seconds() const override;
     [[nodiscard]] const RequestCounters& counters() const override { return counters_; }
 
     /// The answers to every kind of request (libfuse_requests.cpp).
@@ -92,15 +98,37 @@ class LibfuseSession final : public Session {
     void list_with_attributes(fuse_req_t request, fuse_ino_t node, std::size_t size, off_t offset);
 
     void work_first();
+    void begin(std::vector<std::jthread>& others);
     void work(const std::function<void()>& on_init_answered);
+    /// False when the connection has ended.
+    [[nodiscard]] bool serve_one(fuse_buf& buffer);
+    [[nodiscard]] bool serve_one_kept(fuse_buf& buffer);
+
+    // What a server before this one has left (left_requests.cpp).
+    /// Brings the session to where the one before was, and answers what that has left. Errors:
+    /// environment (this program negotiates otherwise).
+    [[nodiscard]] Status take_over();
+    [[nodiscard]] Status repeat_init();
+    void answer_saved_init(RequestJournal::Slot& slot);
+    void answer_left(bool are_gone);
+    void process(RequestJournal::Slot& slot);
+    void give_up(RequestJournal::Slot& slot);
+    void log_given_up();
 
     const FileSystem& file_system_;
     SessionOptions options_;  ///< never changed, but for what is moved on to prefetcher_
-    const Clock::time_point started_ = Clock::now();
-    std::atomic<Clock::rep> last_request_{Clock::now().time_since_epoch().count()};
-    RequestCounters counters_;
+    SessionMemory& memory_;
+    RequestCounters& counters_;
+    RequestJournal* const journal_;  ///< null when requests are not kept for a successor
     log::RateLimit log_limit_;
     DeviceChannel channel_;
+    /// A request that was answered with EIO because servers died of it.
+    struct GivenUp {
+        std::uint32_t opcode = 0;
+        NodeId node = 0;
+        std::string name{};  ///< of a LOOKUP
+    };
+    std::vector<GivenUp> given_up_;
     bool can_skip_open_ = false;     ///< settled by INIT, before other requests
     bool can_skip_opendir_ = false;  ///< likewise
     fuse_session* session_ = nullptr;

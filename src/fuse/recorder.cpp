@@ -2,18 +2,15 @@
 #include "fuse/recorder.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
+#include <string>
 
-#include "appendix/appendix.h"
 #include "image/first_paths.h"
 
 namespace squenv::fuse {
 
 namespace {
-
-/// No image takes more of it.
-constexpr std::size_t kMaxTouches = appendix::kMaxHotItems;
-constexpr std::size_t kMaxNames = appendix::kMaxHotListBytes;
 
 std::string join(const std::string& directory, std::string_view name) {
     return directory == "." ? std::string(name) : directory + '/' + std::string(name);
@@ -22,12 +19,13 @@ std::string join(const std::string& directory, std::string_view name) {
 }  // namespace
 
 void Recorder::add(const Touch& touch) {
-    if (touches_.size() == kMaxTouches) {
-        is_full_ = true;
+    std::size_t& count = memory_.touch_count;
+    if (count == memory_.touches.size()) {
+        memory_.is_full = true;
         return;
     }
-    if (touch.use == trace::Use::read && !touches_.empty()) {
-        Touch& last = touches_.back();
+    if (touch.use == trace::Use::read && count != 0) {
+        Touch& last = memory_.touches[count - 1];
         constexpr std::uint32_t kMax = std::numeric_limits<std::uint32_t>::max();
         if (last.use == touch.use && last.node == touch.node &&
             last.offset + last.size_bytes == touch.offset &&
@@ -36,7 +34,9 @@ void Recorder::add(const Touch& touch) {
             return;
         }
     }
-    touches_.push_back(touch);
+    memory_.touches[count] = touch;
+    std::atomic_signal_fence(std::memory_order_release);
+    ++count;
 }
 
 void Recorder::note(trace::Use use, NodeId node, std::uint64_t offset, std::uint64_t size) {
@@ -46,28 +46,33 @@ void Recorder::note(trace::Use use, NodeId node, std::uint64_t offset, std::uint
 
 void Recorder::note_missing(NodeId directory, std::string_view name) {
     const std::lock_guard lock(mutex_);
-    if (missing_names_.size() + name.size() > kMaxNames) {
-        is_full_ = true;
+    const std::size_t begin = memory_.name_bytes;
+    if (begin + name.size() > memory_.names.size()) {
+        memory_.is_full = true;
         return;
     }
-    const std::size_t begin = missing_names_.size();
-    missing_names_ += name;
+    std::copy(name.begin(), name.end(), memory_.names.begin() + static_cast<std::ptrdiff_t>(begin));
+    memory_.name_bytes += name.size();
     add({directory, begin, static_cast<std::uint32_t>(name.size()), trace::Use::miss});
 }
 
 void Recorder::note_duration(RequestKind kind, NodeId node, std::uint64_t microseconds,
                              std::uint64_t offset, std::uint64_t size) {
     const std::lock_guard lock(mutex_);
-    if (slowest_.size() == trace::kMaxSlow && slowest_.back().microseconds >= microseconds) return;
-    if (slowest_.size() == trace::kMaxSlow) slowest_.pop_back();
-    const auto place = std::find_if(slowest_.begin(), slowest_.end(), [&](const Slow& other) {
-        return other.microseconds < microseconds;
-    });
-    slowest_.insert(place, {microseconds, node, offset, size, kind});
+    auto& all = memory_.slowest;
+    std::size_t at = memory_.slow_count;
+    if (at == all.size()) {
+        if (all.back().microseconds >= microseconds) return;
+        --at;
+    }
+    for (; at != 0 && all[at - 1].microseconds < microseconds; --at) all[at] = all[at - 1];
+    all[at] = {microseconds, node, offset, size, kind};
+    memory_.slow_count = std::min(memory_.slow_count + 1, all.size());
 }
 
 std::string_view Recorder::missing_name_of(const Touch& touch) const {
-    return std::string_view(missing_names_).substr(touch.offset, touch.size_bytes);
+    return std::string_view(memory_.names.data(), memory_.names.size())
+        .substr(touch.offset, touch.size_bytes);
 }
 
 trace::Trace Recorder::finish(const FileSystem& file_system,
@@ -75,22 +80,22 @@ trace::Trace Recorder::finish(const FileSystem& file_system,
     const std::lock_guard lock(mutex_);
     const auto key_of = [&](NodeId node) { return file_system.reference(node).raw(); };
     image::PathsByInode paths;
-    for (const Touch& touch : touches_) paths.try_emplace(key_of(touch.node));
-    for (const Slow& slow : slowest_) paths.try_emplace(key_of(slow.node));
+    for (const Touch& touch : touches()) paths.try_emplace(key_of(touch.node));
+    for (const Slow& slow : slowest()) paths.try_emplace(key_of(slow.node));
     // What lies in a directory that cannot be read has no path.
     (void)image::find_first_paths(file_system.image(), paths);
 
     trace::Trace raw;
-    raw.is_full = is_full_;
+    raw.is_full = memory_.is_full;
     for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i) {
         const auto kind = static_cast<RequestKind>(i);
         if (counters.of(kind) != 0) raw.requests[request_name(kind)] = counters.of(kind);
     }
-    for (const Slow& slow : slowest_)
+    for (const Slow& slow : slowest())
         if (const std::string& path = paths[key_of(slow.node)]; !path.empty())
             raw.slowest.push_back(
                 {slow.microseconds, request_name(slow.kind), slow.offset, slow.size_bytes, path});
-    for (const Touch& touch : touches_) {
+    for (const Touch& touch : touches()) {
         const std::string& path = paths[key_of(touch.node)];
         if (path.empty()) continue;  // its directory cannot be read any more
         if (touch.use == trace::Use::miss)

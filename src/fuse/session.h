@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,7 +13,7 @@
 #include "base/unique_fd.h"
 #include "fuse/file_system.h"
 #include "fuse/recorder.h"
-#include "fuse/request_counters.h"
+#include "fuse/session_memory.h"
 #include "prefetch/options.h"
 
 namespace squenv::fuse {
@@ -30,6 +31,11 @@ struct SessionOptions {
     std::string name{};                ///< the image, for log lines
     std::string identity{};            ///< what the statistics call the content
     Recorder* recorder = nullptr;      ///< notes what is touched; outlives the session
+    SessionMemory* memory = nullptr;   ///< outlives the session
+    /// 0: requests are not kept for a successor. Else the number of this server, above that of all
+    /// before it.
+    std::uint32_t server = 0;
+    bool are_others_gone = false;  ///< as after Session::settle()
 };
 
 /// One mounted file system being served.
@@ -44,16 +50,18 @@ class Session {
 
     /// Starts the worker threads. `on_ready` is called once, when INIT was answered and all
     /// threads run; `on_end` when the kernel closed the connection (unmounted). Both on a worker.
+    /// A successor first answers what the server before it has left.
     /// Errors: limit (the system refuses the first thread; with fewer of the others it serves).
     [[nodiscard]] virtual Status start(std::function<void()> on_ready,
                                        std::function<void()> on_end) = 0;
     /// Waits for the workers, which end when the connection does.
     virtual void join() = 0;
+    /// After on_ready: all threads of the servers before are gone. Answers what they were
+    /// receiving.
+    virtual void settle() = 0;
     /// The tree walker is in another phase. Thread-safe.
     virtual void on_walk(prefetch::WalkPhase phase) = 0;
 
-    /// Seconds since the last request, on the monotonic clock.
-    [[nodiscard]] virtual double idle_seconds() const = 0;
     [[nodiscard]] virtual const RequestCounters& counters() const = 0;
 };
 

@@ -30,9 +30,10 @@ nlohmann::ordered_json storage_json(const image::SourceCounters& source) {
 
 }  // namespace
 
-std::string statistics_json(const image::Image& image, const RequestCounters& requests,
-                            std::uint64_t stored_bytes, const SessionOptions& options,
-                            std::chrono::steady_clock::time_point started) {
+std::string statistics_json(const image::Image& image, const SessionMemory& memory,
+                            std::uint64_t stored_bytes, const SessionOptions& options) {
+    using Clock = SessionMemory::Clock;
+    const RequestCounters& requests = memory.counters;
     nlohmann::ordered_json by_kind;
     nlohmann::ordered_json by_walker;
     for (std::size_t i = 0; i < static_cast<std::size_t>(RequestKind::count); ++i) {
@@ -43,13 +44,17 @@ std::string statistics_json(const image::Image& image, const RequestCounters& re
     const auto counters = image.counters();
     struct rusage usage {};
     ::getrusage(RUSAGE_SELF, &usage);
-    const auto now = std::chrono::steady_clock::now();
-    const double up = std::chrono::duration<double>(now - started).count();
+    const Clock::time_point started{Clock::duration(memory.started.load())};
+    const double up = std::chrono::duration<double>(Clock::now() - started).count();
+    const Clock::duration takeover{memory.takeover.load()};
     const nlohmann::ordered_json json{
         {"version", SQUENV_VERSION},
         {"image", options.name},
         {"identity", options.identity},
-        {"pid", ::getpid()},
+        {"pid", memory.daemon.load()},
+        {"server_pid", ::getpid()},
+        {"restarts", memory.restarts.load()},
+        {"takeover_seconds", std::chrono::duration<double>(takeover).count()},
         {"uptime_seconds", up},
         {"peak_memory_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024},
         {"requests", requests.total()},

@@ -102,6 +102,7 @@ Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<dae
         if (!placed[i].tree.empty()) continue;
         all[i].device = std::move(mounts.devices[i]);
         all[i].device_minor = mounts.minors[i];
+        all[i].is_in_namespace = true;
         SQUENV_TRY_ASSIGN(
             auto supervisor,
             daemon::Supervisor::start({{}, mounts.minors[i], all[i].hold.created, listener.get()}));

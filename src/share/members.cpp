@@ -9,9 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -105,7 +107,7 @@ Result<Members> Members::create(UniqueFd listener, Member first, system::Namespa
     }
     if (first.connection) {
         ::fcntl(first.connection.get(), F_SETFL, O_NONBLOCK);
-        members.add(std::move(first));
+        members.add(members.next_key_++, std::move(first));
     }
     return members;
 }
@@ -125,11 +127,43 @@ void Members::unwatch(UniqueFd& fd) {
     fd.reset();
 }
 
-void Members::add(Member user) {
-    const std::uint64_t key = next_key_++;
-    watch(user.connection.get(), connection_tag(key), user.is_admitted ? kMemberEvents : EPOLLIN);
+void Members::add(std::uint64_t key, Member user) {
+    std::uint32_t events = user.is_admitted ? kMemberEvents : EPOLLIN;
+    if (is_shadow_) events = EPOLLRDHUP;
+    if (user.connection) watch(user.connection.get(), connection_tag(key), events);
     if (user.process) watch(user.process.get(), process_tag(key), EPOLLIN);
-    members_.emplace(key, std::move(user));
+    members_.insert_or_assign(key, std::move(user));
+}
+
+/// In an epoll instance of this process: that of the daemon is shared with it.
+void Members::watch_all() {
+    UniqueFd events(::epoll_create1(EPOLL_CLOEXEC));
+    if (!events) return log::warning("the users of the mount cannot be watched");
+    events_ = std::move(events);
+    if (listener_ && !is_shadow_) watch(listener_.get(), kListenerTag, EPOLLIN);
+    for (auto& [key, user] : std::exchange(members_, {})) add(key, std::move(user));
+}
+
+void Members::become_shadow() {
+    is_shadow_ = true;
+    // The daemon is about to admit them. When it cannot, they begin anew.
+    std::erase_if(members_, [](const auto& entry) { return !entry.second.is_admitted; });
+    watch_all();
+}
+
+void Members::mirror(std::uint64_t key, Member member) {
+    if (const auto known = members_.find(key); known != members_.end()) {
+        unwatch(known->second.connection);
+        unwatch(known->second.process);
+    }
+    next_key_ = std::max(next_key_, key + 1);
+    add(key, std::move(member));
+}
+
+void Members::become_owner() {
+    is_shadow_ = false;
+    is_full_ = false;
+    watch_all();
 }
 
 void Members::accept_all() {
@@ -147,7 +181,7 @@ void Members::accept_all() {
             return;
         }
         const auto uid = peer_uid(connection.get());
-        if (uid && *uid == own_uid_) add(Member{std::move(connection), {}, false});
+        if (uid && *uid == own_uid_) add(next_key_++, Member{std::move(connection), {}, false});
     }
 }
 
@@ -172,9 +206,11 @@ bool Members::on_message(std::uint64_t key, SocketMessage message) {
         user.process = std::move(message.descriptors.front());
         watch(user.process.get(), process_tag(key), EPOLLIN);
     }
-    if (user.is_admitted) return true;
-    admit(user);
+    const bool was_admitted = user.is_admitted;
+    if (!was_admitted) admit(user);
     if (!user.is_admitted) return false;
+    if (tell_) tell_(key, user);
+    if (was_admitted) return true;
     epoll_event event{};
     event.events = kMemberEvents;
     event.data.u64 = connection_tag(key);
@@ -184,9 +220,11 @@ bool Members::on_message(std::uint64_t key, SocketMessage message) {
 
 void Members::on_connection(std::uint64_t key) {
     Member& user = members_.at(key);
-    auto message = receive_message(user.connection.get());
-    if (!message && message.error().sys_errno == EAGAIN) return;
-    if (message && !message->bytes.empty() && on_message(key, std::move(*message))) return;
+    if (!is_shadow_) {
+        auto message = receive_message(user.connection.get());
+        if (!message && message.error().sys_errno == EAGAIN) return;
+        if (message && !message->bytes.empty() && on_message(key, std::move(*message))) return;
+    }
     if (!user.is_admitted) unwatch(user.process);  // no member: the connection alone counts
     unwatch(user.connection);
     remove_if_gone(key);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -56,6 +57,20 @@ class Members {
     /// Admits new members and removes those that have gone. Never waits.
     void serve();
     [[nodiscard]] bool is_empty() const { return members_.empty(); }
+    /// Another process holds copies of the members, for the time when this one is gone. It is told
+    /// of members that come later: `tell` gets the key and the descriptors of each that is admitted
+    /// or has another process now.
+    void mirror_to(std::function<void(std::uint64_t key, const Member&)> tell) {
+        tell_ = std::move(tell);
+    }
+    /// In the process with the copies: from now on only the end of members is noted, and no
+    /// message is taken from the daemon.
+    void become_shadow();
+    /// One that the daemon was told of.
+    void mirror(std::uint64_t key, Member member);
+    /// The daemon is gone, and this process does its work.
+    void become_owner();
+
     /// Refuses new members from now on, and closes the namespaces.
     void close();
     /// The device_minor that each member admitted from now on receives.
@@ -69,7 +84,8 @@ class Members {
           namespaces_(std::move(namespaces)) {}
 
     void accept_all();
-    void add(Member user);
+    void add(std::uint64_t key, Member user);
+    void watch_all();
     void watch(int fd, std::uint64_t tag, std::uint32_t what);
     void unwatch(UniqueFd& fd);
     void on_connection(std::uint64_t key);
@@ -85,6 +101,8 @@ class Members {
     std::map<std::uint64_t, Member> members_{};
     std::uint64_t next_key_ = 1;
     std::uint32_t device_minor_ = 0;
+    std::function<void(std::uint64_t, const Member&)> tell_{};
+    bool is_shadow_ = false;
     uid_t own_uid_ = ::geteuid();  ///< the daemon's own changes later, when it was root's
     bool is_full_ = false;         ///< the listener is not watched: no descriptor is left
 };

@@ -56,10 +56,15 @@ Status Background::wait_until_ready() {
 
 void Background::report_ready() {
     if (!pipe_) return;
-    for (int fd = 0; fd <= 2; ++fd) ::dup2(null_.get(), fd);
-    null_.reset();
+    close_terminal();
     (void)!::write(pipe_.get(), kReady.data(), kReady.size());
     pipe_.reset();
+}
+
+void Background::close_terminal() {
+    if (!null_) return;
+    for (int fd = 0; fd <= 2; ++fd) ::dup2(null_.get(), fd);
+    null_.reset();
 }
 
 void Background::report_failure(const Error& error) {

@@ -18,6 +18,9 @@ class Background {
     [[nodiscard]] Status wait_until_ready();
     /// Daemon: lets the parent return and closes the terminal.
     void report_ready();
+    /// In a process that the daemon forked: the two halves of report_ready() that concern it.
+    void leave_report_to_daemon() { pipe_.reset(); }
+    void close_terminal();
     void report_failure(const Error& error);
 
   private:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a mount answers about access, whoever asks and whatever the kernel has cached."""
 
-from run_support import daemon_and_keeper
+from run_support import processes_of_mount
 from support.processes import AS_USER, USER, check, run
 
 
@@ -9,7 +9,7 @@ from support.processes import AS_USER, USER, check, run
 def test_access_answers_as_on_a_directory(work, venv_image, venv_source):
     """Without a request more once the mount is warm."""
     mount = work.mount(venv_image, venv_source)
-    daemon_and_keeper(work)  # the warmer lists directories, too
+    processes_of_mount(work)  # the warmer lists directories, too
     probe = check(["find", venv_source, "-name", "probe.py"], user=True).stdout.strip()
     files = [venv_source / "bin" / "activate", probe]
     for path in files:

@@ -14,7 +14,7 @@ import pytest
 
 from run_support import (
     background,
-    daemon_and_keeper,
+    processes_of_mount,
     daemon_name,
     packed,
     squenv_run,
@@ -49,7 +49,7 @@ def odd_starter(work, venv_image, venv_source):
     user = work.start([*AS_USER, "/usr/bin/python3", "-c", script, *words[len(AS_USER):]],
                       env={**os.environ, "MARK_OF_THE_STARTER": "1", "SGE_TASK_ID": "undefined"})
     assert user.stdout.readline() == b"\n"
-    yield daemon_and_keeper(work)
+    yield processes_of_mount(work)
     user.kill()
     wait_until_nothing_is_left(work, venv_source)
 
@@ -80,7 +80,7 @@ def test_not_as_nice_as_root_can_be(work, venv_image, venv_source):
     user = work.start(["nice", "-n", "10", *work.command("run", "-q", venv_image, "--", "sh", "-c",
                                                          "echo; exec sleep 1000", user=False)])
     assert user.stdout.readline() == b"\n"
-    for pid in daemon_and_keeper(work):
+    for pid in processes_of_mount(work):
         assert os.getpriority(os.PRIO_PROCESS, pid) == 0
     user.kill()
     wait_until_nothing_is_left(work, venv_source)

@@ -12,7 +12,14 @@ import time
 
 import pytest
 
-from run_support import background, daemon_name, quoted, the_daemon
+from run_support import (
+    SERVING,
+    background,
+    daemon_name,
+    processes_of_mount,
+    quoted,
+    the_daemon,
+)
 from support.processes import (
     AS_USER,
     USER,
@@ -21,6 +28,7 @@ from support.processes import (
     mounts_below,
     processes_of,
     run,
+    signal_all,
     status,
     wait_for,
 )
@@ -136,10 +144,10 @@ def kill(pids, what=signal.SIGKILL):
             pass
 
 
-@pytest.mark.parametrize("victims", ["daemon", "all"])
+@pytest.mark.parametrize("victims", ["servers", "all"])
 @pytest.mark.parametrize("kind", ["recorded", "plain"])
 def test_daemon_killed_in_its_first_second(kind, victims, work, image):
-    """The daemon alone, and everything of the user at once, as batch systems do."""
+    """All that serves, and everything of the user at once, as batch systems do."""
     choose = random.Random(SEED)
     print("seed", SEED)
     stuck = 0
@@ -147,12 +155,17 @@ def test_daemon_killed_in_its_first_second(kind, victims, work, image):
         mount = work.mount(image[kind])
         readers = start_readers(work, mount.path, choose)
         time.sleep(choose.uniform(0, 0.6))
-        ours = background(work)
-        kill([pid for pid in ours if victims == "all" or daemon_name(pid) == "squenv"])
+        if victims == "servers":
+            ours = mount.stop()
+            ours += background(work)
+            kill([pid for pid in ours if daemon_name(pid) in SERVING])
+        else:
+            ours = background(work)
+            kill(ours)
         for reader in readers:
             os.killpg(reader.pid, signal.SIGKILL)
         # Without the keeper, some may stay; with it, none does.
-        end = time.monotonic() + (STUCK_AFTER if victims == "daemon" else 4)
+        end = time.monotonic() + (STUCK_AFTER if victims == "servers" else 4)
         involved = ours + [reader.pid for reader in readers]
         while time.monotonic() < end and any(map(is_running, involved)):
             time.sleep(0.01)
@@ -168,7 +181,7 @@ def test_daemon_killed_in_its_first_second(kind, victims, work, image):
         mount.wait_until_gone()
     print("stuck", stuck, "of", KILLS // 4)
     # Stores avoid what can get stuck; that they never meet it cannot be had.
-    assert stuck <= (0 if victims == "daemon" else KILLS // 12)
+    assert stuck <= (0 if victims == "servers" else KILLS // 12)
 
 
 def test_stopped_daemon_is_told_at_once(work, image):
@@ -178,7 +191,8 @@ def test_stopped_daemon_is_told_at_once(work, image):
                                     "sh", "-c", "echo; exec sleep 1000"))
     assert first.stdout.readline() == b"\n"
     daemon = the_daemon(work)
-    os.kill(daemon, signal.SIGSTOP)
+    processes = processes_of_mount(work)
+    signal_all(processes, signal.SIGSTOP)
     wait_for(lambda: status(daemon)["State"].startswith("T"), "the stop")
     try:
         result = work.squenv("run", "-v", "--force", f"{image['plain']}:{path}", "--", "ls", path,
@@ -191,6 +205,9 @@ def test_stopped_daemon_is_told_at_once(work, image):
         assert f"process {daemon}, is stopped" in in_place.stderr
         assert f"kill -CONT {daemon}" in in_place.stderr
     finally:
+        # The one that is named lets its others go on.
+        signal_all([pid for pid in processes if daemon_name(pid) == "squenv-supervis"],
+                   signal.SIGCONT)
         os.kill(daemon, signal.SIGCONT)
     first.kill()
     wait_for(lambda: not mounts_below(path), "the end of the mount")
@@ -198,7 +215,7 @@ def test_stopped_daemon_is_told_at_once(work, image):
 
 def test_detaching_what_does_not_answer_frees_its_users(work, image):
     mount = work.mount(image["plain"])
-    os.kill(mount.pid, signal.SIGSTOP)
+    mount.stop()
     user = work.start([*AS_USER, "cat", mount.path / "large"])
     try:
         result = work.squenv("umount", "--lazy", mount.path, timeout=30)
@@ -251,7 +268,7 @@ def test_keeper_notices_a_daemon_that_cannot_unmount(work, image):
     mount = work.mount(image["plain"])
     minor = minor_of(mount.path)
     check([*AS_USER, "cat", mount.path / "large"])
-    kill([mount.pid])
+    mount.kill()
     mount.wait_until_gone()
     wait_for(lambda: not os.path.exists(f"/sys/fs/fuse/connections/{minor}"), "the connection")
     wait_for(lambda: not processes_of(work.programs / "squenv"), "all processes")
@@ -332,14 +349,15 @@ def test_mount_goes_with_its_command(work, image):
 @pytest.mark.parametrize("user", [True, False])
 def test_what_a_daemon_may_not_do(user, work, image):
     mount = work.mount(image["plain"], user=user)
+    server = mount.stats()["server_pid"]
     # The filter comes right after the first answer.
-    wait_for(lambda: status(mount.pid)["Seccomp"] == "2", "the filter")
-    facts = status(mount.pid)
+    wait_for(lambda: status(server)["Seccomp"] == "2", "the filter")
+    facts = status(server)
     assert facts["NoNewPrivs"] == "1"
     assert int(facts["CapEff"], 16) == 0 and int(facts["CapPrm"], 16) == 0
     uid = USER if user else 65534
     assert set(facts["Uid"].split()) == {str(uid)}
-    with open(f"/proc/{mount.pid}/limits", encoding="ascii") as file:
+    with open(f"/proc/{server}/limits", encoding="ascii") as file:
         core, = [line for line in file if line.startswith("Max core file size")]
     assert core.split()[4] == "0"
     mount.umount()

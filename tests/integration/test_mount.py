@@ -323,7 +323,7 @@ def test_umount_of_nothing(work):
 
 def test_killed_daemon_leaves_no_mount(work, plain_image):
     mount = work.mount(plain_image)
-    os.kill(mount.pid, signal.SIGKILL)
+    mount.kill()
     mount.wait_until_gone()
     again = work.mount(plain_image)
     assert again.pid != mount.pid
@@ -332,14 +332,14 @@ def test_killed_daemon_leaves_no_mount(work, plain_image):
 
 def test_killed_daemon_of_root_leaves_no_mount(work, plain_image):
     mount = work.mount(plain_image, user=False)
-    os.kill(mount.pid, signal.SIGKILL)
+    mount.kill()
     mount.wait_until_gone()
 
 
 def test_killed_daemon_with_an_open_file(work, plain_image):
     mount = work.mount(plain_image)
     reader = hold(work, mount.path / "large")
-    os.kill(mount.pid, signal.SIGKILL)
+    mount.kill()
     mount.wait_until_gone()
     answer = release(reader)
     assert answer == "700000" or answer.startswith("errno"), answer
@@ -348,9 +348,7 @@ def test_killed_daemon_with_an_open_file(work, plain_image):
 @pytest.mark.parametrize("user", [True, False], ids=["user", "root"])
 def test_dead_mount_heals(user, work, plain_image):
     mount = work.mount(plain_image, user=user)
-    os.kill(mount.keeper(), signal.SIGKILL)
-    os.kill(mount.pid, signal.SIGKILL)
-    wait_for(lambda: not is_running(mount.pid), "the end of the daemon")
+    mount.kill(with_keeper=True)
     # The kernel goes on answering what it has cached; content it has to ask for.
     assert errno_of("open(sys.argv[1], 'rb').read()", mount.path / "large", user=user) == "ENOTCONN"
     listed = json.loads(work.squenv("list", "--json", user=user).stdout)
@@ -363,9 +361,7 @@ def test_dead_mount_heals(user, work, plain_image):
 
 def test_dead_mount_is_unmounted(work, plain_image):
     mount = work.mount(plain_image)
-    os.kill(mount.keeper(), signal.SIGKILL)
-    os.kill(mount.pid, signal.SIGKILL)
-    wait_for(lambda: not is_running(mount.pid), "the end of the daemon")
+    mount.kill(with_keeper=True)
     assert work.squenv("umount", mount.path).returncode == 0
     assert not mount.is_mounted()
 
@@ -396,7 +392,7 @@ def test_second_mount_on_the_same_path_is_refused(work, plain_image):
 
 def test_stopped_daemon_is_named_and_removable(work, plain_image):
     mount = work.mount(plain_image)
-    os.kill(mount.pid, signal.SIGSTOP)
+    mount.stop()
     try:
         def ask(*words):
             start = time.monotonic()
@@ -825,22 +821,23 @@ def test_relative_paths_and_a_symlinked_mount_point(work, plain_image):
 @pytest.mark.parametrize("user", [True, False], ids=["user", "root"])
 def test_sandbox_of_the_daemon(user, work, plain_image):
     mount = work.mount(plain_image, user=user)
+    server = mount.stats()["server_pid"]
 
     def is_locked():
-        facts = status(mount.pid)
+        facts = status(server)
         return facts["NoNewPrivs"] == "1" and int(facts["CapEff"], 16) == 0 and facts[
             "Seccomp"] == "2" and int(facts["CapPrm"], 16) == 0
 
     wait_for(is_locked, "no new privileges, no capabilities, a filter")
     assert run(["ls", "-R", mount.path], user=user).returncode == 0
-    assert os.readlink(f"/proc/{mount.pid}/cwd") == "/"
+    assert os.readlink(f"/proc/{server}/cwd") == "/"
     mount.umount()
 
 
 def test_daemon_holds_nothing_of_its_caller(work, plain_image):
     """No terminal, no session, no file of whoever mounted."""
     mount = work.mount(plain_image)
-    for process in [mount.pid, mount.keeper()]:
+    for process in [mount.pid, mount.keeper(), *mount.servers()]:
         # The keeper may have begun just now.
         wait_for(lambda process=process: {os.readlink(f"/proc/{process}/fd/{fd}") for fd in "012"}
                  == {"/dev/null"}, "other files")

@@ -19,12 +19,6 @@ def rows_of(work, path, user=True):
     return [row for row in json.loads(result.stdout) if row["mountpoint"] == str(path)]
 
 
-def kill(mount):
-    os.kill(mount.keeper(), signal.SIGKILL)
-    os.kill(mount.pid, signal.SIGKILL)
-    wait_for(lambda: not is_running(mount.pid), "the end of the daemon")
-
-
 @pytest.fixture
 def foreign(work, plain_image):
     """A mount of the real squashfuse."""
@@ -68,7 +62,7 @@ def test_root_sees_how_the_mounts_of_users_are(work, plain_image):
     assert row == {"mountpoint": str(mount.path), "image": str(plain_image), "state": "ok",
                    "pid": mount.pid}
     assert work.squenv("stats", mount.path, user=False).returncode == 0
-    kill(mount)
+    mount.kill(with_keeper=True)
     (row,) = rows_of(work, mount.path, user=False)
     assert row["state"] == "dead"
     again = work.mount(plain_image, user=False)
@@ -92,7 +86,7 @@ def test_list_keeps_control_characters_from_the_terminal(work, plain_image):
 
 def test_a_dead_mount_is_replaced_without_a_word(work, plain_image):
     mount = work.mount(plain_image)
-    kill(mount)
+    mount.kill(with_keeper=True)
     result = work.squenv("mount", plain_image, mount.path)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     (row,) = rows_of(work, mount.path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Being ahead of a program whose start was recorded, on storage that is quick and that is slow."""
 
+import contextlib
 import os
 import random
 import struct
@@ -9,7 +10,8 @@ import time
 import pytest
 
 from run_support import background, daemon_name
-from support.processes import AS_USER, check, is_running, mounts_below, run, wait_for
+from support.processes import AS_USER, check, mounts_below, run, wait_for
+from support.slow import on_slow_storage
 
 SMALL_FILES = 400
 LARGE_FILES = 4
@@ -154,26 +156,9 @@ def test_a_damaged_list_does_no_harm(work, tree, hot_files, hot_image):
 @pytest.fixture
 def slow(work, binary, hot_image):
     """slow(milliseconds, image): the image on storage that takes as long for every read."""
-    program = binary.parents[2] / "tests" / "support" / "slow_storage"
-    if not program.exists():
-        pytest.skip("slow_storage is not built")
-    copy = work.path / "slow_storage"
-    copy.write_bytes(program.read_bytes())
-    copy.chmod(0o755)
-    started = []
-
-    def start(milliseconds, image=hot_image):
-        path = work.directory(f"slow-{milliseconds}")
-        process = work.start(AS_USER + [copy, image, path, str(milliseconds)])
-        wait_for(lambda: mounts_below(path), "the slow storage")
-        started.append((process, path))
-        return path / "image"
-
-    yield start
-    for process, path in started:
-        check(["umount", path])
-        wait_for(lambda process=process: process.poll() is not None or
-                 not is_running(process.pid), "the end of the slow storage")
+    with contextlib.ExitStack() as stack:
+        yield lambda milliseconds, image=hot_image: stack.enter_context(
+            on_slow_storage(work, binary, image, milliseconds))
 
 
 @pytest.mark.parametrize("milliseconds", [1, 5, 20])

@@ -14,10 +14,11 @@ import pytest
 
 from run_support import (
     IMPORT,
+    SERVING,
     background,
-    daemon_and_keeper,
     daemon_name,
     expect_import,
+    processes_of_mount,
     quoted,
     squenv_run,
     wait_until_nothing_is_left,
@@ -39,7 +40,7 @@ def test_shared_daemon(via, work, venv_image, venv_source):
                         stdin=subprocess.PIPE) for _ in range(3)]
     for user in users:
         assert user.stdout.readline() == b"1\n"
-    daemon_and_keeper(work)
+    processes_of_mount(work)
     users.append(work.start(work.command("run", "--via", via, venv_image, "--", *IMPORT)))
     assert users[-1].wait(20) == 0
     for user in users[:3]:
@@ -71,8 +72,9 @@ def test_killed_daemon(via, work, venv_image, venv_source):
                                        "else: print('fine')"),
                           stdin=subprocess.PIPE)
         assert user.stdout.readline() == b"1\n"
-        daemons = [pid for pid in background(work) if daemon_name(pid) == "squenv"]
-        kill_all(background(work) if round_number % 2 else daemons)
+        serving = [pid for pid in background(work) if daemon_name(pid) in SERVING]
+        signal_all(serving, signal.SIGSTOP)  # none takes over from another
+        kill_all(background(work) if round_number % 2 else serving)
         expect_import(squenv_run(work, venv_image, IMPORT, "--via", via), venv_source)
         answer = user.communicate(timeout=20)[0].decode().strip()
         assert answer in ("107", "2", "fine", "103"), answer
@@ -157,7 +159,7 @@ def test_name_that_another_user_has(listens, work, venv_image, venv_source):
     first = work.start(work.command("run", venv_image, "--", "sh", "-c", "echo; exec sleep 1000"))
     assert first.stdout.readline() == b"\n"
     inodes = set()
-    for fd in [fd for pid in daemon_and_keeper(work) for fd in Path(f"/proc/{pid}/fd").iterdir()]:
+    for fd in [fd for pid in processes_of_mount(work) for fd in Path(f"/proc/{pid}/fd").iterdir()]:
         with contextlib.suppress(FileNotFoundError):
             inodes.add(os.readlink(fd).removeprefix("socket:[").removesuffix("]"))
     with open("/proc/net/unix", encoding="ascii") as file:
@@ -174,20 +176,24 @@ def test_name_that_another_user_has(listens, work, venv_image, venv_source):
     wait_until_nothing_is_left(work, venv_source)
 
 
-def test_killed_keeper(work, venv_image, venv_source):
-    """No process can unmount then: users do not notice, and what is served stays until the user
-    unmounts it."""
-    user = work.start(work.command("run", venv_image, "--", "python", "-c",
-                                   "import sys; print(1, flush=True); sys.stdin.read();"
+@pytest.mark.parametrize("failover", ["on", "off"])
+def test_killed_keeper(failover, work, venv_image, venv_source):
+    """A daemon in a sandbox cannot make another one: then users do not notice, and what is served
+    stays until the user unmounts it."""
+    user = work.start(work.command("run", "-o", f"failover={failover}", venv_image, "--", "python",
+                                   "-c", "import sys; print(1, flush=True); sys.stdin.read();"
                                    "import probe; print(probe.VALUE)"), stdin=subprocess.PIPE)
     assert user.stdout.readline() == b"1\n"
     kill_all([pid for pid in background(work) if daemon_name(pid) == "squenv-supervis"])
+    if failover == "on":
+        wait_for(lambda: "squenv-supervis" in map(daemon_name, background(work)), "another one")
     assert user.communicate(timeout=20)[0] == b"42\n"
-    result = squenv_run(work, venv_image, IMPORT, "-v")
-    expect_import(result, venv_source)
-    assert "joined" in result.stderr
-    assert run(["ls", venv_source], user=True).returncode == 0
-    assert work.squenv("umount", "--wait", venv_source).returncode == 0
+    if failover == "off":
+        result = squenv_run(work, venv_image, IMPORT, "-v")
+        expect_import(result, venv_source)
+        assert "joined" in result.stderr
+        assert run(["ls", venv_source], user=True).returncode == 0
+        assert work.squenv("umount", "--wait", venv_source).returncode == 0
     wait_until_nothing_is_left(work, venv_source)
 
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from run_support import background, daemon_name, wait_until_nothing_is_left
+from run_support import PROCESSES, background, daemon_name, wait_until_nothing_is_left
 from support.processes import AS_USER, mounts_below, status, wait_for
 from support.slurm import Tasks, in_slurm, plugin_of
 from support.uenvs import Repository, env_json, make_image
@@ -106,7 +106,7 @@ def test_64_ranks_have_one_daemon(slurm, work, tasks, venv_image, venv_source, c
                           f"{ranks.wait}; {read}"], env=slurm)
     ranks.wait_for_all()
     # A process that asked the daemon may just be ending.
-    wait_for(lambda: sorted(map(daemon_name, background(work))) == ["squenv", "squenv-supervis"],
+    wait_for(lambda: sorted(map(daemon_name, background(work))) == PROCESSES,
              "one daemon and its keeper")
     assert status(ranks.pid(5))["Uid"].split()[0] == "1000"
     os.kill(ranks.pid(5), 9)

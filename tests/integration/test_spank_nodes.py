@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from run_support import background, daemon_name, wait_until_nothing_is_left
+from run_support import PROCESSES, background, daemon_name, wait_until_nothing_is_left
 from support.processes import AS_USER, mounts_below, wait_for
 from support.slurm import Tasks, in_slurm, plugin_of, slurm_of
 
@@ -48,7 +48,7 @@ def test_each_node_has_a_daemon(two_nodes, work, eight, venv_image, venv_source)
                     "echo on $SLURMD_NODENAME", "-N2", "--ntasks-per-node=4")
     eight.wait_for_all()
     wait_for(lambda: sorted(map(daemon_name, background(work))) ==
-             ["squenv"] * 2 + ["squenv-supervis"] * 2, "a daemon and its keeper on each node")
+             sorted(PROCESSES * 2), "a daemon and its keeper on each node")
     os.kill(eight.pid(0), 9)
     eight.go()
     output, errors = process.communicate(timeout=60)

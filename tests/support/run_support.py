@@ -38,15 +38,20 @@ def daemon_name(pid):
     return status(pid).get("Name", "")
 
 
-def daemon_and_keeper(work):
-    """The processes of one mount. The warmer has ended; it begins with the name of the daemon."""
+# What one mount has, besides a walker that ends soon.
+SERVING = ("squenv", "squenv-server", "squenv-standby")
+PROCESSES = ["squenv", "squenv-server", "squenv-standby", "squenv-standby", "squenv-supervis"]
+
+
+def processes_of_mount(work):
+    """The processes of the only mount. Others have ended; they begin with the name of theirs."""
 
     def settled():
         pids = background(work)
         names = sorted(map(daemon_name, pids))
-        return pids if names == ["squenv", "squenv-supervis"] else []
+        return pids if names == PROCESSES else []
 
-    return wait_for(settled, "a daemon and its keeper alone")
+    return wait_for(settled, "the processes of one mount alone")
 
 
 def the_daemon(work):

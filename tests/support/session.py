@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from support.processes import (
     AS_USER,
     end_processes,
     is_running,
+    kill_all,
     mounts_below,
     processes_of,
     run,
+    signal_all,
     status,
     wait_for,
 )
@@ -37,6 +40,28 @@ class Mount:
         statistics = self.stats()
         kinds = statistics["requests_by_kind"]
         return statistics["requests"] - kinds["ioctl"] - kinds["opendir"]
+
+    def servers(self):
+        """The processes that answer for the daemon, or would."""
+        return [pid for pid in processes_of(self.work.programs / "squenv")
+                if status(pid).get("PPid") == str(self.pid)
+                and status(pid).get("Name") in ("squenv-server", "squenv-standby")]
+
+    def stop(self):
+        """None of them takes over from another that is killed then. Returns all."""
+        pids = [self.pid]
+        signal_all(pids, signal.SIGSTOP)  # it makes no other
+        wait_for(lambda: status(self.pid).get("State", "T").startswith("T"), "the stop")
+        pids += self.servers()
+        signal_all(pids, signal.SIGSTOP)
+        return pids
+
+    def kill(self, with_keeper=False):
+        """All that serves it."""
+        pids = ([self.keeper()] if with_keeper else []) + self.stop()
+        kill_all(pids)
+        for pid in pids:
+            wait_for(lambda pid=pid: not is_running(pid), f"the end of {pid}")
 
     def keeper(self):
         """The process that unmounts when the daemon cannot."""

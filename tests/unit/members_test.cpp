@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "share/members.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -145,6 +146,53 @@ TEST(Members, AProcessTakesTheMembershipOver) {
     ::kill(heir, SIGKILL);
     ::waitpid(heir, nullptr, 0);
     while (!members->is_empty()) serve_once(*members);
+}
+
+UniqueFd copy_of(const UniqueFd& fd) {
+    return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+}
+
+/// The copies that another process would hold, and how it learns of members.
+class ShadowTest : public testing::Test {
+  protected:
+    ShadowTest() {
+        auto listener = claim_rendezvous(name_);
+        members_.emplace(std::move(*Members::create(std::move(**listener), {}, {})));
+        shadow_.become_shadow();
+        members_->mirror_to([this](std::uint64_t key, const Member& member) {
+            shadow_.mirror(key, {copy_of(member.connection), copy_of(member.process), true});
+        });
+        visitor_ = start_visitor(name_);
+        for (pollfd waiting{visitor_.told.get(), POLLIN, 0}; ::poll(&waiting, 1, 10) == 0;)
+            members_->serve();
+    }
+    void end_visitor() {
+        visitor_.end.reset();
+        ::waitpid(visitor_.pid, nullptr, 0);
+    }
+
+    std::string name_ = unique_name();
+    std::optional<Members> members_;
+    Members shadow_ = std::move(*Members::create({}, {}, {}));
+    Visitor visitor_;
+};
+
+TEST_F(ShadowTest, KnowsWhoCameAndWent) {
+    EXPECT_FALSE(shadow_.is_empty());
+    shadow_.serve();
+    EXPECT_FALSE(shadow_.is_empty());
+    end_visitor();
+    while (!shadow_.is_empty()) serve_once(shadow_);
+    while (!members_->is_empty()) serve_once(*members_);
+}
+
+TEST_F(ShadowTest, TakesTheDaemonsPlace) {
+    members_.reset();
+    shadow_.become_owner();
+    shadow_.serve();
+    EXPECT_FALSE(shadow_.is_empty());
+    end_visitor();
+    while (!shadow_.is_empty()) serve_once(shadow_);
 }
 
 TEST(Members, WhoComesWhenItEndsIsTurnedAway) {

@@ -7,8 +7,8 @@ end
 
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
-    for option in offset= subdir= timeout= uid= gid= cache_size= threads= prefetch= record= stage= allow_other allow_root \
-            default_permissions log= notify_pipe= fsname= subtype= debug noexec exec ro nosuid nodev
+    for option in offset= subdir= timeout= uid= gid= cache_size= threads= failover= prefetch= record= stage= \
+            allow_other allow_root default_permissions log= notify_pipe= fsname= subtype= debug noexec exec ro nosuid nodev
         echo "$done$option"
     end
 end

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/failover.h"
+
+#include <fmt/core.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "base/remote_error.h"
+
+namespace squenv::daemon {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Deaths in this time, with no request answered in between, end the mount.
+constexpr std::size_t kMaxFruitless = 20;
+constexpr seconds kFruitlessTime{10};
+/// One for each death that may come before another process is forked.
+constexpr std::size_t kStandbys = 2;
+/// A process may be refused for a moment, as by a limit of processes.
+constexpr int kForkAttempts = 50;
+constexpr milliseconds kForkPause{100};
+/// How long the walker, and a server that has ended, are waited for.
+constexpr milliseconds kEndPatience{5000};
+
+std::vector<ServerProcess>::iterator find_number(std::vector<ServerProcess>& processes,
+                                                 std::uint32_t number) {
+    return std::find_if(processes.begin(), processes.end(), [number](const ServerProcess& process) {
+        return process.number() == number;
+    });
+}
+
+bool is_busy(const Error& error) {
+    return error.code == Errc::busy;
+}
+
+/// How a process ended, as a clause.
+std::string end_text(const std::optional<int>& status) {
+    if (!status) return "has ended";
+    if (WIFSIGNALED(*status)) return fmt::format("was ended by signal {}", WTERMSIG(*status));
+    return fmt::format("has ended with status {}", WEXITSTATUS(*status));
+}
+
+/// A kill may have any reason; what else ends a server is its own fault.
+bool is_crash(const std::optional<int>& status) {
+    return status && !(WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL);
+}
+
+void await_end(const ServerProcess& process) {
+    pollfd waiting{process.socket(), POLLRDHUP, 0};
+    (void)::poll(&waiting, 1, static_cast<int>(kEndPatience.count()));
+    (void)process.reap();
+}
+
+}  // namespace
+
+Status Failover::start() {
+    memory_.session->daemon = ::getpid();
+    if (service_.members)
+        service_.members->mirror_to(
+            [this](std::uint64_t key, const share::Member& member) { mirror(key, member); });
+    start_afresh();
+    if (failure_) return tl::unexpected(*failure_);
+    service_.namespaces = {};
+    return {};
+}
+
+void Failover::add_sources(std::vector<EventSource>& sources) {
+    // A handler may replace what a later one of the same wait is about.
+    const auto if_present = [this](std::uint32_t number, auto act) {
+        return [this, number, act] {
+            if (server_ && server_->number() == number) (this->*act)();
+        };
+    };
+    if (server_) {
+        const auto number = server_->number();
+        sources.push_back({server_->socket(), if_present(number, &Failover::on_message)});
+        sources.push_back({server_->death_fd(), if_present(number, &Failover::on_death)});
+    }
+    for (const ServerProcess& standby : standbys_)
+        sources.push_back(
+            {standby.socket(), [this, number = standby.number()] { on_standby_message(number); }});
+    for (const Dying& dying : dying_)
+        sources.push_back(
+            {dying.process.socket(), [this, number = dying.process.number()] { on_gone(number); }});
+}
+
+void Failover::tend(bool is_unmounting) {
+    if (is_unmounting) return drop_standbys();
+    bool is_new = false;
+    while (is_server_ready_ && !is_over_ && standbys_.size() < kStandbys) {
+        const std::uint32_t number = ++last_number_;
+        auto forked = ServerProcess::fork(number);
+        if (!forked) {
+            log::warning("no standby server: {}", forked.error().message());
+            break;
+        }
+        if (forked->line) {
+            stand_by(std::move(*forked->line), number);
+            // This is the daemon now. The next to die may be it: first of all there is another.
+            is_new = true;
+        } else {
+            standbys_.push_back(std::move(*forked->process));
+        }
+    }
+    if (is_new) become_daemon();
+}
+
+void Failover::on_message() {
+    auto message = server_->receive();
+    if (!message && is_busy(message.error())) return;
+    if (!message || message->bytes.empty()) return on_death();
+    switch (static_cast<Report>(message->bytes[0])) {
+        case Report::alive: server_->watch_death(); break;
+        case Report::ready:
+            is_server_ready_ = true;
+            if (is_ready_) {
+                memory_.session->takeover = (Clock::now() - death_).count();
+            } else if (service_.on_ready) {
+                service_.on_ready();
+            }
+            is_ready_ = true;
+            break;
+        case Report::walk_ended: has_walk_ended_ = true; break;
+        case Report::over: is_over_ = true; break;
+        case Report::failed:
+            auto error = decode_error(std::string_view(message->bytes).substr(1));
+            if (!is_ready_ && error) give_up(std::move(*error));
+            break;
+    }
+}
+
+void Failover::on_standby_message(std::uint32_t number) {
+    const auto standby = find_number(standbys_, number);
+    if (standby == standbys_.end()) return;
+    const auto message = standby->receive();
+    if (!message && is_busy(message.error())) return;
+    if (message && !message->bytes.empty()) return standby->watch_death();
+    drop_standby(number);
+}
+
+/// The main thread has ended. The others end now, unless one is stuck in a store: what the dead
+/// server has left is answered at once, which frees that thread.
+void Failover::on_death() {
+    has_walk_ended_ = true;
+    if (memory_.session->is_over) {
+        is_over_ = true;
+        return;
+    }
+    death_ = Clock::now();
+    server_->note_death();
+    auto requests = memory_.session->journal.count_kill(server_->number());
+    dying_.push_back({std::move(*server_), std::move(requests)});
+    server_.reset();
+    is_server_ready_ = false;
+    if (is_hopeless())
+        give_up({Errc::environment, 0, "servers end again and again before they answer a request",
+                 "see the log for what ends them"});
+    else
+        take_over();
+}
+
+void Failover::on_gone(std::uint32_t number) {
+    const auto gone = std::find_if(dying_.begin(), dying_.end(), [number](const Dying& dying) {
+        return dying.process.number() == number;
+    });
+    if (gone == dying_.end()) return;
+    // What it reported at last is of no use any more.
+    auto message = gone->process.receive();
+    if (message ? !message->bytes.empty() : is_busy(message.error())) return;
+    const auto status = gone->process.reap();
+    log::warning(
+        "{}: the server, process {}, {}; {}", opened_.image_name, gone->process.pid(),
+        end_text(status),
+        server_ ? fmt::format("process {} goes on", server_->pid()) : "another one goes on");
+    if (is_crash(status)) memory_.session->journal.count_crash(gone->requests);
+    dying_.erase(gone);
+    if (server_ && dying_.empty()) (void)server_->send(Order::settle);
+}
+
+void Failover::take_over() {
+    ++memory_.session->restarts;
+    if (!is_ready_ || !activate_standby()) start_afresh();
+}
+
+bool Failover::activate_standby() {
+    while (!standbys_.empty()) {
+        if (standbys_.front().send(Order::serve)) {
+            server_ = std::move(standbys_.front());
+            standbys_.erase(standbys_.begin());
+            if (dying_.empty()) (void)server_->send(Order::settle);
+            return true;
+        }
+        drop_standby(standbys_.front().number());
+    }
+    return false;
+}
+
+/// Before INIT was answered a server needs to know all that the one before has received.
+void Failover::start_afresh() {
+    if (!is_ready_) await_the_dying();
+    const std::uint32_t number = ++last_number_;
+    auto forked = ServerProcess::fork(number);
+    for (int attempt = 1; !forked && attempt < kForkAttempts; ++attempt) {
+        std::this_thread::sleep_for(kForkPause);
+        forked = ServerProcess::fork(number);
+    }
+    if (!forked) return give_up(forked.error());
+    if (forked->line) serve(std::move(*forked->line), number, number != 1, dying_.empty());
+    server_ = std::move(forked->process);
+}
+
+void Failover::drop_standby(std::uint32_t number) {
+    const auto standby = find_number(standbys_, number);
+    if (standby == standbys_.end()) return;
+    standby->signal(SIGKILL);
+    (void)standby->reap();
+    standbys_.erase(standby);
+}
+
+void Failover::drop_standbys() {
+    while (!standbys_.empty()) drop_standby(standbys_.back().number());
+}
+
+void Failover::mirror(std::uint64_t key, const share::Member& member) {
+    std::vector<int> descriptors{member.connection.get()};
+    if (member.process) descriptors.push_back(member.process.get());
+    std::vector<std::uint32_t> deaf;
+    for (ServerProcess& standby : standbys_)
+        if (!standby.send(Order::member, std::to_string(key), descriptors))
+            deaf.push_back(standby.number());
+    // One that does not take its messages is replaced by one that knows all members.
+    for (const auto number : deaf) drop_standby(number);
+}
+
+bool Failover::is_hopeless() {
+    const auto answers = memory_.session->journal.answers();
+    if (answers != answers_) fruitless_.clear();
+    answers_ = answers;
+    fruitless_.push_back(death_);
+    while (death_ - fruitless_.front() > kFruitlessTime) fruitless_.pop_front();
+    return fruitless_.size() > kMaxFruitless;
+}
+
+void Failover::give_up(Error error) {
+    kill();
+    log::error("{}: {}; the mount ends", opened_.image_name, error.message());
+    failure_ = std::move(error);
+    is_over_ = true;
+}
+
+void Failover::await_the_dying() {
+    for (const Dying& dying : dying_) {
+        await_end(dying.process);
+    }
+    dying_.clear();
+}
+
+void Failover::end_walk() {
+    has_walk_ended_ = !is_server_ready_ || !server_ || !server_->send(Order::end_walk);
+    const auto end = Clock::now() + kEndPatience;
+    while (!has_walk_ended_ && !is_over_ && Clock::now() < end) {
+        std::vector<EventSource> sources;
+        add_sources(sources);
+        if (!wait_for_events(sources, kEndPatience)) return;
+    }
+}
+
+Status Failover::finish() {
+    drop_standbys();
+    if (server_) await_end(*server_);
+    await_the_dying();
+    if (failure_) return tl::unexpected(*failure_);
+    return {};
+}
+
+void Failover::resume() {
+    if (server_) server_->signal(SIGCONT);
+    for (const ServerProcess& standby : standbys_) standby.signal(SIGCONT);
+}
+
+void Failover::kill() {
+    drop_standbys();
+    if (server_) server_->signal(SIGKILL);
+    for (const Dying& dying : dying_) dying.process.signal(SIGKILL);
+}
+
+}  // namespace squenv::daemon

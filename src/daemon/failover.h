@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// A server whose death no user notices: the daemon holds the connection, and another server goes
+// on.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/server.h"
+#include "daemon/server_process.h"
+#include "daemon/service.h"
+#include "daemon/serving.h"
+
+namespace squenv::daemon {
+
+/// Serves in a process that parses the image in a sandbox. The daemon itself only holds what must
+/// not be lost: the connection, the members, and the requests that are under way, in memory that it
+/// shares with the server. A standby process waits, forked in advance, for one of two deaths:
+///
+/// - The server dies. The standby gives up its rights, answers what the server has left, and
+///   serves. The daemon forks another standby.
+/// - The daemon dies. The standby is the daemon from then on: tend() returns in it as if it had
+///   never been another process. It knows the members from copies of their descriptors.
+class Failover final : public Serving {
+  public:
+    /// All of them outlive it.
+    Failover(const Request& request, RequestFiles& files, Opened& opened, Service& service,
+             ServerMemory& memory)
+        : request_(request), files_(files), opened_(opened), service_(service), memory_(memory) {}
+
+    [[nodiscard]] Status start() override;
+    void add_sources(std::vector<EventSource>& sources) override;
+    void tend(bool is_unmounting) override;
+    [[nodiscard]] bool is_ready() const override { return is_ready_; }
+    [[nodiscard]] bool is_over() const override { return is_over_; }
+    [[nodiscard]] double idle_seconds() const override { return memory_.session->idle_seconds(); }
+    void end_walk() override;
+    [[nodiscard]] Status finish() override;
+    void resume() override;
+    void kill() override;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    /// A server whose main thread has ended, until the whole process has.
+    struct Dying {
+        ServerProcess process;
+        std::vector<std::uint64_t> requests;  ///< it was working on
+    };
+
+    // In the daemon.
+    void on_message();
+    void on_standby_message(std::uint32_t number);
+    void on_death();
+    void on_gone(std::uint32_t number);
+    void take_over();
+    void start_afresh();
+    [[nodiscard]] bool activate_standby();
+    void drop_standby(std::uint32_t number);
+    void drop_standbys();
+    void mirror(std::uint64_t key, const share::Member& member);
+    [[nodiscard]] bool is_hopeless();
+    void give_up(Error error);
+    void await_the_dying();
+
+    // In a process that was forked.
+    [[noreturn]] void serve(DaemonLine line, std::uint32_t number, bool is_successor,
+                            bool are_others_gone);
+    void stand_by(DaemonLine line, std::uint32_t number);
+    void become_daemon();
+    void forget_watches();
+    void leave_daemon();
+
+    const Request& request_;
+    RequestFiles& files_;
+    Opened& opened_;
+    Service& service_;
+    ServerMemory& memory_;
+
+    std::optional<ServerProcess> server_{};
+    /// The oldest first. The younger ones hold the connections of the older ones, too: when the
+    /// daemon dies, the youngest takes its place.
+    std::vector<ServerProcess> standbys_{};
+    std::vector<Dying> dying_{};
+    std::uint32_t last_number_ = 0;
+    bool is_ready_ = false;         ///< INIT was answered
+    bool is_server_ready_ = false;  ///< the present server is; no standby is forked before
+    bool has_walk_ended_ = false;
+    bool is_over_ = false;
+    std::optional<Error> failure_{};
+    Clock::time_point death_{};                  ///< of the last server
+    std::deque<Clock::time_point> fruitless_{};  ///< deaths since the last answer
+    std::uint64_t answers_ = 0;                  ///< at the last death
+};
+
+}  // namespace squenv::daemon

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "daemon/server_process.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <string>
+
+#include "base/log.h"
+
+namespace squenv::daemon {
+
+namespace {
+
+std::string word(char first, std::string_view text) {
+    return first + std::string(text);
+}
+
+}  // namespace
+
+Result<ServerProcess::Fork> ServerProcess::fork(std::uint32_t number) {
+    SQUENV_TRY_ASSIGN(auto watch, DeathWatch::create());
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail_errno(errno, "socketpair");
+    UniqueFd ours(ends[0]);
+    UniqueFd theirs(ends[1]);
+    const pid_t pid = ::fork();
+    if (pid < 0) return fail_errno(errno, "fork");
+    Fork result;
+    if (pid == 0) {
+        ours.reset();
+        result.line.emplace(std::move(theirs), std::move(watch));
+        result.line->send(Report::alive);
+    } else {
+        ::fcntl(ours.get(), F_SETFL, O_NONBLOCK);
+        result.process = ServerProcess(number, pid, std::move(ours), std::move(watch));
+    }
+    return result;
+}
+
+Status ServerProcess::send(Order order, std::string_view text, std::span<const int> descriptors) {
+    return send_message(socket_.get(), word(static_cast<char>(order), text), descriptors);
+}
+
+void ServerProcess::watch_death() {
+    auto death = watch_.watch();
+    if (!death) return log::warning("the death of a server: {}", death.error().message());
+    death_ = std::move(death->ended);
+    thread_fd_ = death->thread_fd;
+    is_watched_ = true;
+}
+
+void ServerProcess::forget_watch() {
+    death_.reset();
+    if (thread_fd_ >= 0) ::close(thread_fd_);
+    thread_fd_ = -1;
+}
+
+void ServerProcess::signal(int number) const {
+    ::kill(pid_, number);
+}
+
+std::optional<int> ServerProcess::reap() const {
+    int status = 0;
+    pid_t ended = 0;
+    do {
+        ended = ::waitpid(pid_, &status, 0);
+    } while (ended < 0 && errno == EINTR);
+    return ended == pid_ ? std::optional(status) : std::nullopt;
+}
+
+void DaemonLine::send(Report report, std::string_view text) const {
+    (void)send_message(socket_.get(), word(static_cast<char>(report), text));
+}
+
+SocketMessage DaemonLine::receive() const {
+    auto message = receive_message(socket_.get());
+    return message ? std::move(*message) : SocketMessage{};
+}
+
+}  // namespace squenv::daemon

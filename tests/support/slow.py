@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""An image on storage that answers slowly: a mount of slow_storage."""
+
+import contextlib
+
+import pytest
+from support.processes import AS_USER, check, is_running, mounts_below, wait_for
+
+
+@contextlib.contextmanager
+def on_slow_storage(work, binary, image, milliseconds):
+    """The path of `image` on storage that takes as long for every read."""
+    program = binary.parents[2] / "tests" / "support" / "slow_storage"
+    if not program.exists():
+        pytest.skip("slow_storage is not built")
+    copy = work.path / "slow_storage"
+    if not copy.exists():
+        copy.write_bytes(program.read_bytes())
+        copy.chmod(0o755)
+    path = work.directory(f"slow-{milliseconds}")
+    process = work.start(AS_USER + [copy, image, path, str(milliseconds)])
+    wait_for(lambda: mounts_below(path), "the slow storage")
+    yield path / "image"
+    check(["umount", path])
+    wait_for(lambda: process.poll() is not None or not is_running(process.pid),
+             "the end of the slow storage")
