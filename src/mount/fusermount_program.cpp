@@ -89,6 +89,11 @@ bool ignores_setuid(const Candidate& one) {
     return ::statvfs(one.path.c_str(), &disk) == 0 && (disk.f_flag & ST_NOSUID) != 0;
 }
 
+/// True in a user namespace that has no root of the system.
+bool is_of_unmapped(const Candidate& one) {
+    return is_setuid(one) && one.info.st_uid == kUnmappedUser;
+}
+
 /// Why a program gives an ordinary user no privilege; "" when it gives some.
 std::string lack_of(const Candidate& one) {
     const bool has_capabilities =
@@ -134,6 +139,10 @@ std::string remedy_of(const std::vector<Candidate>& all) {
         if (is_setuid(one) && one.info.st_uid == 0 && ignores_setuid(one))
             return "an administrator mounts that file system without nosuid, or installs fuse3 on "
                    "another one";
+    for (const auto& one : all)
+        if (is_of_unmapped(one))
+            return "in a user namespace no fusermount3 works; 'squenv run' and 'squenv shell' "
+                   "make a namespace of their own";
     return std::string("an administrator installs fuse3: ") + kInstall;
 }
 

@@ -2,6 +2,7 @@
 #include "mount/unmount.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,10 +10,14 @@
 #include <cerrno>
 #include <charconv>
 #include <climits>
+#include <cstdlib>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 
+#include "base/unique_fd.h"
 #include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"
 #include "system/mount_table.h"
@@ -67,10 +72,37 @@ std::vector<std::string> names_in(const std::string& path) {
     return names;
 }
 
-std::optional<std::string> how_it_holds(const std::string& process, const std::string& mountpoint) {
+/// The mounts of this namespace by their numbers: whether each is at `mountpoint` or below.
+std::map<int, bool> mounts_by_number(const std::string& mountpoint) {
+    std::map<int, bool> mounts;
+    std::ifstream table("/proc/self/mountinfo");
+    for (std::string line; std::getline(table, line);)
+        if (const auto entry = system::parse_mountinfo_line(line))
+            mounts[std::atoi(line.c_str())] = is_below(entry->mountpoint, mountpoint);
+    return mounts;
+}
+
+/// The number of the mount that a link of /proc leads into. O_PATH sends nothing to its daemon.
+std::optional<int> mount_number(const std::string& link) {
+    const UniqueFd fd(::open(link.c_str(), O_PATH | O_CLOEXEC));
+    if (!fd) return std::nullopt;
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd.get()));
+    constexpr std::string_view kKey = "mnt_id:";
+    for (std::string line; std::getline(info, line);)
+        if (line.starts_with(kKey)) return std::atoi(line.c_str() + kKey.size());
+    return std::nullopt;
+}
+
+/// What is below the path of a mount can be what the mount covers: the directory that its daemon
+/// keeps open, and the directory that a shell was in before.
+std::optional<std::string> how_it_holds(const std::string& process, const std::string& mountpoint,
+                                        const std::map<int, bool>& mounts) {
     const auto points_below = [&](const std::string& link) {
         const auto target = link_target(process + link);
-        return target && is_below(*target, mountpoint);
+        if (!target || !is_below(*target, mountpoint)) return false;
+        const auto number = mount_number(process + link);
+        const auto mount = number ? mounts.find(*number) : mounts.end();
+        return mount == mounts.end() || mount->second;
     };
     if (points_below("/cwd")) return "current directory";
     if (points_below("/root")) return "root directory";
@@ -111,12 +143,13 @@ Status unmount(const std::string& mountpoint, UnmountMode mode) {
 
 std::vector<Holder> find_holders(const std::string& mountpoint) {
     std::vector<Holder> holders;
+    const auto mounts = mounts_by_number(mountpoint);
     for (const auto& name : names_in("/proc")) {
         pid_t pid = 0;
         const char* end = name.data() + name.size();
         if (std::from_chars(name.data(), end, pid).ptr != end || pid == ::getpid()) continue;
         const std::string process = "/proc/" + name;
-        if (const auto how = how_it_holds(process, mountpoint))
+        if (const auto how = how_it_holds(process, mountpoint, mounts))
             holders.push_back({pid, command_of(process), *how});
     }
     return holders;

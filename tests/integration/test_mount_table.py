@@ -134,3 +134,22 @@ def test_relative_log_is_in_the_directory_of_the_caller(work, plain_image):
     assert result.returncode == 0, result.stderr
     assert work.squenv("umount", path).returncode == 0
     assert (work.path / "log").stat().st_uid == 1000
+
+
+def test_umount_names_only_what_holds_the_mount(work, plain_image):
+    """Neither the daemon, which keeps the covered directory open, nor a process that was in it."""
+    path = work.directory("mnt")
+    before = work.start([*AS_USER, "sh", "-c", "cd \"$1\" && echo there && exec sleep 60", "sh",
+                         path], text=True)
+    assert before.stdout.readline() == "there\n"
+    mount = work.mount(plain_image)
+    holder = work.start([*AS_USER, "sh", "-c", "cd \"$1\" && echo there && exec sleep 60", "sh",
+                         path], text=True)
+    assert holder.stdout.readline() == "there\n"
+    result = work.squenv("umount", path)
+    lines = result.stderr.splitlines()
+    assert result.returncode == FAILURE and len(lines) == 2, lines
+    assert f"process {holder.pid} " in lines[0] and "current directory" in lines[0]
+    holder.kill()
+    holder.wait()
+    mount.umount()
