@@ -111,9 +111,15 @@ std::optional<std::uint64_t> available_bytes(const std::string& directory) {
     return static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
+/// What an attempt to make room has come to.
+struct Room {
+    Status status{};
+    bool may_come = false;  ///< there would be room without the trees that are in use now
+};
+
 /// Removes what a crash left, then the least recently used trees, until `needed` bytes fit into the
 /// cache and on the disk.
-Status remove_oldest(const std::string& directory, std::uint64_t needed, std::uint64_t limit) {
+Room remove_oldest(const std::string& directory, std::uint64_t needed, std::uint64_t limit) {
     auto entries = entries_in(directory);
     std::erase_if(entries, [&](const CacheEntry& entry) {
         return is_partial_name(entry.name) && remove_any(directory, entry.name);
@@ -124,19 +130,22 @@ Status remove_oldest(const std::string& directory, std::uint64_t needed, std::ui
     for (auto oldest = entries.rbegin();
          oldest != entries.rend() && (used + needed > limit || !fits_disk()); ++oldest)
         if (remove_any(directory, oldest->name)) used -= oldest->size_bytes;
+    const std::uint64_t available = available_bytes(directory).value_or(needed);
+    const bool may_come = used > 0 && available + used >= needed;
     if (used + needed > limit)
-        return fail(Errc::limit, directory + ": the cache is full of trees in use",
-                    "set SQUENV_CACHE_SIZE to more");
-    if (!fits_disk())
-        return fail(
-            Errc::limit,
-            fmt::format("{}: unpacked it takes {}, the disk has {}", directory, format_size(needed),
-                        format_size(available_bytes(directory).value_or(0))),
-            "name a directory with more room in SQUENV_CACHE");
+        return {fail(Errc::limit, directory + ": the cache is full of trees in use",
+                     "set SQUENV_CACHE_SIZE to more"),
+                may_come};
+    if (available < needed)
+        return {fail(Errc::limit,
+                     fmt::format("{}: unpacked it takes {}, the disk has {}", directory,
+                                 format_size(needed), format_size(available)),
+                     "name a directory with more room in SQUENV_CACHE"),
+                may_come};
     return {};
 }
 
-/// Waits for the trees of runs that have just ended.
+/// Waits for the trees of runs that have just ended, when that can help.
 Status make_room(const std::string& directory, std::uint64_t needed) {
     SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
     if (needed > limit)
@@ -146,8 +155,9 @@ Status make_room(const std::string& directory, std::uint64_t needed) {
                     "set SQUENV_CACHE_SIZE to more");
     const auto end = std::chrono::steady_clock::now() + kKeeperTime;
     for (;;) {
-        auto status = remove_oldest(directory, needed, limit);
-        if (status || std::chrono::steady_clock::now() >= end) return status;
+        Room room = remove_oldest(directory, needed, limit);
+        if (room.status || !room.may_come || std::chrono::steady_clock::now() >= end)
+            return std::move(room.status);
         std::this_thread::sleep_for(kKeeperTime / 100);
     }
 }
