@@ -2,6 +2,7 @@
 #include "squenv/pack.h"
 
 #include <exception>
+#include <new>
 
 #include "pack/pack.h"
 
@@ -27,8 +28,10 @@ Outcome pack_tree(const std::string& directory, const std::string& image, const 
             outcome.error = std::move(report.error().error);
             outcome.findings = std::move(report.error().findings);
         }
+    } catch (const std::bad_alloc&) {
+        outcome.error = fail_memory(directory).value();
     } catch (const std::exception& exception) {
-        // Out of memory or out of threads; no exception leaves the library.
+        // No exception leaves the library.
         outcome.error = Error{Errc::limit, 0, exception.what(), {}};
     }
     return outcome;

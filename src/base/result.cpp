@@ -10,10 +10,19 @@ std::string Error::message() const {
     std::string text = context;
     if (sys_errno != 0) {
         if (!text.empty()) text += ": ";
-        text += std::generic_category().message(sys_errno);
+        text += is_short_of_memory(*this) ? kNotEnoughMemory
+                                          : std::generic_category().message(sys_errno);
     }
     if (!hint.empty()) text += "; " + hint;
     return text;
+}
+
+bool is_short_of_memory(const Error& error) {
+    return error.code == Errc::limit && error.sys_errno == ENOMEM;
+}
+
+tl::unexpected<Error> fail_memory(std::string context, std::string hint) {
+    return fail_errno(ENOMEM, std::move(context), std::move(hint));
 }
 
 tl::unexpected<Error> fail(Errc code, std::string context, std::string hint) {

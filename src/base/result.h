@@ -21,6 +21,12 @@ using Status = Result<void>;
 /// A failure of a system call; the code is derived from `sys_errno`.
 [[nodiscard]] tl::unexpected<Error> fail_errno(int sys_errno, std::string context,
                                                std::string hint = {});
+/// There was no memory for `context`.
+[[nodiscard]] tl::unexpected<Error> fail_memory(std::string context, std::string hint = {});
+/// Whether that is what happened: a limit of this process, and no fault of the object.
+[[nodiscard]] bool is_short_of_memory(const Error& error);
+/// How Error::message() says so.
+inline constexpr const char* kNotEnoughMemory = "not enough memory";
 /// Puts "context: " in front of the error's text. One call per layer.
 [[nodiscard]] tl::unexpected<Error> with_context(Error error, std::string_view context);
 

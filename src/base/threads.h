@@ -4,6 +4,7 @@
 #pragma once
 
 #include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -26,12 +27,27 @@ unsigned start_threads(std::vector<std::jthread>& threads, unsigned count,
 }
 
 /// Calls `work` on up to `count` threads at the same time, one of them the caller's, and returns
-/// when all calls have returned. The calls share the work among themselves.
+/// when all calls have returned. The calls share the work among themselves. What one of them throws
+/// (std::bad_alloc, mostly) is thrown again once all have ended: `work` must not wait for a call
+/// that threw.
 template <class Work>
 void run_on_threads(unsigned count, const Work& work) {
-    std::vector<std::jthread> others;
-    if (count > 1) start_threads(others, count - 1, [&work] { work(); });
-    work();
+    std::mutex mutex;  // protects first
+    std::exception_ptr first;
+    const auto guarded = [&]() noexcept {
+        try {
+            work();
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            if (!first) first = std::current_exception();
+        }
+    };
+    {
+        std::vector<std::jthread> others;
+        if (count > 1) start_threads(others, count - 1, guarded);
+        guarded();
+    }
+    if (first) std::rethrow_exception(first);
 }
 
 }  // namespace squenv

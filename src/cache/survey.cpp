@@ -14,14 +14,14 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/cpus.h"
 #include "base/descriptor_limit.h"
+#include "base/threads.h"
 
 namespace squenv::cache {
 
@@ -113,6 +113,7 @@ class Surveyor {
     [[nodiscard]] const Survey& sum() const { return sum_; }
 
   private:
+    void list_directories();
     void take_over(Findings found);
 
     std::mutex mutex_;  ///< protects all members
@@ -124,6 +125,20 @@ class Surveyor {
 };
 
 void Surveyor::work() {
+    try {
+        list_directories();
+    } catch (...) {
+        // No other thread may wait for this one.
+        const std::lock_guard lock(mutex_);
+        --working_;
+        unlisted_.clear();
+        if (status_) status_ = tl::unexpected(Error{Errc::limit, ENOMEM, {}, {}});
+        changed_.notify_all();
+        throw;
+    }
+}
+
+void Surveyor::list_directories() {
     std::unique_lock lock(mutex_);
     for (;;) {
         changed_.wait(lock, [this] { return !unlisted_.empty() || working_ == 0; });
@@ -135,8 +150,8 @@ void Surveyor::work() {
         Findings found = look_into(directory);
         directory.parent.reset();
         lock.lock();
-        --working_;
         take_over(std::move(found));
+        --working_;
         changed_.notify_all();
     }
 }
@@ -185,16 +200,10 @@ Result<Survey> survey_tree(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, path);
     Surveyor surveyor(path);
-    {
-        std::vector<std::jthread> threads;
-        const unsigned count = std::min(available_cpus(), kMaxThreads);
-        try {
-            while (threads.size() + 1 < count)
-                threads.emplace_back([&surveyor] { surveyor.work(); });
-        } catch (const std::system_error&) {
-            // A limit of the user: the threads that run do it, or this one alone.
-        }
-        surveyor.work();
+    try {
+        run_on_threads(std::min(available_cpus(), kMaxThreads), [&surveyor] { surveyor.work(); });
+    } catch (const std::bad_alloc&) {
+        return fail_memory(path);
     }
     if (!surveyor.status()) return with_context(surveyor.status().error(), path);
     Survey survey = surveyor.sum();

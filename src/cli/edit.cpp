@@ -9,6 +9,7 @@
 #include <ostream>
 #include <utility>
 
+#include "base/memory.h"
 #include "base/paths.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -45,7 +46,7 @@ class EditCommand final : public Command {
 
   private:
     void say(Io& io, const std::string& text) const {
-        if (!io.is_quiet) io.err << kWho << printable(text) << '\n';
+        if (!io.is_quiet) io.err << kWho << printable_lines(text) << '\n';
     }
     Status check_arguments() const;
     /// What is left of an earlier session, dealt with as the user asks.
@@ -120,7 +121,10 @@ Status EditCommand::find_image() {
         return fail(Errc::invalid_argument,
                     list.front().image + ": only the newest version is edited",
                     "'squenv rollback IMAGE --to N' makes an older one the newest");
-    SQUENV_TRY_ASSIGN(image_, existing_path(list.front().image));
+    auto path = existing_path(list.front().image);
+    if (!path && path.error().sys_errno == ENOENT)
+        path.error().hint = "'squenv pack' or 'squenv create' makes an image";
+    SQUENV_TRY_ASSIGN(image_, std::move(path));
     const std::string directory = std::filesystem::path(image_).parent_path().string();
     if (::access(directory.c_str(), W_OK | X_OK) != 0)
         return fail_errno(errno, directory + ": the next version cannot be put there",
@@ -302,7 +306,9 @@ Status EditCommand::keep(Io& io, const EditEnd& end) {
 Error EditCommand::kept(Error error) const {
     const std::string text =
         fmt::format("the changes are kept: 'squenv edit {} --resume -- true' packs them", image_);
-    if (error.code == Errc::limit)
+    if (is_short_of_memory(error))
+        error.hint = "it takes a higher limit; " + text;
+    else if (error.code == Errc::limit)
         error.hint = "free some space; " + text;
     else if (error.hint.find("--resume") == std::string::npos)
         error.hint += (error.hint.empty() ? "" : "; ") + text;
@@ -318,7 +324,7 @@ Status EditCommand::finish(Io& io, const EditEnd& end) {
                             end.status));
         return pass_on(end.status);
     }
-    const auto next = maker_->make(io);
+    const auto next = with_memory_errors(image_, [&] { return maker_->make(io); });
     if (!next) return tl::unexpected(kept(next.error()));
     edit::end_session(session_);
     if (!*next) {

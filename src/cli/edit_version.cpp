@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <chrono>
+#include <exception>
+#include <new>
 #include <ostream>
 #include <utility>
 
@@ -78,13 +80,23 @@ void VersionMaker::prepare() {
         [this](const std::string& fresh, const std::string& path) { return replace(fresh, path); });
     if (!writer) return;
     writer_.emplace(std::move(*writer));
-    copier_ = std::jthread([this, end = image_->superblock().inode_table_start] {
+    const auto copy = [this, end = image_->superblock().inode_table_start]() noexcept {
         // A command that ends before that may have changed nothing.
         for (int i = 0; i < kPatienceSteps && !is_cancelled_; ++i)
             std::this_thread::sleep_for(kPatienceStep);
         has_begun_ = true;
-        has_adopted_ = writer_->adopt(edited_.base->descriptor(), end, is_cancelled_).has_value();
-    });
+        try {
+            has_adopted_ =
+                writer_->adopt(edited_.base->descriptor(), end, is_cancelled_).has_value();
+        } catch (const std::bad_alloc&) {
+            // The packer copies what it needs itself.
+        }
+    };
+    try {
+        copier_ = std::jthread(copy);
+    } catch (const std::exception&) {
+        // No thread or no memory for one: the same.
+    }
 }
 
 pack::ImageWriter* VersionMaker::prepared() {

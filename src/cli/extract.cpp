@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "base/memory.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
@@ -54,6 +55,11 @@ class ExtractCommand final : public Command {
             .range(1, 256);
     }
     Status run(Io& io) override {
+        return with_memory_errors(target_, [&] { return extract(io); });
+    }
+
+  private:
+    Status extract(Io& io) {
         SQUENV_TRY_ASSIGN(const auto image, image_.open());
         SQUENV_TRY_ASSIGN(const auto start, image->resolve(path_));
         if (!start.is_directory())
@@ -81,7 +87,6 @@ class ExtractCommand final : public Command {
         return missing(target_, report);
     }
 
-  private:
     ImageArgument image_;
     std::string target_ = "squashfs-root";
     std::string path_;

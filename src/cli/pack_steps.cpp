@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "appendix/appendix.h"
+#include "base/memory.h"
 #include "base/temporary_name.h"
 #include "base/text.h"
 #include "cli/hot_touches.h"
@@ -72,15 +73,11 @@ Status PackSteps::check(Io& io, const std::string& output, const pack::Options& 
     venv::Check check(*around_.environment, forms, options.manifest.mount_point);
     const auto begin = std::chrono::steady_clock::now();
     auto source = pack::open_directory(arguments_.directory(), output, options, forms, &check);
-    if (source) {
-        auto scanned = std::make_unique<pack::ScannedSource>(std::move(*source));
-        if (pack::Tree* tree = scanned->tree(); tree && !around_.environment->library.empty())
-            around_.sizes = package_sizes(*tree, around_.environment->site_packages());
-        scanned_.emplace(std::move(scanned));
-    } else {
-        check.visit({std::string()});
-        scanned_.emplace(tl::unexpected(source.error()));
-    }
+    if (!source) return tl::unexpected(source.error());
+    auto scanned = std::make_unique<pack::ScannedSource>(std::move(*source));
+    if (pack::Tree* tree = scanned->tree(); tree && !around_.environment->library.empty())
+        around_.sizes = package_sizes(*tree, around_.environment->site_packages());
+    scanned_.emplace(std::move(scanned));
     scan_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     around_.findings = check.finish();
     warn(io, advice_lines(around_.findings));
@@ -193,7 +190,6 @@ Result<pack::Report> PackSteps::pack_again(Io& io, const std::string& first,
 /// the first image, which cannot have changed meanwhile.
 Result<pack::Report> PackSteps::pack_warm(Io& io, const std::string& output,
                                           pack::Options options) {
-    SQUENV_TRY(pack::check_output(output, options));
     const TemporaryFile first(unique_name(output + ".warm."));
     SQUENV_TRY_ASSIGN(const pack::Report report, pack(io, first.path(), options));
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(first.path()));
@@ -217,8 +213,16 @@ Result<pack::Report> PackSteps::pack_warm(Io& io, const std::string& output,
 }
 
 Result<pack::Report> PackSteps::run(Io& io) {
+    return with_memory_errors(arguments_.output().value_or("the image"),
+                              [&] { return run_steps(io); });
+}
+
+Result<pack::Report> PackSteps::run_steps(Io& io) {
     SQUENV_TRY_ASSIGN(pack::Options options, arguments_.options());
     SQUENV_TRY_ASSIGN(const std::string output, arguments_.output());
+    // Before the tree is looked at, which takes time.
+    SQUENV_TRY(pack::check(options));
+    SQUENV_TRY(pack::check_output(output, options));
     options.cancel = &StopSignal::flag();
     if (made_) options.manifest.creation = made_->creation;
     if (options.replaces_output) {

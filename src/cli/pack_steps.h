@@ -38,6 +38,7 @@ class PackSteps {
     [[nodiscard]] const Surroundings& around() const { return around_; }
 
   private:
+    Result<pack::Report> run_steps(Io& io);
     void warn(Io& io, const std::vector<std::string>& lines) const;
     Status look_around(Io& io, const std::string& output, pack::Options& options);
     Status compile(Io& io);

@@ -4,10 +4,12 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <ostream>
 #include <system_error>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "cli/options.h"
 
@@ -24,8 +26,6 @@ void refuse_empty_values(CLI::App& app) {
             option->check(not_empty);
 }
 
-constexpr const char* kNoMemory = "no memory";
-
 /// With what mends a limit of the process, which any part of a message may be about.
 std::string message_of(const Error& error) {
     std::string text = error.message();
@@ -33,15 +33,17 @@ std::string message_of(const Error& error) {
         return text.find(words) != std::string::npos;
     };
     if (says(std::generic_category().message(EMFILE))) text += "; 'ulimit -n' raises that limit";
-    if (says(std::generic_category().message(ENOMEM)) || says(kNoMemory))
+    if (says(std::generic_category().message(ENOMEM)) || says(kNotEnoughMemory)) {
+        if (error.hint.empty()) text += "; it takes a higher limit";
         text += "; 'ulimit -v' shows the limit of this process, a job may have another one";
+    }
     return text;
 }
 
 /// What was thrown through a command.
 Error error_of(const std::exception& exception) {
     if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)
-        return {Errc::limit, 0, kNoMemory, {}};
+        return {Errc::limit, ENOMEM, {}, {}};
     return {Errc::internal, 0, exception.what(), {}};
 }
 
@@ -57,9 +59,13 @@ void declare_options(CLI::App& app, Command& command, Io& io) {
 
 int report(Io& io, const std::string& who, const Status& status, const Command* command) {
     if (status) {
+        errno = 0;
         io.out.flush();
         if (io.out) return 0;
-        io.err << who << ": cannot write the output\n";
+        // The reason of an earlier write is lost.
+        io.err << who << ": cannot write the output"
+               << (errno != 0 ? ": " + std::generic_category().message(errno) : std::string())
+               << "; write it elsewhere\n";
         return 1;
     }
     if (const std::string message = message_of(status.error()); !message.empty())
@@ -70,6 +76,9 @@ int report(Io& io, const std::string& who, const Status& status, const Command* 
 
 int run_command(Io& io, const std::string& who, Command& command) {
     try {
+        // What libraries note on the way; a daemon has a log of its own.
+        if (io.is_verbose && !io.is_quiet && &io.err == &std::cerr)
+            (void)log::start("stderr", log::Level::debug);
         return report(io, who, command.run(io), &command);
     } catch (const std::exception& exception) {
         return report(io, who, tl::unexpected(error_of(exception)), &command);

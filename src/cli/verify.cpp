@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "base/memory.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/image_argument.h"
@@ -26,17 +27,29 @@ class VerifyCommand final : public Command {
             .range(1, 256);
     }
     Status run(Io& io) override {
+        return with_memory_errors(image_.path(), [&] { return verify(io); });
+    }
+
+  private:
+    Status verify(Io& io) {
         const auto image = image_.open();
         if (!image) {
             // An image that cannot be opened gets the same object as one that is damaged.
             if (is_json_) print_json(io, {0, 0, 1, {image.error()}});
             return tl::unexpected(image.error());
         }
-        const auto report = verify::verify_image(**image, options_);
+        auto report = verify::verify_image(**image, options_);
+        const auto memory = fail_memory(image_.path() + ": is not checked as a whole",
+                                        "it takes fewer threads (-j) or a higher limit");
+        if (report.is_short_of_memory && is_json_) {
+            report.errors.push_back(memory.value());
+            ++report.error_count;
+        }
         if (is_json_)
             print_json(io, report);
         else
             print_errors(io, "squenv verify", report.errors, report.error_count);
+        if (report.is_short_of_memory) return memory;
         if (report.error_count != 0)
             return fail(Errc::corrupt, fmt::format("{}: {} objects are damaged", image_.path(),
                                                    report.error_count));
@@ -46,7 +59,6 @@ class VerifyCommand final : public Command {
         return {};
     }
 
-  private:
     void print_json(Io& io, const verify::VerifyReport& report) const {
         auto errors = nlohmann::ordered_json::array();
         for (const auto& error : report.errors) errors.push_back(error.message());

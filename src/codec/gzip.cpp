@@ -23,7 +23,7 @@ class GzipDecompressor final : public Decompressor {
   public:
     Result<std::size_t> decompress(ByteView input, MutableBytes output) const override {
         const auto context = contexts_.borrow(libdeflate_alloc_decompressor);
-        if (!context) return fail(Errc::limit, "gzip: no memory for a decoder");
+        if (!context) return fail_memory("gzip");
         std::size_t consumed = 0;
         std::size_t produced = 0;
         // The _ex form accepts bytes after the stream, as every other reader does.
@@ -50,7 +50,7 @@ class GzipCompressor final : public Compressor {
                                  BlockKind /*kind*/) const override {
         const auto context =
             contexts_.borrow([this] { return libdeflate_alloc_compressor(level_); });
-        if (!context) return fail(Errc::limit, "gzip: no memory for an encoder");
+        if (!context) return fail_memory("gzip");
         return libdeflate_zlib_compress(context.get(), input.data(), input.size(), output.data(),
                                         output.size());
     }

@@ -37,7 +37,7 @@ class Lz4Compressor final : public Compressor {
             return std::malloc(
                 static_cast<std::size_t>(level_ > 0 ? LZ4_sizeofStateHC() : LZ4_sizeofState()));
         });
-        if (!state) return fail(Errc::limit, "lz4: no memory for an encoder");
+        if (!state) return fail_memory("lz4");
         const auto* source = reinterpret_cast<const char*>(input.data());
         auto* target = reinterpret_cast<char*>(output.data());
         const auto source_size = static_cast<int>(input.size());

@@ -35,7 +35,7 @@ class LzoCompressor final : public Compressor {
     Result<std::size_t> compress(ByteView input, MutableBytes output,
                                  BlockKind /*kind*/) const override {
         const auto state = states_.borrow([] { return std::malloc(LZO1X_999_MEM_COMPRESS); });
-        if (!state) return fail(Errc::limit, "lzo: no memory for an encoder");
+        if (!state) return fail_memory("lzo");
         // LZO does not check the room it writes to: the worst case it documents.
         std::vector<unsigned char> room(input.size() + input.size() / 16 + 64 + 3);
         lzo_uint size = 0;

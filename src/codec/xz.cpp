@@ -31,13 +31,18 @@ lzma_stream* new_stream() {
 
 const char* reason(lzma_ret code) {
     switch (code) {
-        case LZMA_MEM_ERROR: return "no memory";
         case LZMA_MEMLIMIT_ERROR: return "needs more memory than a squashfs block may";
         case LZMA_FORMAT_ERROR: return "not such a stream";
         case LZMA_OPTIONS_ERROR: return "unsupported options";
         case LZMA_OK: return "longer than the block may be";
         default: return "damaged stream";
     }
+}
+
+/// `name` is that of the codec, `otherwise` the kind of failure that is not about memory.
+tl::unexpected<Error> failure(const std::string& name, lzma_ret code, Errc otherwise) {
+    if (code == LZMA_MEM_ERROR) return fail_memory(name);
+    return fail(otherwise, name + ": " + reason(code));
 }
 
 enum class Container { xz, alone };
@@ -56,11 +61,11 @@ class LzmaDecompressor final : public Decompressor {
 
     Result<std::size_t> decompress(ByteView input, MutableBytes output) const override {
         const auto stream = streams_.borrow(new_stream);
-        const char* name = container_ == Container::xz ? "xz: " : "lzma: ";
+        const char* name = container_ == Container::xz ? "xz" : "lzma";
         lzma_ret code = container_ == Container::xz
                             ? lzma_stream_decoder(stream.get(), kMemoryLimit, 0)
                             : lzma_alone_decoder(stream.get(), kMemoryLimit);
-        if (code != LZMA_OK) return fail(Errc::limit, std::string(name) + reason(code));
+        if (code != LZMA_OK) return failure(name, code, Errc::limit);
         stream->next_in = reinterpret_cast<const std::uint8_t*>(input.data());
         stream->avail_in = input.size();
         stream->next_out = reinterpret_cast<std::uint8_t*>(output.data());
@@ -71,7 +76,7 @@ class LzmaDecompressor final : public Decompressor {
         const bool is_whole = code == LZMA_STREAM_END ||
                               (container_ == Container::alone && produced == output.size() &&
                                (code == LZMA_OK || code == LZMA_BUF_ERROR));
-        if (!is_whole) return fail(Errc::corrupt, std::string(name) + reason(code));
+        if (!is_whole) return failure(name, code, Errc::corrupt);
         if (container_ == Container::alone && alone_length(input) > output.size())
             return fail(Errc::corrupt, "lzma: longer than the block may be");
         return produced;
@@ -104,15 +109,14 @@ class LzmaCompressor final : public Compressor {
         } else {
             code = lzma_alone_encoder(stream.get(), &options);
         }
-        if (code != LZMA_OK) return fail(Errc::limit, std::string("xz: ") + reason(code));
+        if (code != LZMA_OK) return failure("xz", code, Errc::limit);
         stream->next_in = reinterpret_cast<const std::uint8_t*>(input.data());
         stream->avail_in = input.size();
         stream->next_out = reinterpret_cast<std::uint8_t*>(output.data());
         stream->avail_out = output.size();
         code = lzma_code(stream.get(), LZMA_FINISH);
         if (code == LZMA_OK || code == LZMA_BUF_ERROR) return 0;
-        if (code != LZMA_STREAM_END)
-            return fail(Errc::internal, std::string("xz: ") + reason(code));
+        if (code != LZMA_STREAM_END) return failure("xz", code, Errc::internal);
         const std::size_t produced = output.size() - stream->avail_out;
         // lzma_alone_encoder leaves the length unknown; readers want it.
         if (container_ == Container::alone && produced >= 13)

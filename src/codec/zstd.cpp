@@ -20,15 +20,20 @@ struct FreeEncoder {
     void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
 
+/// `code` says that there was an error.
+tl::unexpected<Error> failure(std::size_t code, Errc otherwise) {
+    if (ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation) return fail_memory("zstd");
+    return fail(otherwise, std::string("zstd: ") + ZSTD_getErrorName(code));
+}
+
 class ZstdDecompressor final : public Decompressor {
   public:
     Result<std::size_t> decompress(ByteView input, MutableBytes output) const override {
         const auto context = contexts_.borrow(ZSTD_createDCtx);
-        if (!context) return fail(Errc::limit, "zstd: no memory for a decoder");
+        if (!context) return fail_memory("zstd");
         const std::size_t size = ZSTD_decompressDCtx(context.get(), output.data(), output.size(),
                                                      input.data(), input.size());
-        if (ZSTD_isError(size) != 0)
-            return fail(Errc::corrupt, std::string("zstd: ") + ZSTD_getErrorName(size));
+        if (ZSTD_isError(size) != 0) return failure(size, Errc::corrupt);
         return size;
     }
 
@@ -92,7 +97,7 @@ class ZstdCompressor final : public Compressor {
     Result<std::size_t> compress(ByteView input, MutableBytes output,
                                  BlockKind kind) const override {
         const auto context = contexts_.borrow(ZSTD_createCCtx);
-        if (!context) return fail(Errc::limit, "zstd: no memory for an encoder");
+        if (!context) return fail_memory("zstd");
         const std::size_t size =
             MediumBlocks::has(level_, input.size())
                 ? MediumBlocks::compress(context.get(), output, input, kind)
@@ -100,7 +105,7 @@ class ZstdCompressor final : public Compressor {
                                     input.size(), level_);
         if (ZSTD_isError(size) == 0) return size;
         if (ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall) return 0;
-        return fail(Errc::internal, std::string("zstd: ") + ZSTD_getErrorName(size));
+        return failure(size, Errc::internal);
     }
 
   private:

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <unordered_map>
 
@@ -181,31 +182,43 @@ Status Extractor::make_special(const std::string& name, const image::Inode& inod
     return job_.restore_attributes(inode, at, name, -1);
 }
 
+/// Returns when everything is written, or what was begun when it is over.
+Status extract_all(Job& job, const image::Inode& start, const std::string& target) {
+    const unsigned threads = job.options().threads;
+    WorkQueue queue(threads != 0 ? threads : available_cpus(), kMaxWaiting);
+    Extractor extractor(job, queue);
+    SQUENV_TRY(extractor.open_target(target, start));
+    image::WalkVisitor visitor;
+    visitor.enter = [&](const std::string& path, const image::Inode& inode) {
+        extractor.enter(path, inode);
+        return !job.is_over();
+    };
+    visitor.leave = [&](const std::string& path, const image::Inode&) {
+        if (!path.empty()) extractor.leave();
+    };
+    visitor.failed = [&](const std::string& path, const Error& error) {
+        job.failed(path, error);
+        return !job.is_over();
+    };
+    try {
+        image::walk(job.image(), start, visitor);
+    } catch (const std::bad_alloc&) {
+        job.ran_out_of_memory();
+    }
+    queue.finish();
+    return {};
+}
+
 }  // namespace
 
 Result<ExtractReport> extract_tree(const image::Image& image, const image::Inode& start,
                                    const std::string& target, const ExtractOptions& options) {
     const RaisedDescriptorLimit limit;  // deep trees hold a descriptor per level
     Job job(image, options);
-    {
-        WorkQueue queue(options.threads != 0 ? options.threads : available_cpus(), kMaxWaiting);
-        Extractor extractor(job, queue);
-        SQUENV_TRY(extractor.open_target(target, start));
-        image::WalkVisitor visitor;
-        visitor.enter = [&](const std::string& path, const image::Inode& inode) {
-            extractor.enter(path, inode);
-            return !job.is_over();
-        };
-        visitor.leave = [&](const std::string& path, const image::Inode&) {
-            if (!path.empty()) extractor.leave();
-        };
-        visitor.failed = [&](const std::string& path, const Error& error) {
-            job.failed(path, error);
-            return !job.is_over();
-        };
-        image::walk(image, start, visitor);
-        queue.finish();
-    }
+    SQUENV_TRY(extract_all(job, start, target));
+    if (job.is_short_of_memory())
+        return fail_memory(target + ": is not complete",
+                           "it takes fewer threads ('squenv extract -j 1') or a higher limit");
     return job.report();
 }
 

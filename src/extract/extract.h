@@ -43,7 +43,7 @@ struct ExtractReport {
 /// was itself made or checked here, and no symlink is ever followed, `target` included.
 /// When it ends early, files that are not whole are removed again.
 /// Errors: exists (target not empty, or a symlink), denied, limit (no space, for the target
-/// itself).
+/// itself; no memory, for anything).
 [[nodiscard]] Result<ExtractReport> extract_tree(const image::Image& image,
                                                  const image::Inode& start,
                                                  const std::string& target,

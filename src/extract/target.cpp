@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 
 #include "base/file_io.h"
 #include "extract/privilege.h"
@@ -37,9 +38,14 @@ Job::Job(const image::Image& image, const ExtractOptions& options)
       has_root_account_(has_root_account()) {
 }
 
-void Job::failed(const std::string& path, const Error& error) {
+void Job::failed(const std::string& path, const Error& error) noexcept {
+    if (squenv::is_short_of_memory(error)) return ran_out_of_memory();
     if (error.sys_errno == ENOSPC || error.sys_errno == EDQUOT) is_full_ = true;
-    errors_.add(path, error);
+    try {
+        errors_.add(path, error);
+    } catch (const std::bad_alloc&) {
+        ran_out_of_memory();
+    }
 }
 
 ExtractReport Job::report() {
@@ -125,17 +131,29 @@ Status Job::restore_attributes(const image::Inode& inode, int directory, const s
 }
 
 TargetDirectory::~TargetDirectory() {
-    if (auto status = job.restore_attributes(inode, -1, "", fd.get()); !status)
-        job.failed(path, status.error());
+    try {
+        if (auto status = job.restore_attributes(inode, -1, "", fd.get()); !status)
+            job.failed(path, status.error());
+    } catch (const std::bad_alloc&) {
+        job.ran_out_of_memory();
+    }
 }
 
 TargetFile::~TargetFile() {
-    const std::string name = path.substr(path.rfind('/') + 1);
     if (is_broken && job.is_over()) {
-        // A later run must not take it for whole.
-        ::unlinkat(parent->fd.get(), name.c_str(), 0);
+        // A later run must not take it for whole. Without memory a name cannot be copied.
+        ::unlinkat(parent->fd.get(), path.c_str() + path.rfind('/') + 1, 0);
         return;
     }
+    try {
+        finish();
+    } catch (const std::bad_alloc&) {
+        job.ran_out_of_memory();
+    }
+}
+
+void TargetFile::finish() {
+    const std::string name = path.substr(path.rfind('/') + 1);
     Status status;
     if (::ftruncate(fd.get(), static_cast<off_t>(inode.size_bytes)) != 0)
         status = fail_errno(errno, "size");
@@ -145,9 +163,14 @@ TargetFile::~TargetFile() {
     if (!status && !is_broken) job.failed(path, status.error());
 }
 
-void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) {
-    if (auto status = copy_part(offset, size); !status && !is_broken.exchange(true))
-        job.failed(path, status.error());
+void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) noexcept {
+    try {
+        if (auto status = copy_part(offset, size); !status && !is_broken.exchange(true))
+            job.failed(path, status.error());
+    } catch (const std::bad_alloc&) {
+        is_broken = true;
+        job.ran_out_of_memory();
+    }
 }
 
 Status TargetFile::copy_part(std::uint64_t offset, std::uint64_t size) {

@@ -19,7 +19,10 @@ class Job {
   public:
     Job(const image::Image& image, const ExtractOptions& options);
 
-    void failed(const std::string& path, const Error& error);
+    /// A shortage of memory is no fault of the object: it ends the extraction.
+    void failed(const std::string& path, const Error& error) noexcept;
+    void ran_out_of_memory() noexcept { is_short_of_memory_ = true; }
+    [[nodiscard]] bool is_short_of_memory() const { return is_short_of_memory_; }
     void created() { objects_.fetch_add(1, std::memory_order_relaxed); }
     void wrote(std::uint64_t bytes) { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
     [[nodiscard]] ExtractReport report();
@@ -30,8 +33,9 @@ class Job {
                                             const std::string& name, int fd);
     [[nodiscard]] const image::Image& image() const { return image_; }
     [[nodiscard]] const ExtractOptions& options() const { return options_; }
-    /// The target had no room for something, or the user wants no more: nothing else is begun.
-    [[nodiscard]] bool is_over() const { return is_full_ || is_cancelled(); }
+    /// The target had no room for something, there was no memory, or the user wants no more:
+    /// nothing else is begun.
+    [[nodiscard]] bool is_over() const { return is_full_ || is_short_of_memory_ || is_cancelled(); }
 
   private:
     [[nodiscard]] bool is_cancelled() const {
@@ -55,6 +59,7 @@ class Job {
     std::atomic<std::uint64_t> left_owners_{0};
     std::atomic<std::uint64_t> lost_privileges_{0};
     std::atomic<bool> is_full_{false};
+    std::atomic<bool> is_short_of_memory_{false};
     ErrorList errors_;
 };
 
@@ -81,9 +86,10 @@ struct TargetFile {
 
     ~TargetFile();
     /// Writes [offset, offset + size) of the content; holes are left out.
-    void write_part(std::uint64_t offset, std::uint64_t size);
+    void write_part(std::uint64_t offset, std::uint64_t size) noexcept;
 
   private:
+    void finish();
     [[nodiscard]] Status copy_part(std::uint64_t offset, std::uint64_t size);
 };
 

@@ -6,6 +6,8 @@
 
 #include <memory>
 
+#include "base/memory.h"
+
 namespace squenv::label {
 
 namespace {
@@ -36,6 +38,7 @@ struct Library {
     decltype(&::sqlite3_column_text) column_text = nullptr;
     decltype(&::sqlite3_column_int64) column_int64 = nullptr;
     bool is_complete = true;
+    bool is_short_of_memory = false;
 };
 
 #ifdef SQUENV_LINKS_SQLITE
@@ -56,6 +59,8 @@ Library load() {
     Library library;
     void* const handle = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
     library.is_complete = handle != nullptr;
+    const char* const reason = handle == nullptr ? ::dlerror() : nullptr;
+    library.is_short_of_memory = reason != nullptr && says_no_memory(reason);
     if (!library.is_complete) return library;
     const auto load_one = [&](const char* name, auto& function) {
         find(handle, name, function, library.is_complete);
@@ -98,6 +103,7 @@ tl::unexpected<Error> database_error(sqlite3* database, int code, const std::str
 /// Read-only. Functions of the schema are not run: another user may have written it.
 Result<Database> open_database(const std::string& path) {
     const Library& sqlite = library();
+    if (sqlite.is_short_of_memory) return fail_memory(kLibrary);
     if (!sqlite.is_complete)
         return fail(Errc::environment, std::string(kLibrary) + ", which reads labels, is not here",
                     "install it with 'apt install libsqlite3-0' or 'dnf install sqlite-libs', or "

@@ -11,6 +11,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "base/memory.h"
+
 namespace squenv::pack {
 
 namespace {
@@ -18,22 +20,34 @@ namespace {
 /// The name of the binary interface that <archive.h> of every 3.x describes.
 constexpr const char* kLibrary = "libarchive.so.13";
 
+struct Loaded {
+    void* handle = nullptr;
+    bool is_short_of_memory = false;
+};
+
+Loaded load() {
+    void* const handle = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
+    const char* const reason = handle == nullptr ? ::dlerror() : nullptr;
+    return {handle, reason != nullptr && says_no_memory(reason)};
+}
+
 /// Loaded once and never unloaded. Thread-safe, as the initialisation of a static is.
-void* library() {
-    static void* const handle = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-    return handle;
+const Loaded& library() {
+    static const Loaded loaded = load();
+    return loaded;
 }
 
 /// Only after load_archive_library() succeeded.
 template <class Function>
 Function* symbol(const char* name) {
-    return reinterpret_cast<Function*>(::dlsym(library(), name));
+    return reinterpret_cast<Function*>(::dlsym(library().handle, name));
 }
 
 }  // namespace
 
 Status load_archive_library() {
-    if (library() != nullptr) return {};
+    if (library().handle != nullptr) return {};
+    if (library().is_short_of_memory) return fail_memory(kLibrary);
     return fail(Errc::environment, std::string(kLibrary) + ", which reads archives, is not here",
                 "install it with 'apt install libarchive13' or 'dnf install libarchive', or unpack "
                 "the archive and pack the directory");
@@ -71,6 +85,7 @@ FORWARD(la_int64_t, archive_read_header_position, (struct archive * a), (a))
 FORWARD(int, archive_filter_count, (struct archive * a), (a))
 FORWARD(la_int64_t, archive_filter_bytes, (struct archive * a, int n), (a, n))
 FORWARD(int, archive_file_count, (struct archive * a), (a))
+FORWARD(int, archive_errno, (struct archive * a), (a))
 FORWARD(const char*, archive_error_string, (struct archive * a), (a))
 FORWARD(const char*, archive_entry_hardlink, (struct archive_entry * e), (e))
 FORWARD(const char*, archive_entry_pathname, (struct archive_entry * e), (e))

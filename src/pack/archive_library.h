@@ -9,7 +9,7 @@
 namespace squenv::pack {
 
 /// To be called before the first function of <archive.h>. Thread-safe.
-/// Errors: environment (it is not installed).
+/// Errors: environment (it is not installed), limit (no memory).
 [[nodiscard]] Status load_archive_library();
 
 }  // namespace squenv::pack

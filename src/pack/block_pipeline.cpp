@@ -10,11 +10,11 @@ BlockPipeline::BlockPipeline(const PipelineSettings& settings, ImageWriter& writ
       writer_(writer),
       written_(std::move(written)),
       outputs_(settings.blocks_in_flight, settings.block_size, settings.blocks_in_flight / 4) {
-    start_threads(threads_, settings.threads, [this] { compress_blocks(); });
+    start_threads(threads_, settings.threads, [this] { work(); });
 }
 
 BlockPipeline::~BlockPipeline() {
-    give_up(Error{Errc::cancelled, 0, "abandoned", {}});
+    abandon(std::unique_lock(mutex_));
     threads_.clear();
 }
 
@@ -26,7 +26,7 @@ Status BlockPipeline::submit(ByteView input, BufferPool::Buffer owner, const Blo
     job->owner = std::move(owner);
     job->block.target = target;
     std::unique_lock lock(mutex_);
-    if (error_) return tl::unexpected(*error_);
+    SQUENV_TRY(status());
     to_compress_.push_back(job);
     to_write_.push_back(std::move(job));
     if (threads_.empty()) {
@@ -50,7 +50,7 @@ Status BlockPipeline::submit_stored(ByteView bytes, BufferPool::Buffer owner,
     job->is_done = true;
     job->is_given = true;
     std::unique_lock lock(mutex_);
-    if (error_) return tl::unexpected(*error_);
+    SQUENV_TRY(status());
     to_write_.push_back(std::move(job));
     write_blocks(lock);
     return {};
@@ -63,18 +63,26 @@ Status BlockPipeline::finish() {
     }
     has_work_.notify_all();
     threads_.clear();
+    return status();
+}
+
+Status BlockPipeline::status() const {
+    if (thrown_) std::rethrow_exception(thrown_);
     if (error_) return tl::unexpected(*error_);
     return {};
 }
 
 void BlockPipeline::give_up(const Error& error) {
-    {
-        std::lock_guard lock(mutex_);
-        if (!error_) error_ = error;
-        is_complete_ = true;
-        to_compress_.clear();
-        to_write_.clear();
-    }
+    std::unique_lock lock(mutex_);
+    if (!error_) error_ = error;
+    abandon(std::move(lock));
+}
+
+void BlockPipeline::abandon(std::unique_lock<std::mutex> lock) noexcept {
+    is_complete_ = true;
+    to_compress_.clear();
+    to_write_.clear();
+    lock.unlock();
     outputs_.close();
     has_work_.notify_all();
 }
@@ -98,6 +106,17 @@ Status BlockPipeline::compress(Job& job) const {
 ByteView BlockPipeline::stored_bytes(const Job& job) const {
     const bool is_output = job.block.stored.is_compressed && !job.is_given;
     return is_output ? ByteView(job.output.get(), job.block.stored.size_bytes) : job.input;
+}
+
+/// Without memory a block is lost, and no later one can be written.
+void BlockPipeline::work() noexcept {
+    try {
+        compress_blocks();
+    } catch (...) {
+        std::unique_lock lock(mutex_);
+        if (!thrown_) thrown_ = std::current_exception();
+        abandon(std::move(lock));
+    }
 }
 
 void BlockPipeline::compress_blocks() {

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -61,7 +62,8 @@ class BlockPipeline {
     BlockPipeline& operator=(const BlockPipeline&) = delete;
 
     /// Takes one block; waits while too many are under way. `owner` keeps `input` alive.
-    /// Errors: those of the threads of the pipeline (a full disk, mostly).
+    /// Errors: those of the threads of the pipeline (a full disk, mostly). Throws what one of them
+    /// threw.
     [[nodiscard]] Status submit(ByteView input, BufferPool::Buffer owner,
                                 const BlockTarget& target);
     /// The same for a block that is stored as it is given: `stored` says of which form it is.
@@ -81,6 +83,7 @@ class BlockPipeline {
         bool is_given = false;  ///< `input` is what gets stored
     };
 
+    void work() noexcept;
     void compress_blocks();
     /// The first of to_compress_, which is not empty. `lock` holds mutex_.
     void compress_next(std::unique_lock<std::mutex>& lock);
@@ -90,6 +93,9 @@ class BlockPipeline {
     [[nodiscard]] Status compress(Job& job) const;
     [[nodiscard]] ByteView stored_bytes(const Job& job) const;
     void give_up(const Error& error);
+    void abandon(std::unique_lock<std::mutex> lock) noexcept;
+    /// What stopped the pipeline, if something did. Holds mutex_.
+    [[nodiscard]] Status status() const;
 
     const PipelineSettings settings_;
     ImageWriter& writer_;
@@ -103,6 +109,7 @@ class BlockPipeline {
     bool is_complete_ = false;  ///< nothing more will be submitted
     bool is_writing_ = false;   ///< one thread is in write_blocks()
     std::optional<Error> error_;
+    std::exception_ptr thrown_;          ///< by a thread of the pipeline
     std::vector<std::jthread> threads_;  ///< last: joined before the rest goes
 };
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "base/bytes.h"
@@ -25,10 +26,12 @@ class BufferPool {
     BufferPool(std::size_t count, std::size_t size_bytes, std::size_t wake_at = 1)
         : state_(std::make_shared<State>()), size_bytes_(size_bytes) {
         state_->free_count = count;
+        state_->idle.reserve(count);  // what gives a buffer back must not fail
         state_->wake_at = std::clamp<std::size_t>(wake_at, 1, count);
     }
 
-    /// Waits for a free buffer; null once the pool is closed. The contents are undefined.
+    /// Waits for a free buffer; null once the pool is closed. The contents are undefined. Throws
+    /// std::bad_alloc; the pool is as before then.
     [[nodiscard]] Buffer acquire() {
         std::unique_ptr<std::byte[]> memory;
         {
@@ -44,7 +47,11 @@ class BufferPool {
                 state_->idle.pop_back();
             }
         }
-        if (!memory) memory = std::make_unique_for_overwrite<std::byte[]>(size_bytes_);
+        if (!memory) memory.reset(new (std::nothrow) std::byte[size_bytes_]);
+        if (!memory) {
+            give_back(*state_, nullptr);
+            throw std::bad_alloc();
+        }
         return {memory.release(), [state = state_](std::byte* bytes) { give_back(*state, bytes); }};
     }
 
@@ -69,10 +76,11 @@ class BufferPool {
         bool is_closed = false;
     };
 
+    /// `bytes` is null for a buffer that could not be made.
     static void give_back(State& state, std::byte* bytes) {
         {
             std::lock_guard lock(state.mutex);
-            state.idle.emplace_back(bytes);
+            if (bytes != nullptr) state.idle.emplace_back(bytes);
             if (++state.free_count < state.wake_at) return;
         }
         state.changed.notify_one();

@@ -16,8 +16,7 @@ Result<BlockWords> BlockWords::make(std::uint64_t count) {
     words.words_.reset(static_cast<std::uint32_t*>(
         std::calloc(static_cast<std::size_t>(count) + 1, sizeof(std::uint32_t))));
     if (!words.words_)
-        return fail(Errc::limit, fmt::format("no memory for {} block sizes", count),
-                    "use larger blocks");
+        return fail_memory(fmt::format("{} block sizes", count), "use larger blocks");
     return words;
 }
 

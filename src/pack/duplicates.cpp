@@ -10,6 +10,7 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
+#include <new>
 #include <optional>
 #include <unordered_map>
 
@@ -131,6 +132,7 @@ Status find_large_duplicates(const Source& source, const Tree& tree, Contents& c
             const Content& content = contents.files[candidates[i]];
             const auto hash = hasher.of_file(*reader, content.node, content.size_bytes, options);
             if (hash) hashes[i] = *hash;
+            if (!hash && is_short_of_memory(hash.error())) throw std::bad_alloc();
         }
     });
     if (is_cancelled(options)) return cancelled();

@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "appendix/appendix.h"
@@ -81,6 +82,13 @@ Error unreadable(const std::vector<Finding>& findings) {
                         : "leave out what cannot be read with --ignore-unreadable"};
 }
 
+/// Names what was to be made, and what makes it need less.
+Error memory_failure(const std::string& output, Error error) {
+    error = with_context(std::move(error), output).value();
+    error.hint = "pack with fewer threads (-j, --readers), smaller blocks (-b) or a higher limit";
+    return error;
+}
+
 /// Marks what the content pass could not read, so that the tables do not mention it.
 void leave_out_failed(Tree& tree, const Contents& contents) {
     for (const Content& content : contents.files)
@@ -146,6 +154,8 @@ class Run {
 
   private:
     Status run_passes(const std::string& output);
+    /// Errors: those of the passes; limit, when there is no memory.
+    Status run_guarded(const std::string& output);
     /// Errors: busy, corrupt, when there are problems that are not to be left out.
     [[nodiscard]] Status check_problems() const;
     Status scan();
@@ -170,8 +180,19 @@ class Run {
     ByteVector head_;  ///< superblock and compressor options
 };
 
+Status Run::run_guarded(const std::string& output) {
+    Status status;
+    try {
+        status = run_passes(output);
+    } catch (const std::bad_alloc&) {
+        status = fail_memory({});
+    }
+    if (status || !is_short_of_memory(status.error())) return status;
+    return tl::unexpected(memory_failure(output, status.error()));
+}
+
 PackResult Run::run(const std::string& output) {
-    if (const Status status = run_passes(output); !status)
+    if (const Status status = run_guarded(output); !status)
         return tl::unexpected(PackFailure(status.error(), std::move(problems_)));
     report_.left_out = std::move(problems_);
     return std::move(report_);

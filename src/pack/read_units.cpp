@@ -2,6 +2,7 @@
 #include "pack/read_units.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/threads.h"
 #include "pack/threads.h"
@@ -104,15 +105,23 @@ void UnitReader::read(Unit& unit, FileReader& reader) {
         }
         segment.has_failed = true;
         if (status) continue;
+        // No fault of the file, which must not be left out for it.
+        if (is_short_of_memory(status.error())) throw std::bad_alloc();
         std::lock_guard lock(mutex_);
         problems_.push_back({tree_.path_of(node), status.error().message(), status.error().code});
         only_checks_ = !options_.ignores_unreadable;
     }
 }
 
-void UnitReader::work() {
-    const auto reader = source_.open_reader(tree_);
-    while (read_next(*reader)) {
+void UnitReader::work() noexcept {
+    try {
+        const auto reader = source_.open_reader(tree_);
+        while (read_next(*reader)) {
+        }
+    } catch (...) {
+        std::lock_guard lock(mutex_);
+        if (!thrown_) thrown_ = std::current_exception();
+        is_planned_ = true;
     }
     has_unit_.notify_one();
 }
@@ -144,8 +153,10 @@ Result<std::optional<Unit>> UnitReader::next() {
     if (own_reader_) (void)read_next(*own_reader_);
     std::unique_lock lock(mutex_);
     has_unit_.wait(lock, [this] {
-        return ready_.contains(units_taken_) || (is_planned_ && units_taken_ == units_planned_);
+        return ready_.contains(units_taken_) || thrown_ ||
+               (is_planned_ && units_taken_ == units_planned_);
     });
+    if (thrown_) std::rethrow_exception(thrown_);
     if (is_cancelled(options_)) return cancelled();
     const auto found = ready_.find(units_taken_);
     if (found == ready_.end()) return std::optional<Unit>();

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,13 +54,14 @@ class UnitReader {
     UnitReader(const UnitReader&) = delete;
     UnitReader& operator=(const UnitReader&) = delete;
 
-    /// The next unit in order; nothing after the last one. Errors: cancelled.
+    /// The next unit in order; nothing after the last one. Errors: cancelled. Throws what a reader
+    /// threw: std::bad_alloc, also where the source reports that there is no memory.
     [[nodiscard]] Result<std::optional<Unit>> next();
     /// What could not be read. Call after the last unit.
     [[nodiscard]] std::vector<Finding> take_problems();
 
   private:
-    void work();
+    void work() noexcept;
     /// Reads one unit. False when there is none left.
     [[nodiscard]] bool read_next(FileReader& reader);
     /// Takes the next piece of the files in order. False when there is none. Holds mutex_.
@@ -85,6 +87,7 @@ class UnitReader {
     bool only_checks_ = false;  ///< something failed: the rest is opened, not read
     std::map<std::uint64_t, Unit> ready_;
     std::vector<Finding> problems_;
+    std::exception_ptr thrown_;          ///< by a reader: its unit is missing
     std::vector<std::jthread> threads_;  ///< last: joined before the rest goes
 };
 

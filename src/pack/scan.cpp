@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <condition_variable>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <new>
 #include <system_error>
 
 #include "base/file_io.h"
@@ -95,6 +97,7 @@ class Scan {
 
   private:
     void work();
+    void scan_directories(TextArena& text);
     Status list(const Task& task, TextArena& text, Listing& listing);
     Status list_tree(const Task& task, TextArena& text, Listing& listing);
     Status list_overlay(const Task& task, TextArena& text, Listing& listing) const;
@@ -159,6 +162,8 @@ bool Scan::is_left_out(const std::string& path, const struct stat& info) const {
 }
 
 void Scan::add_problem(const Task& task, Listing& listing, std::string path, int sys_errno) const {
+    // No fault of the file, which must not be left out for it.
+    if (sys_errno == ENOMEM) throw std::bad_alloc();
     if (task.is_packed()) listing.problems.push_back(failure(std::move(path), sys_errno));
 }
 
@@ -352,6 +357,20 @@ void Scan::publish(const Task& task, Listing listing) {
 
 void Scan::work() {
     TextArena text;
+    try {
+        scan_directories(text);
+    } catch (...) {
+        // The directory stays busy for ever: nothing may wait for it.
+        std::lock_guard lock(mutex_);
+        if (!error_) error_ = Error{Errc::limit, ENOMEM, {}, {}};
+        changed_.notify_all();
+        throw;
+    }
+    std::lock_guard lock(mutex_);
+    result_.tree.text.adopt(std::move(text));
+}
+
+void Scan::scan_directories(TextArena& text) {
     std::unique_lock lock(mutex_);
     while (true) {
         changed_.wait(lock, [this] { return !tasks_.empty() || busy_ == 0 || error_; });
@@ -370,7 +389,6 @@ void Scan::work() {
             error_ = status.error();
         changed_.notify_all();
     }
-    result_.tree.text.adopt(std::move(text));
     changed_.notify_all();
 }
 

@@ -98,6 +98,7 @@ std::string shown(std::string_view path) {
 
 tl::unexpected<Error> TarSource::damaged() const {
     if (failure_) return tl::unexpected(*failure_);
+    if (::archive_errno(archive_.get()) == ENOMEM) return fail_memory(name_);
     const char* reason = ::archive_error_string(archive_.get());
     return fail(Errc::corrupt,
                 fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
@@ -274,7 +275,7 @@ la_ssize_t TarSource::read(struct archive* archive, void* source, const void** b
 
 Status TarSource::open() {
     archive_.reset(::archive_read_new());
-    if (!archive_) return fail(Errc::limit, "no memory to read an archive");
+    if (!archive_) return fail_memory("a reader of archives");
     ::archive_read_support_format_tar(archive_.get());
     ::archive_read_support_format_gnutar(archive_.get());
     if (::archive_read_open(archive_.get(), this, nullptr, &TarSource::read, nullptr) != ARCHIVE_OK)

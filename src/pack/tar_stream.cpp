@@ -110,6 +110,7 @@ TarStream::TarStream(const std::string& path) : name_(path == "-" ? "standard in
 tl::unexpected<Error> TarStream::damaged() const {
     if (input_->is_cancelled()) return fail(Errc::cancelled, name_ + ": stopped");
     if (input_->sys_errno != 0) return fail_errno(input_->sys_errno, name_);
+    if (::archive_errno(archive_.get()) == ENOMEM) return fail_memory(name_);
     const char* reason = ::archive_error_string(archive_.get());
     return fail(Errc::corrupt,
                 fmt::format("{}: {}", name_, reason != nullptr ? reason : "damaged"));
@@ -126,7 +127,7 @@ Result<TarStream> TarStream::open(const std::string& path, const std::atomic<boo
     stream.input_.reset(new Input{std::move(file), cancel, ByteVector(kReadSize)});
     stream.archive_.reset(::archive_read_new());
     struct archive* archive = stream.archive_.get();
-    if (archive == nullptr) return fail(Errc::limit, "no memory to read an archive");
+    if (archive == nullptr) return fail_memory("a reader of archives");
     ::archive_read_support_filter_all(archive);
     // One "file" without a name: what the filters make of the stream.
     ::archive_read_support_format_raw(archive);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <set>
 
 #include "base/sha256.h"
@@ -110,6 +111,7 @@ Result<DigestDamage> find_digest_damage(const image::Image& image, unsigned thre
 
 void check_digests(const image::Image& image, unsigned threads, ErrorList& errors) {
     const auto damage = find_digest_damage(image, threads);
+    if (!damage && is_short_of_memory(damage.error())) throw std::bad_alloc();
     if (!damage) return errors.add(damage.error());
     for (const std::string& path : damage->files) errors.add(path, damaged_file());
     for (const Error& error : damage->others) errors.add(error);

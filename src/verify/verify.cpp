@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <unordered_map>
 
 #include "base/cpus.h"
@@ -28,7 +29,15 @@ class Verifier {
         : image_(image), queue_(queue), errors_(errors) {}
 
     void check(const std::string& path, const image::Inode& inode);
-    void failed(const std::string& path, const Error& error) { errors_.add(path, error); }
+    /// A shortage of memory is no damage: it ends the check.
+    void failed(const std::string& path, const Error& error) {
+        if (squenv::is_short_of_memory(error))
+            ran_out_of_memory();
+        else
+            errors_.add(path, error);
+    }
+    void ran_out_of_memory() { is_short_of_memory_ = true; }
+    [[nodiscard]] bool is_short_of_memory() const { return is_short_of_memory_; }
     /// After the walk and the queue are done, and only of a tree that could be walked as a whole.
     void check_links();
     [[nodiscard]] std::uint64_t objects() const { return objects_; }
@@ -41,6 +50,9 @@ class Verifier {
         std::string path;
     };
     void check_content(const std::string& path, const image::Inode& inode);
+    /// The content in [start, end). For the threads of the queue.
+    void check_part(const std::string& path, const image::Inode& inode, std::uint64_t start,
+                    std::uint64_t end, std::atomic<bool>& is_broken) noexcept;
     void check_xattrs(const std::string& path, const image::Inode& inode);
 
     const image::Image& image_;
@@ -49,6 +61,7 @@ class Verifier {
     std::uint64_t objects_ = 0;
     std::uint64_t inodes_ = 0;
     std::atomic<std::uint64_t> bytes_{0};
+    std::atomic<bool> is_short_of_memory_{false};
     std::unordered_map<std::uint64_t, Seen> linked_;
 };
 
@@ -71,21 +84,31 @@ void Verifier::check(const std::string& path, const image::Inode& inode) {
 }
 
 void Verifier::check_content(const std::string& path, const image::Inode& inode) {
-    const std::uint64_t step = image_.superblock().block_size;
     // One error per file ends the work on it: a size field can promise exabytes.
     const auto is_broken = std::make_shared<std::atomic<bool>>(false);
     for (std::uint64_t start = 0; start < inode.size_bytes && !*is_broken; start += kPieceBytes) {
         const std::uint64_t end = std::min(start + kPieceBytes, inode.size_bytes);
-        queue_.submit([this, path, inode, start, end, step, is_broken] {
-            for (std::uint64_t offset = start; offset < end && !*is_broken; offset += step) {
-                const auto slices = image_.data().read(inode, offset, std::min(step, end - offset));
-                if (!slices) {
-                    if (!is_broken->exchange(true)) failed(path, slices.error());
-                    return;
-                }
-                for (const auto& slice : *slices) bytes_ += slice.bytes.size();
-            }
+        queue_.submit([this, path, inode, start, end, is_broken] {
+            check_part(path, inode, start, end, *is_broken);
         });
+    }
+}
+
+void Verifier::check_part(const std::string& path, const image::Inode& inode, std::uint64_t start,
+                          std::uint64_t end, std::atomic<bool>& is_broken) noexcept {
+    const std::uint64_t step = image_.superblock().block_size;
+    try {
+        for (std::uint64_t offset = start; offset < end && !is_broken && !is_short_of_memory_;
+             offset += step) {
+            const auto slices = image_.data().read(inode, offset, std::min(step, end - offset));
+            if (!slices) {
+                if (!is_broken.exchange(true)) failed(path, slices.error());
+                return;
+            }
+            for (const auto& slice : *slices) bytes_ += slice.bytes.size();
+        }
+    } catch (const std::bad_alloc&) {
+        ran_out_of_memory();
     }
 }
 
@@ -121,17 +144,23 @@ VerifyReport verify_image(const image::Image& image, const VerifyOptions& option
     image::WalkVisitor visitor;
     visitor.enter = [&](const std::string& path, const image::Inode& inode) {
         verifier.check(path, inode);
-        return true;
+        return !verifier.is_short_of_memory();
     };
     visitor.failed = [&](const std::string& path, const Error& error) {
         verifier.failed(path, error);
-        return true;
+        return !verifier.is_short_of_memory();
     };
-    image::walk(image, image.root(), visitor);
+    try {
+        image::walk(image, image.root(), visitor);
+        queue.finish();
+        if (errors.count() == 0 && !verifier.is_short_of_memory()) verifier.check_links();
+        if (!verifier.is_short_of_memory()) check_digests(image, threads, errors);
+    } catch (const std::bad_alloc&) {
+        verifier.ran_out_of_memory();
+    }
     queue.finish();
-    if (errors.count() == 0) verifier.check_links();
-    check_digests(image, threads, errors);
-    VerifyReport report{verifier.objects(), verifier.bytes(), errors.count(), errors.take()};
+    VerifyReport report{verifier.objects(), verifier.bytes(), errors.count(), errors.take(),
+                        verifier.is_short_of_memory()};
     std::sort(report.errors.begin(), report.errors.end(),
               [](const Error& a, const Error& b) { return a.context < b.context; });
     return report;

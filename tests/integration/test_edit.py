@@ -413,6 +413,7 @@ def test_without_user_namespaces_it_is_unpacked(edited):
     result = edit(f"cd {edited.root}; echo NEW=1 > {SITE}/fresh.py; rm -r {SITE}/gone")
     assert result.returncode == 0, result.stderr
     assert "unpacked" in result.stderr and "version 2" in result.stderr
+    assert "\\x0a" not in result.stderr, result.stderr
     assert edited.cat(f"{SITE}/fresh.py") == "NEW=1\n"
     names = " ".join(edited.ls())
     assert "gone" not in names and "fresh.cpython-311.pyc" in names

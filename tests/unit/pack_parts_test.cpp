@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <random>
 #include <thread>
 
 #include "base/little_endian.h"
 #include "base/output_path.h"
+#include "base/sanitizers.h"
 #include "pack/block_pipeline.h"
 #include "pack/content_hash.h"
 #include "pack/directory_table.h"
@@ -473,6 +475,36 @@ TEST_P(BlockPipelineTest, WritesInTheOrderOfSubmission) {
         EXPECT_EQ(written[i].stored.is_compressed, i % 3 != 0);
         position += written[i].stored.size_bytes;
     }
+}
+
+/// A thread that has no memory hands that to the caller, who must not wait for its block.
+TEST_P(BlockPipelineTest, ThrowsWhatAThreadThrew) {
+    const TemporaryDirectory directory;
+    auto writer = ImageWriter::create(directory / "image", false);
+    ASSERT_TRUE(writer);
+    PipelineSettings settings;
+    settings.threads = GetParam();
+    settings.block_size = 4096;
+    BlockPipeline pipeline(settings, *writer, [](const WrittenBlock& block) {
+        if (block.target.word == 20) throw std::bad_alloc();
+    });
+    BufferPool buffers(2, 4096);
+    const auto run = [&] {
+        for (std::uint64_t i = 0; i < 100; ++i) {
+            auto buffer = buffers.acquire();
+            BlockTarget target;
+            target.word = i;
+            if (!pipeline.submit({buffer.get(), 4096}, buffer, target)) return;
+        }
+        (void)pipeline.finish();
+    };
+    EXPECT_THROW(run(), std::bad_alloc);
+}
+
+TEST(BufferPool, IsAsBeforeWhenABufferCannotBeMade) {
+    if (SQUENV_HAS_SANITIZER) GTEST_SKIP() << "sanitizers end the process instead";
+    BufferPool pool(1, std::size_t{1} << 62);
+    for (int i = 0; i < 2; ++i) EXPECT_THROW((void)pool.acquire(), std::bad_alloc);
 }
 
 TEST(Listing, SplitsRunsWhereItMust) {

@@ -68,6 +68,16 @@ TEST(Result, MessageIsOneLineWithObjectReasonAndNextStep) {
     EXPECT_EQ(fail_errno(ENOENT, "").value().message(), "No such file or directory");
 }
 
+TEST(Result, ShortageOfMemoryIsSaidInPlainWords) {
+    const Error error = fail_memory("a.sqfs", "use fewer threads").value();
+    EXPECT_EQ(error.message(), "a.sqfs: not enough memory; use fewer threads");
+    EXPECT_TRUE(is_short_of_memory(error));
+    EXPECT_EQ(error.code, Errc::limit);
+    EXPECT_TRUE(is_short_of_memory(with_context(error, "outer").value()));
+    EXPECT_FALSE(is_short_of_memory(fail_errno(ENOSPC, "a.sqfs").value()));
+    EXPECT_FALSE(is_short_of_memory(Error{Errc::corrupt, ENOMEM, "a.sqfs", {}}));
+}
+
 TEST(Result, ContextGoesInFront) {
     const auto error = with_context(fail(Errc::corrupt, "block 3", "hint").value(), "a.sqfs");
     EXPECT_EQ(error.value().context, "a.sqfs: block 3");

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <latch>
+#include <new>
 
 #include "base/background_threads.h"
 #include "base/cpus.h"
@@ -35,6 +36,22 @@ TEST(StartThreads, SharesWorkWithTheCaller) {
     EXPECT_EQ(calls, 2);
     run_on_threads(0, [&] { ++calls; });
     EXPECT_EQ(calls, 3);
+}
+
+TEST(StartThreads, ThrowsWhatAnyOfThemThrewOnceAllHaveEnded) {
+    for (const int thrower : {0, 1}) {
+        std::latch both(2);
+        std::atomic<int> numbers = 0;
+        std::atomic<int> ended = 0;
+        const auto work = [&] {
+            const bool throws = numbers++ == thrower;
+            both.arrive_and_wait();
+            ++ended;
+            if (throws) throw std::bad_alloc();
+        };
+        EXPECT_THROW(run_on_threads(2, work), std::bad_alloc);
+        EXPECT_EQ(ended, 2);
+    }
 }
 
 TEST(StartThreads, BackgroundThreadsAllRunWhenItReturns) {
