@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "label/toml_file.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <utility>
+
+#include "base/log.h"
 
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
@@ -29,10 +33,20 @@ Result<Value> value_of(const toml::table& table, const char* key, Value otherwis
     return wrong(path, node->source(), std::string(key) + " is not " + expected);
 }
 
+/// One line for each key of `table` that is not used here, of this program or of a later uenv.
+void note_unknown(const toml::table& table, std::initializer_list<std::string_view> known,
+                  const std::string& path) {
+    for (const auto& [key, node] : table)
+        if (std::find(known.begin(), known.end(), key.str()) == known.end())
+            log::debug("{}: line {}: key '{}' is not used", path, key.source().begin.line,
+                       key.str());
+}
+
 Result<Repository> parse_repository(const toml::node& node, const std::string& path) {
     const toml::table* entry = node.as_table();
     if (entry == nullptr || !(*entry)["path"].is_string())
         return wrong(path, node.source(), "a repository without a path");
+    note_unknown(*entry, {"path", "name", "priority"}, path);
     Repository repository;
     SQUENV_TRY_ASSIGN(repository.path, value_of(*entry, "path", std::string(), "a text", path));
     if (repository.path.find_first_of("/.$") != 0)
@@ -56,6 +70,7 @@ Result<Settings> parse_toml(std::string_view text, const std::string& path) {
     if (!parsed)
         return wrong(path, parsed.error().source(), std::string(parsed.error().description()));
     const toml::table& table = parsed.table();
+    note_unknown(table, {"system_name", "repositories"}, path);
     Settings settings;
     SQUENV_TRY_ASSIGN(settings.system,
                       value_of(table, "system_name", std::string(), "a text", path));

@@ -102,6 +102,17 @@ def test_a_list_names_only_what_is_searched(work, home, found):
     assert "config.toml: line 4: " in found("gnu", "--repo=first")
 
 
+def test_keys_that_are_not_used_are_named(work, home, repositories):
+    configure(home, entry(work, "first", 'colour = "red"'), first="later = 1\n")
+    of_user = environment(HOME=home)
+    result = work.squenv("info", "-v", "only-first/1:v1", env=of_user)
+    assert result.returncode == 0, result.stderr
+    lines = sorted(set(result.stderr.splitlines()))
+    assert len(lines) == 2 and "config.toml: line 1: key 'later' is not used" in lines[0], lines
+    assert "config.toml: line 5: key 'colour' is not used" in lines[1], lines
+    assert work.squenv("info", "only-first/1:v1", env=of_user).stderr == ""
+
+
 def test_several_repositories_are_listed_apart(work, home, repositories):
     configure(home, entry(work, "first"), entry(work, "second", "priority = 3"))
     listed = lambda *words: work.squenv(*words, program="uenv",
