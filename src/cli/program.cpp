@@ -77,7 +77,10 @@ std::string stray_words(const CLI::App& app) {
 int parse_failed(Io& io, const std::string& who, const CLI::App& app, const CLI::ParseError& error,
                  const Command& command) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
-    const bool has_strays = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+    // Of a word that is unknown and one that is missing, the unknown one says more.
+    const bool has_strays =
+        dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+        (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !stray_words(app).empty());
     const std::string hint = has_strays ? command.stray_word_hint() : "";
     io.err << who << ": "
            << printable(has_strays ? "unexpected '" + stray_words(app) + "'" : error.what()) << "; "

@@ -27,11 +27,13 @@ Result<std::uint64_t> length_of(int fd, const struct stat& info, const std::stri
     if (S_ISDIR(info.st_mode))
         return fail(Errc::invalid_argument, path + ": is a directory, not an image",
                     "pack it first with 'squenv pack'");
-    return fail(Errc::invalid_argument, path + ": not a regular file or block device");
+    return fail(Errc::invalid_argument, path + ": not a regular file or block device",
+                "name the file of an image");
 }
 
 /// What the owner of an image, or of a directory above it, can do for this user.
 tl::unexpected<Error> refused(Error error, const std::string& path) {
+    if (error.sys_errno == ENOENT) error.hint = "'squenv pack' makes an image of a directory";
     if (error.sys_errno != EACCES) return tl::unexpected(std::move(error));
     const std::string closed = closed_directory(path);
     if (!closed.empty()) error.context = fmt::format("{}: {} may not be entered", path, closed);

@@ -57,7 +57,8 @@ Status Image::Parts::read_head() {
 Status Image::Parts::read_superblock() {
     const std::uint64_t size = source->size_bytes();
     if (size < format::kSuperblockSize)
-        return fail(Errc::unsupported, "not a squashfs image: shorter than a superblock");
+        return fail(Errc::unsupported, "not a squashfs image: shorter than a superblock",
+                    "make one with 'squenv pack' or mksquashfs");
     SQUENV_TRY(read_head());
     if (format::magic_of(raw_superblock) == format::kStreamedMagic) {
         superblock_position = size - format::kSuperblockSize;

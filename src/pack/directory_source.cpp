@@ -149,6 +149,16 @@ class DirectorySource final : public Source {
     TreeObserver* const observer_;
 };
 
+/// For a tree that cannot be opened.
+const char* next_step(int sys_errno) {
+    switch (sys_errno) {
+        case EACCES: return "packing takes permission to read and to enter it";
+        case ENOTDIR:
+            return "pack a directory, an archive with --tar or an image with --from-image";
+        default: return "check the name";
+    }
+}
+
 }  // namespace
 
 Result<UniqueFd> open_below(int root, const std::string& path, int flags) {
@@ -171,12 +181,13 @@ Result<std::unique_ptr<Source>> open_directory_source(const std::string& path,
                                                       const Options& options,
                                                       std::optional<SkippedFile> output,
                                                       TreeObserver* observer) {
-    SQUENV_TRY_ASSIGN(auto root, open_file(path, O_RDONLY | O_DIRECTORY));
+    auto root = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (!root) return fail_errno(root.error().sys_errno, path, next_step(root.error().sys_errno));
     UniqueFd over;
     if (!overlay.empty()) {
         SQUENV_TRY_ASSIGN(over, open_file(overlay, O_RDONLY | O_DIRECTORY));
     }
-    return std::make_unique<DirectorySource>(std::move(root), std::move(over), overlay, options,
+    return std::make_unique<DirectorySource>(std::move(*root), std::move(over), overlay, options,
                                              output, observer);
 }
 

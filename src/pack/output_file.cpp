@@ -66,10 +66,12 @@ Result<std::string> target_of(const std::string& path) {
 
 Status OutputFile::check(const std::string& path, bool replaces) {
     SQUENV_TRY_ASSIGN(const std::string target, target_of(path));
-    if (!replaces && is_there(target)) return already_there(path);
     struct stat info {};
     if (::stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-        return fail(Errc::invalid_argument, path + " is not a regular file");
+        return fail(Errc::invalid_argument,
+                    path + (S_ISDIR(info.st_mode) ? " is a directory" : " is not a regular file"),
+                    "choose another name for the image with -o");
+    if (!replaces && is_there(target)) return already_there(path);
     const std::string directory = output_directory(target);
     if (::access(directory.c_str(), W_OK | X_OK) != 0) return write_failure(errno, directory);
     return {};

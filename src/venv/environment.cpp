@@ -84,7 +84,8 @@ Result<std::optional<Environment>> recognise(const std::string& root) {
     const std::string path = root + "/pyvenv.cfg";
     if (::stat(path.c_str(), &info) != 0) {
         if (errno == ENOENT || errno == ENOTDIR) return recognise_conda(root);
-        return fail_errno(errno, path);
+        return fail_errno(errno, errno == EACCES ? root : path,
+                          "packing takes permission to read and to enter it");
     }
     const auto text = read_head(path, kMaxConfig);
     if (!text) return fail(Errc::denied, path + ": cannot be read");

@@ -23,7 +23,7 @@ Result<std::vector<Version>> history(const std::string& image) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     SQUENV_TRY_ASSIGN(const Snapshot found, take_snapshot(place));
     auto all = found.versions();
-    if (all.empty()) return fail_errno(ENOENT, image);
+    if (all.empty()) return no_image(image);
     return all;
 }
 

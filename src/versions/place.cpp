@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <charconv>
 #include <system_error>
 
@@ -23,6 +24,15 @@ Result<Place> find_place(const std::string& image) {
     SQUENV_TRY_ASSIGN(std::string target, follow_links(image));
     std::string directory = target + ".versions";
     return Place{std::move(target), std::move(directory)};
+}
+
+tl::unexpected<Error> no_image(const std::string& image) {
+    const auto at = image.rfind('@');
+    const bool is_version =
+        at != std::string::npos && parse_version_number(std::string_view(image).substr(at + 1));
+    return fail_errno(ENOENT, image,
+                      is_version ? "name the image alone, without " + image.substr(at)
+                                 : "'squenv pack' makes an image of a directory");
 }
 
 std::optional<std::uint64_t> parse_version_number(std::string_view text) {

@@ -37,6 +37,9 @@ struct Place {
 /// Errors: denied, io (a loop of links).
 [[nodiscard]] Result<Place> find_place(const std::string& image);
 
+/// That there is no `image`; it may be the name of a version, where an image has to be named.
+[[nodiscard]] tl::unexpected<Error> no_image(const std::string& image);
+
 /// "12" -> 12; nothing for any other form of it, and for numbers that no version has.
 [[nodiscard]] std::optional<std::uint64_t> parse_version_number(std::string_view text);
 /// "12.squashfs" with that suffix -> 12.

@@ -111,7 +111,7 @@ Result<Pruned> prune(const std::string& image, const PruneOptions& options) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     if (!place.is_directory() || options.is_dry_run) {
         SQUENV_TRY_ASSIGN(const Snapshot found, take_snapshot(place));
-        if (!found.image && found.kept.empty()) return fail_errno(ENOENT, image);
+        if (!found.image && found.kept.empty()) return no_image(image);
         return Pruning(found, options).run();
     }
     SQUENV_TRY_ASSIGN(const Store store, Store::open(place, Store::Purpose::make_room));

@@ -66,12 +66,13 @@ def test_not_a_squashfs(command, refused, work):
 def test_empty_file(command, refused, work):
     image = work.path / "image"
     image.write_bytes(b"")
-    refused(command, image, FAILURE, image, "not a squashfs image")
+    refused(command, image, FAILURE, image, "not a squashfs image", "squenv pack")
 
 
 @pytest.mark.parametrize("command", IMAGE_COMMANDS)
 def test_missing_image(command, refused, work):
-    refused(command, work.path / "none", FAILURE, work.path / "none", "No such file")
+    refused(command, work.path / "none", FAILURE, work.path / "none", "No such file",
+            "squenv pack")
 
 
 @pytest.mark.parametrize("command", IMAGE_COMMANDS)
@@ -405,7 +406,13 @@ def test_output_that_cannot_be_written(work, plain_image):
     with open("/dev/full", "w", encoding="ascii") as full:
         process = work.start(work.command("cat", plain_image, "noise"), stdout=full, text=True)
         assert process.wait(30) == FAILURE
-    assert "cannot write" in process.stderr.read()
+    assert "cannot write the output: No space left" in process.stderr.read()
+
+
+@pytest.mark.parametrize("command", ["cache", "trace"])
+def test_a_subcommand_that_there_is_not_is_named(command, work):
+    assert_refused(work.squenv(command, "strange"), USAGE, "'strange'", f"squenv {command} --help")
+    assert_refused(work.squenv(command), USAGE, "subcommand is required")
 
 
 def test_verify_of_a_good_image(work, plain_image, nasty_image):

@@ -205,6 +205,37 @@ def test_link_to_what_is_there_needs_force(place):
         assert file.read() == MAGIC + b" of before"
 
 
+def test_an_image_that_is_there_is_said_before_the_tree_is_looked_at(place):
+    """What there is to say of a tree takes time to find out, and is of no use then."""
+    packages = os.path.join(place, "tree", "lib", "python3.11", "site-packages")
+    os.makedirs(packages)
+    for name, text in (("../../../pyvenv.cfg", "version = 3.11.2\n"), ("module.py", "pass\n")):
+        with open(os.path.join(packages, name), "w", encoding="ascii") as file:
+            file.write(text)
+    fresh = run(PACK, "tree", "-o", "fresh", cwd=place)
+    assert b"module.py: has no compiled form" in fresh.stderr
+    done = run(PACK, "tree", "-o", "fresh", check=False, cwd=place)
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1, done.stderr
+    assert b"fresh exists already" in done.stderr
+    os.mkdir(os.path.join(place, "sub"))
+    done = run(PACK, "tree", "-o", "sub", check=False, cwd=place)
+    assert done.returncode == 2 and b"sub is a directory; choose" in done.stderr
+
+
+@needs_root
+def test_a_tree_that_cannot_be_packed_is_said_in_one_line(place):
+    tree = os.path.join(place, "tree")
+    os.chmod(tree, 0o700)
+    os.chmod(place, 0o755)
+    as_user = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
+    for name, words in ((tree, b"tree: Permission denied; packing takes"),
+                        (os.path.join(place, "image"), b"image: Not a directory; pack a directory"),
+                        (os.path.join(place, "none"), b"none: No such file or directory; check")):
+        done = run(*as_user, PACK, name, "-o", "/dev/shm/none.squashfs", check=False)
+        assert done.returncode != 0 and words in done.stderr, done.stderr
+        assert done.stderr.count(b"\n") == 1, done.stderr
+
+
 @pytest.mark.parametrize("options", [[], ["-f"]])
 @pytest.mark.parametrize("number", range(5))
 def test_dangling_link_says_where_a_new_image_goes(place, number, options):
@@ -220,7 +251,7 @@ def test_links_that_lead_to_no_file(place):
     os.symlink("missing/image", os.path.join(place, "nowhere"))
     os.symlink("tree", os.path.join(place, "directory"))
     for link, reason in (("loop", b"symbolic links"), ("nowhere", b"No such file"),
-                         ("directory", b"not a regular file")):
+                         ("directory", b"is a directory")):
         done = run(PACK, "-f", "tree", "-o", link, check=False, cwd=place)
         assert done.returncode != 0 and reason in done.stderr and done.stderr.count(b"\n") == 1
         assert os.path.islink(os.path.join(place, link))

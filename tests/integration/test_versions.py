@@ -194,7 +194,8 @@ def test_current_version_has_a_number_too(three):
 
 WRONG = [
     (["history"], 2, "IMAGE is required"),
-    (["history", "none"], 1, "none: No such file"),
+    (["history", "none"], 1, "none: No such file or directory; 'squenv pack' makes"),
+    (["history", "{image}@1"], 1, "name the image alone, without @1"),
     (["history", "{image}", "--pin", "9"], 1, "there is no version 9; there are 1, 2, 3"),
     (["history", "{image}", "--pin", "1", "--unpin", "1"], 2, "excludes"),
     (["history", "{tree}"], 2, "is not a regular file"),
@@ -205,7 +206,7 @@ WRONG = [
     (["prune", "{image}", "--keep", "0"], 2, "--keep"),
     (["prune", "{image}", "--older-than", "30"], 2, "'30' is not an age; write a number and s"),
     (["prune", "{image}", "--older-than", "d"], 2, "is not an age"),
-    (["prune", "none"], 1, "none: No such file"),
+    (["prune", "none"], 1, "none: No such file or directory; 'squenv pack' makes"),
     (["cat", "{image}@4", "v"], 1, "there is no version 4; there are 1, 2, 3"),
     (["cat", "{image}@0", "v"], 1, "env.squashfs@0: No such file"),
     (["cat", "{image}@x", "v"], 1, "env.squashfs@x: No such file"),
