@@ -2,6 +2,7 @@
 #include "base/work_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/threads.h"
 
@@ -23,6 +24,11 @@ void WorkQueue::submit(std::function<void()> job) {
 }
 
 void WorkQueue::finish() {
+    end();
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+}
+
+void WorkQueue::end() {
     {
         std::lock_guard lock(mutex_);
         is_finishing_ = true;
@@ -42,7 +48,12 @@ void WorkQueue::work() {
             jobs_.pop_front();
         }
         job_taken_.notify_one();
-        job();
+        try {
+            job();
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            if (!thrown_) thrown_ = std::current_exception();
+        }
     }
 }
 

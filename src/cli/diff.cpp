@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <ostream>
 
+#include "base/memory.h"
 #include "cli/command.h"
 #include "cli/diff_report.h"
 #include "cli/image_name.h"
@@ -87,7 +88,8 @@ Result<ImageDiff> DiffCommand::compare() const {
 }
 
 Status DiffCommand::run(Io& io) {
-    SQUENV_TRY_ASSIGN(const ImageDiff diff, compare());
+    SQUENV_TRY_ASSIGN(const ImageDiff diff,
+                      with_memory_errors(after_, [this] { return compare(); }));
     if (is_json_)
         io.out << diff_as_json(diff) << '\n';
     else

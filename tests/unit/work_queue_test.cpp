@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <latch>
+#include <new>
 
 #include "base/cpus.h"
 
@@ -47,6 +48,16 @@ TEST(WorkQueue, JobsRunAtTheSameTime) {
 TEST(WorkQueue, FinishTwiceIsHarmless) {
     WorkQueue queue(2, 2);
     queue.finish();
+    queue.finish();
+}
+
+TEST(WorkQueue, FinishThrowsWhatAJobThrewOnce) {
+    std::atomic<int> done = 0;
+    WorkQueue queue(2, 2);
+    queue.submit([] { throw std::bad_alloc(); });
+    for (int i = 0; i < 10; ++i) queue.submit([&] { ++done; });
+    EXPECT_THROW(queue.finish(), std::bad_alloc);
+    EXPECT_EQ(done, 10);
     queue.finish();
 }
 
