@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "base/background_threads.h"
@@ -129,7 +130,11 @@ void Neighbourhoods::read_ahead() {
         const std::uint64_t index = next.front();
         next.pop_front();
         lock.unlock();
-        (void)obtain(index, is_guess);
+        try {
+            (void)obtain(index, is_guess);
+        } catch (const std::bad_alloc&) {
+            // It is read when it is wanted.
+        }
         lock.lock();
     }
 }

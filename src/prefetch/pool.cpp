@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "base/background_threads.h"
@@ -95,13 +96,21 @@ bool Pool::has_work() const {
 }
 
 void Pool::read_ahead(const Reader& reader) {
-    reader.on_begin();
-    locked([&] {
-        has_begun_ = true;
-        done_.notify_all();  // a plan that is suspended already has nothing to do
-    });
     std::size_t size = kFirstChunkBytes;
-    while (read_next(size)) size = std::min(size * 2, kMaxChunkBytes);
+    try {
+        reader.on_begin();
+        locked([&] {
+            has_begun_ = true;
+            done_.notify_all();  // a plan that is suspended already has nothing to do
+        });
+        while (read_next(size)) size = std::min(size * 2, kMaxChunkBytes);
+    } catch (const std::bad_alloc&) {
+        // The rest is read when it is wanted.
+        locked([&] {
+            has_begun_ = true;
+            is_reading_ = false;
+        });
+    }
     end_reading(reader);
 }
 
@@ -174,9 +183,17 @@ void Pool::decode() {
     for (const auto& answer : locked([&] { return take_due(); })) answer(false);
 }
 
+/// Without memory nothing is stored ahead, and the mount lives on.
+bool Pool::store(const Work& work) {
+    try {
+        return work.job.block != nullptr ? store_block(work, *work.job.block) : store_range(work);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+}
+
 void Pool::process(const Work& work) {
-    const bool is_complete =
-        work.job.block != nullptr ? store_block(work, *work.job.block) : store_range(work);
+    const bool is_complete = store(work);
     const auto due = locked([&] {
         plan_.finish(work.job, is_complete);
         return take_due();

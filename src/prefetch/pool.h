@@ -96,6 +96,7 @@ class Pool {
     void end_reading(const Reader& reader);
     void decode();
     void process(const Work& work);
+    [[nodiscard]] bool store(const Work& work);
     [[nodiscard]] bool store_block(const Work& work, const PlannedBlock& block);
     [[nodiscard]] bool store_range(const Work& work);
     [[nodiscard]] bool store_part(const Job& job, const Part& part, ByteView bytes);

@@ -34,6 +34,7 @@ void RecordedPrefetch::make_blocks() {
 }
 
 void RecordedPrefetch::log_result() const {
+    if (!blocks_owner_) return;  // there was no memory for them
     const auto [hits, front_requests, held] = plan_.counters();
     log::debug(
         "hot list read: {} of {} bytes stored, {} requests for it, {} at the front, {} of "

@@ -403,10 +403,13 @@ def test_cat(work, plain_image, plain_tree):
 
 
 def test_output_that_cannot_be_written(work, plain_image):
-    with open("/dev/full", "w", encoding="ascii") as full:
-        process = work.start(work.command("cat", plain_image, "noise"), stdout=full, text=True)
-        assert process.wait(30) == FAILURE
-    assert "cannot write the output: No space left" in process.stderr.read()
+    for words, said in ((["cat", plain_image, "noise"], "cannot write the output"),
+                        (["info", plain_image], "cannot write the output: No space left")):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            process = work.start(work.command(*words), stdout=full, text=True)
+            assert process.wait(30) == FAILURE
+        text = process.stderr.read()
+        assert said in text and "; write it elsewhere" in text, text
 
 
 @pytest.mark.parametrize("command", ["cache", "trace"])

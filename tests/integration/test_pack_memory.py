@@ -107,7 +107,7 @@ def test_little_memory_is_said_of_reading(place, image):
 
 
 def test_little_memory_is_said_of_editing(work):
-    """Of the commands, the daemon and the packer that follow each other, any may have too little."""
+    """The command, the daemon and the packer follow each other: any may have too little."""
     tree = work.directory("tree")
     (tree / "file").write_bytes(b"content" * 1000)
     image = work.directory("images") / "env.squashfs"

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ class FakeKernelPages final : public prefetch::KernelPages {
         ++calls_;
         last_offset_ = offset;
         changed_.notify_all();
+        if (is_short_of_memory_) throw std::bad_alloc();
         if (unknown_.contains(id)) return false;
         File& file = files_[id];
         const std::size_t end = offset + bytes.size();
@@ -75,6 +77,8 @@ class FakeKernelPages final : public prefetch::KernelPages {
         changed_.wait(lock, [&] { return calls_ >= calls; });
     }
 
+    /// Every store throws from now on.
+    void run_out_of_memory() { is_short_of_memory_ = true; }
     void set_waiting(bool are_waiting) { are_waiting_ = are_waiting; }
     void set_receiving(bool is_receiving) { is_receiving_ = is_receiving; }
     unsigned guarded() const { return guarded_; }
@@ -101,6 +105,7 @@ class FakeKernelPages final : public prefetch::KernelPages {
     unsigned calls_ = 0;
     std::uint64_t last_offset_ = 0;
     std::size_t largest_ = 0;
+    std::atomic<bool> is_short_of_memory_{false};
     std::atomic<bool> are_waiting_{false};
     std::atomic<bool> is_receiving_{false};
     std::atomic<unsigned> guarded_{0};

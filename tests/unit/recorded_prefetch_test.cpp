@@ -150,6 +150,15 @@ TEST_F(RecordedPrefetchTest, StoresEverythingThatIsKnown) {
     }
 }
 
+TEST_F(RecordedPrefetchTest, WithoutMemoryNothingIsStoredAndItEnds) {
+    kernel_.run_out_of_memory();
+    prefetch::RecordedPrefetch recorded(*image_, items_, pages_);
+    recorded.end_walk();
+    recorded.start(2, allowed_processors());
+    recorded.wait_until_idle();
+    EXPECT_FALSE(kernel_.has(files_[0], 0));
+}
+
 TEST_F(RecordedPrefetchTest, ThePlanSaysWhenItHasNoMoreToTell) {
     const auto faults = std::make_shared<Faults>();
     const auto image = open_image(built_, faults).value();
