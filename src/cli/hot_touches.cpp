@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/hot_touches.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "appendix/appendix.h"
@@ -12,8 +13,11 @@ namespace squenv::cli {
 Result<std::vector<Touch>> load_touches(const std::vector<std::string>& files) {
     trace::Trace merged;
     for (const std::string& file : files) {
-        SQUENV_TRY_ASSIGN(const auto next, trace::load(file));
-        merged = trace::merge(merged, next);
+        auto next = trace::load(file);
+        if (!next && next.error().sys_errno == ENOENT)
+            next.error().hint = "'squenv run --record FILE' writes one";
+        if (!next) return tl::unexpected(std::move(next).error());
+        merged = trace::merge(merged, *next);
     }
     return std::move(merged.items);
 }

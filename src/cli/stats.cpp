@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -89,6 +91,9 @@ class StatsCommand final : public Command {
     Status run(Io& io) override {
         SQUENV_TRY_ASSIGN(const auto path, system::canonical_mountpoint(mountpoint_));
         SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
+        struct stat info {};
+        if (!entry && ::lstat(path.c_str(), &info) != 0)
+            return fail_errno(errno, path, "'squenv list' shows your mounts");
         if (entry) SQUENV_TRY(check_owner(*entry));
         SQUENV_TRY_ASSIGN(const auto text, mount::query_statistics(path, mount::kQueryTimeout,
                                                                    entry ? &*entry : nullptr));

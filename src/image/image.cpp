@@ -83,7 +83,9 @@ Result<Inode> Image::resolve(std::string_view path) const {
         if (!current.is_directory())
             return fail(Errc::not_found, fmt::format("{}: '{}' is not in a directory", path, name));
         SQUENV_TRY_ASSIGN(auto next, lookup(current, name));
-        if (!next) return fail(Errc::not_found, fmt::format("{}: no such file in the image", path));
+        if (!next)
+            return fail(Errc::not_found, fmt::format("{}: no such file in the image", path),
+                        "'squenv ls' shows what there is");
         current = *next;
     }
     return current;

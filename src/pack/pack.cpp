@@ -316,7 +316,8 @@ Status check(const Options& options) {
         options.block_size > format::kMaxBlockSize)
         return fail(Errc::invalid_argument,
                     fmt::format("block size {} is not a power of two from 4096 to 1048576",
-                                options.block_size));
+                                options.block_size),
+                    "256K is the default of --block-size");
     if (options.codec == Codec::none) return {};
     const CompressorId id = compressor_of(options.codec);
     if (!codec::is_available(id))
@@ -329,7 +330,8 @@ Status check(const Options& options) {
     if (level < range.lowest || level > range.highest)
         return fail(Errc::invalid_argument,
                     fmt::format("{} has levels {} to {}, not {}", codec_name(options.codec),
-                                range.lowest, range.highest, level));
+                                range.lowest, range.highest, level),
+                    "choose one of them with --level");
     return {};
 }
 

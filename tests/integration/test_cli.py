@@ -399,7 +399,8 @@ def test_cat(work, plain_image, plain_tree):
     twice = run(work.command("cat", plain_image, "noise", "/noise"), text=False)
     assert twice.stdout == content * 2
     assert_refused(work.squenv("cat", plain_image, "package-0"), USAGE, "package-0", "regular")
-    assert_refused(work.squenv("cat", plain_image, "none"), FAILURE, "none", "no such file")
+    assert_refused(work.squenv("cat", plain_image, "none"), FAILURE, "none", "no such file",
+                   "'squenv ls'")
 
 
 def test_output_that_cannot_be_written(work, plain_image):
@@ -410,6 +411,11 @@ def test_output_that_cannot_be_written(work, plain_image):
             assert process.wait(30) == FAILURE
         text = process.stderr.read()
         assert said in text and "; write it elsewhere" in text, text
+
+
+def test_stats_of_what_is_not_there(work):
+    assert_refused(work.squenv("stats", work.path / "none"), FAILURE, work.path / "none",
+                   "No such file", "'squenv list'")
 
 
 @pytest.mark.parametrize("command", ["cache", "trace"])
