@@ -17,6 +17,7 @@
 
 #include "appendix/appendix.h"
 #include "base/account.h"
+#include "base/paths.h"
 #include "format/superblock.h"
 #include "image/byte_source.h"
 #include "image/image.h"
@@ -75,10 +76,18 @@ std::uint64_t number_of_image(const Snapshot& snapshot) {
     return is_last ? most : most + 1;
 }
 
+tl::unexpected<Error> closed_to_us(const std::string& image) {
+    const std::string closed = closed_directory(image);
+    if (closed.empty()) return fail_errno(EACCES, image);
+    return fail_errno(EACCES, fmt::format("{}: {} may not be entered", image, closed),
+                      fmt::format("its owner runs 'setfacl -m u:{}:x {}'", ::geteuid(), closed));
+}
+
 /// Nothing when the image is gone. Errors: denied, io, invalid_argument (it is no file).
 Result<std::optional<FileIdentity>> look_at_image(const Place& place) {
     struct stat info {};
     if (::stat(place.image.c_str(), &info) != 0) {
+        if (errno == EACCES) return closed_to_us(place.image);
         if (errno != ENOENT) return fail_errno(errno, place.image);
         return std::optional<FileIdentity>();
     }

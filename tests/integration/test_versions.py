@@ -485,3 +485,12 @@ def test_history_of_another_user(three):
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 3, done.stderr
     done = run([*as_user(1001), three.work.programs / "squenv", "rollback", three.image])
     assert done.returncode == 1 and "Permission denied; ask its owner" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["history", "rollback", "prune"])
+def test_an_image_in_a_closed_directory(command, work):
+    closed = work.directory("closed", user=False)
+    closed.chmod(0o700)
+    done = work.squenv(command, closed / "env.squashfs")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert "closed may not be entered" in done.stderr and "setfacl -m u:1000:x" in done.stderr
