@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/paths.h"
 #include "cli/given_path.h"
@@ -78,7 +79,8 @@ venv::HasPath paths_in(const image::Image& image, const std::string& subdirector
 
 /// The characters that split a list are the likely reason why no file of that name exists.
 Error explained(Error error, const ListedImage& listed, bool has_comma) {
-    if (error.code != Errc::not_found || !error.hint.empty()) return error;
+    const bool is_said = error.sys_errno != ENOENT && !error.hint.empty();
+    if (error.code != Errc::not_found || is_said) return error;
     if (has_comma)
         error.hint = "a comma that belongs to a name is written '\\,'";
     else if (!listed.path.empty())
