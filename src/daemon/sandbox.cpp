@@ -107,7 +107,9 @@ constexpr int kAllowed[] = {
     SYS_rt_sigprocmask,
     SYS_rt_sigreturn,
     SYS_rt_sigtimedwait,
+#ifdef SYS_poll  // newer architectures have the calls with more arguments alone
     SYS_poll,
+#endif
     SYS_ppoll,
     SYS_exit,
     SYS_exit_group,
@@ -125,7 +127,9 @@ constexpr int kAllowed[] = {
     SYS_sched_setaffinity,
     SYS_shutdown,
     SYS_timerfd_settime,
+#ifdef SYS_epoll_wait
     SYS_epoll_wait,
+#endif
     SYS_epoll_ctl,
     SYS_accept4,
     SYS_getsockopt,
