@@ -2,6 +2,7 @@
 """What users download, and how it is installed. A stand-in takes the place of the static file."""
 
 import base64
+import fcntl
 import hashlib
 import os
 import tarfile
@@ -199,3 +200,50 @@ def test_release_refuses_wrong_words(words, work):
     result = run([ROOT / "tools/release", *words])
     assert result.returncode == 2 and result.stderr.startswith("tools/release: ")
     assert result.stderr.count("\n") == 1
+
+
+def held(directory):
+    """A descriptor with the lock of a release that is at work there."""
+    directory.mkdir()
+    descriptor = os.open(directory, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+@pytest.mark.parametrize("option, words", [
+    ("--dist", ["--binary", "/bin/true", "wheel"]), ("--build-dir", ["static"])])
+def test_release_says_that_another_one_is_running(option, words, work):
+    busy = work.path / "busy"
+    descriptor = held(busy)
+    places = {"--dist": work.path / "dist", "--build-dir": work.path / "build", option: busy}
+    options = [str(word) for pair in places.items() for word in pair]
+    try:
+        result = run([ROOT / "tools/release", *options, *words])
+    finally:
+        os.close(descriptor)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert f"{busy}: another tools/release is at work" in result.stderr
+    assert option in result.stderr and os.listdir(busy) == []
+
+
+def test_two_releases_at_once(stand_in, release, work):
+    """Each into a directory of its own; neither leaves or takes a file of the other."""
+    begun = [work.start([ROOT / "tools/release", "--binary", stand_in, "--dist",
+                         work.path / name, "static", "tar", "wheel"],
+                        env={**os.environ, "SOURCE_DATE_EPOCH": TIME}) for name in ("one", "two")]
+    assert [process.wait(timeout=60) for process in begun] == [0, 0]
+    for name in ("one", "two"):
+        sums = (work.path / name / "SHA256SUMS").read_text()
+        assert sums == (release / "SHA256SUMS").read_text()
+
+
+def test_packages_name_their_publisher(release):
+    """What tools/packaging/publisher says; without a homepage there is no such field."""
+    with zipfile.ZipFile(one(release, "*.whl")) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+        fields = wheel.read(name).decode().partition("\n\n")[0].splitlines()
+    read = "set -eu; . tools/packaging/publisher; printf '%s\\n' \"$maintainer\" \"$homepage\""
+    maintainer, homepage = check(["sh", "-c", read], cwd=ROOT).stdout.splitlines()
+    assert f"Maintainer-email: {maintainer}" in fields
+    assert [line for line in fields if line.startswith("Home-page:")] == (
+        [f"Home-page: {homepage}"] if homepage else [])

@@ -41,8 +41,10 @@ def members(options, tag):
     yield (f"{NAME}-{options.version}.data/scripts/{NAME}", options.binary.read_bytes(), 0o755)
     for path in sorted(PACKAGE.glob("*.py")):
         yield f"{NAME}/{path.name}", path.read_bytes(), 0o644
+    homepage = f"Home-page: {options.homepage}\n" if options.homepage else ""
     metadata = (f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {options.version}\n"
-                f"Summary: {SUMMARY}\nLicense: MIT\nLicense-File: LICENSE\n"
+                f"Summary: {SUMMARY}\n{homepage}Maintainer-email: {options.maintainer}\n"
+                "License: MIT\nLicense-File: LICENSE\n"
                 "Requires-Python: >=3.6\nClassifier: Operating System :: POSIX :: Linux\n"
                 "Description-Content-Type: text/markdown\n\n")
     yield f"{info}/METADATA", metadata.encode() + options.readme.read_bytes(), 0o644
@@ -74,6 +76,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--version", required=True)
     parser.add_argument("--machine", required=True, help="as 'uname -m' says it")
+    parser.add_argument("--maintainer", required=True, help="NAME <ADDRESS>")
+    parser.add_argument("--homepage", required=True, help="an address; empty for none")
     parser.add_argument("--readme", required=True, type=pathlib.Path)
     parser.add_argument("--license", required=True, type=pathlib.Path)
     parser.add_argument("--binary", required=True, type=pathlib.Path)
