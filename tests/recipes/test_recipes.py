@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from create_support import Tools
+from create_support import Tools, tools  # noqa: F401
 from support.processes import AS_USER, check, mounts_below, processes_of, run, wait_for
-from support.slurm import in_slurm
+from support.slurm import in_slurm, slurm_of
 
 yaml = pytest.importorskip("yaml", reason="python3-yaml is not installed")
 
@@ -76,8 +76,9 @@ def assert_trained(result, prefix, times=1):
 
 
 def test_every_marked_block_has_a_test():
-    tested = {"Kubernetes", "bubblewrap", "Slurm", "MPI", "GitHub", "GitLab", "Jenkins and others",
-              "systemd", "fstab", "Jupyter", "A project of uv"}
+    tested = {"Docker", "Kubernetes", "Apptainer", "bubblewrap", "Slurm", "MPI", "GitHub", "GitLab",
+              "Jenkins and others", "systemd", "fstab", "autofs", "Jupyter", "VS Code",
+              "A project of uv", "A project of pixi"}
     assert set(BLOCKS) == tested
 
 
@@ -89,11 +90,74 @@ def test_bubblewrap(number, work, project, venv_source):
     assert_trained(result, venv_source)
 
 
-def test_slurm(slurm, work, project, venv_source):
-    (text,) = BLOCKS["Slurm"]
-    result = in_slurm(slurm, "bash", "-euo", "pipefail", "-c", text, cwd=project,
-                      env={**slurm, **variables(work, project)})
+@pytest.fixture(scope="module")
+def two_nodes(session_dir, binary, programs):
+    with slurm_of(session_dir, binary, programs, nodes=["alpha", "beta"]) as environment:
+        yield environment
+
+
+def test_slurm(two_nodes, work, project, venv_source):
+    text = BLOCKS["Slurm"][0]
+    result = in_slurm(two_nodes, "bash", "-euo", "pipefail", "-c", text, cwd=project,
+                      env={**two_nodes, **variables(work, project)})
     assert_trained(result, venv_source, times=2)
+
+
+def test_slurm_batch_script(two_nodes, work, project, venv_source):
+    """With fewer ranks than the script has, because this machine has fewer processors."""
+    assert "--ntasks-per-node=32" in BLOCKS["Slurm"][1]
+    (project / "job").write_text(BLOCKS["Slurm"][1].replace("-node=32", "-node=2"))
+    check([*AS_USER, "sbatch", "--wait", "-o", "output", "job"], cwd=project,
+          env={**two_nodes, **variables(work, project)})
+    result = run([*AS_USER, "cat", "output"], cwd=project)
+    assert_trained(result, venv_source, times=4)
+
+
+def stand_in(work, name, text):
+    """A program of the shell that takes the place of one that is not here."""
+    path = work.directory(f"{name}-bin") / name
+    path.write_text(f"#!/bin/sh\nset -eu\n{text}", encoding="ascii")
+    path.chmod(0o755)
+    return f"{path.parent}:{work.programs}:/usr/bin:/bin"
+
+
+def test_docker(work, project, venv_image):
+    """The command of the file in a sandbox that has what the file copies, and no /dev/fuse."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    (text,) = BLOCKS["Docker"]
+    lines = [line.split(maxsplit=1) for line in text.splitlines()]
+    (command,) = [json.loads(rest) for word, rest in lines if word == "CMD"]
+    (variable,) = [rest for word, rest in lines if word == "ENV"]
+    copied = dict(rest.split() for word, rest in lines if word == "COPY")
+    assert copied == {"squenv": "/usr/local/bin/", "env.squashfs": "/opt/"}
+    check(work.command("pack", "-q", "-f", "--from-image", venv_image, "--mount-point", "/opt/env",
+                       "-o", project / "env.squashfs"))
+    box = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/opt",
+           "--tmpfs", "/var/tmp", "--tmpfs", "/usr/local/bin"]
+    places = {"/app/train.py": f"{project}/train.py"}
+    box += ["--ro-bind", work.programs / "squenv", "/usr/local/bin/squenv",
+            "--ro-bind", project / "env.squashfs", "/opt/env.squashfs"]
+    name, value = variable.split("=")
+    result = run([*AS_USER, *box, *(places.get(word, word) for word in command)], cwd=project,
+                 env={"PATH": "/usr/local/bin:/usr/bin:/bin", name: value})
+    assert_trained(result, "/opt/env")
+
+
+def test_apptainer(work, project, venv_source):
+    """Its first form; the stand-in runs the command where the path that is bound is mounted."""
+    path = stand_in(work, "apptainer",
+                    '[ "$1 $2 $4" = "exec -B image.sif" ]\ntest -f "$3/pyvenv.cfg"\n'
+                    'shift 4\nexec "$@"\n')
+    (text,) = BLOCKS["Apptainer"]
+    assert_trained(run_block(work, project, text, PATH=path), venv_source)
+
+
+def test_vs_code(work, project, venv_source):
+    """The stand-in does what the editor does: it runs the interpreter that it finds."""
+    path = stand_in(work, "code", '[ "$*" = "--wait ." ]\nexec python train.py\n')
+    (text,) = BLOCKS["VS Code"]
+    assert_trained(run_block(work, project, text, PATH=path), venv_source)
 
 
 def test_mpi(work, project, venv_source):
@@ -171,6 +235,7 @@ def test_jenkins(work, checkout):
 def test_github_names_inputs_of_the_action():
     job = yaml.safe_load(BLOCKS["GitHub"][0])["jobs"]["test"]
     (step,) = [step for step in job["steps"] if step.get("uses") == "./tools/action"]
+    assert re.fullmatch(r"\$\{\{ vars\.\w+ \}\}", step["with"]["from"])
     action = yaml.safe_load((ROOT / "tools/action/action.yml").read_text())
     assert set(step["with"]) <= set(action["inputs"])
     needed = {name for name, about in action["inputs"].items() if about.get("required")}
@@ -222,6 +287,15 @@ def test_systemd_user_service(work, project):
     assert service.wait(timeout=20) == 0
 
 
+def helper_in_sbin(work, over):
+    """Commands that put mount.squenv into /sbin of their mount namespace."""
+    return f"""mount -t tmpfs none {over}
+        mkdir {over}/up {over}/work
+        mount -t overlay -o lowerdir=/usr/sbin,upperdir={over}/up,workdir={over}/work none \
+            /usr/sbin
+        ln -s {work.programs}/squenv /usr/sbin/mount.squenv"""
+
+
 def test_fstab(work, project):
     """mount -a of the line, with the helper in /sbin of a mount namespace."""
     (line,) = BLOCKS["fstab"]
@@ -230,16 +304,39 @@ def test_fstab(work, project):
     (work.path / "fstab").write_text(line)
     over = work.directory("over", user=False)
     result = run(["unshare", "-m", "--propagation", "private", "sh", "-ec", f"""
-        mount -t tmpfs none {over}
-        mkdir {over}/up {over}/work
-        mount -t overlay -o lowerdir=/usr/sbin,upperdir={over}/up,workdir={over}/work none \
-            /usr/sbin
-        ln -s {work.programs}/squenv /usr/sbin/mount.squenv
+        {helper_in_sbin(work, over)}
         mount -a -T {work.path}/fstab
         ls {at}
         umount {at}"""])
     assert result.returncode == 0, result.stderr
     assert "pyvenv.cfg" in result.stdout
+
+
+def test_autofs(work, project):
+    """automount with both maps, and mount.squenv in /sbin, in a mount namespace. It serves no
+    process of its own group, and one at a time can run on a machine."""
+    if shutil.which("automount") is None:
+        pytest.skip("autofs is not installed")
+    if run(["pgrep", "-x", "automount"]).returncode == 0:
+        pytest.skip("an automount of this machine is running")
+    maps = work.directory("maps", user=False)
+    at = work.directory("on-demand", user=False)
+    master, squenv = (text.replace("/srv/images", str(project)).replace("/etc/", f"{maps}/")
+                      .replace("/env ", f"{at} ") for text in BLOCKS["autofs"])
+    (maps / "auto.master").write_text(master)
+    (maps / "auto.squenv").write_text(squenv)
+    over = work.directory("over", user=False)
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-ec", f"""
+        {helper_in_sbin(work, over)}
+        setsid automount -f -p {maps}/pid {maps}/auto.master > {maps}/log 2>&1 &
+        trap 'umount {at}/env; kill $!; wait $! || true' EXIT
+        for step in $(seq 100); do
+            ! grep -q ' {at} autofs ' /proc/self/mounts || break
+            sleep 0.05
+        done
+        ls {at}/env || {{ cat {maps}/log >&2; exit 1; }}"""])
+    assert result.returncode == 0, result.stderr
+    assert "pyvenv.cfg" in result.stdout, result.stderr
 
 
 def test_jupyter(work, project, venv_source):
@@ -250,8 +347,40 @@ def test_jupyter(work, project, venv_source):
     assert_trained(result, venv_source)
 
 
+def test_project_of_uv(work, project, tools):
+    """The stand-in makes an environment; 'uv run' of it starts the program, as it does without a
+    project."""
+    tools.install("uv")
+    (tools.directory / "bin/uv").rename(tools.directory / "bin/make")
+    path = stand_in(work, "uv", f'[ "$1" = run ] || exec {tools.directory}/bin/make "$@"\n'
+                    '[ "$2" = --no-sync ]\nshift 2\nexec "$@"\n')
+    (project / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
+    (project / "uv.lock").write_text("version = 1\n")
+    (project / "train.py").write_text(
+        "import sys\nfrom importlib.metadata import version\nassert version('tiny') == '1.0'\n"
+        f"print('{TRAINED}', 42, sys.prefix)\n")
+    more = tools.variables(PATH=path)
+    result = run_block(work, project, BLOCKS["A project of uv"][0], **more)
+    assert_trained(result, project / ".venv")
+
+
+def test_project_of_pixi(work, project):
+    """What 'pixi install' leaves: a tree as conda's."""
+    tree = project / ".pixi/envs/default"
+    (tree / "conda-meta").mkdir(parents=True)
+    (tree / "conda-meta/history").touch()
+    (tree / "bin").mkdir()
+    (tree / "bin/python").write_text('#!/bin/sh\nexec /usr/bin/python3 "$@"\n')
+    (tree / "bin/python").chmod(0o755)
+    (project / "train.py").write_text(
+        f"import os; print('{TRAINED}', 42, os.environ['CONDA_PREFIX'])\n")
+    check(["chown", "-R", "1000:1000", project])
+    (text,) = BLOCKS["A project of pixi"]
+    assert_trained(run_block(work, project, text), tree)
+
+
 def test_uv_packs_an_existing_environment(work, project):
-    (text,) = BLOCKS["A project of uv"]
+    text = BLOCKS["A project of uv"][1]
     tree = project / ".venv"
     check([*AS_USER, "/usr/bin/python3", "-m", "venv", "--without-pip", tree])
     (next(tree.glob("lib/python3*/site-packages")) / "probe.py").write_text("VALUE = 42\n")

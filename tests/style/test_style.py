@@ -147,3 +147,26 @@ def test_manual_pages_are_well_formed():
     result = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", "-t"], input=source,
                             capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.splitlines()) == (0, list(pages))
+
+
+# Of mail and of sites, but for those of the field and of examples.
+FREE = r"example\.org|www\.debian\.org/doc|www\.w3\.org|127\.0\.0\.1|\*\*\*@host|user:\w+@host"
+ADDRESS = re.compile(rf"[\w.+-]+@[\w-]+\.\w[\w.]*|https?://(?!(?:{FREE})\b)\w[^\s\"'>)]*")
+
+
+def test_addresses_of_the_publisher_are_in_one_place():
+    place = ROOT / "tools/packaging/publisher"
+    texts = files("[!C]*.md", "CONTRIBUTING.md", "doc/*.md", "man/*.[1-8]", "meson.build",
+                  "include/**/*.h", "src/**/*", "tools/**/*")
+    found = [f"{name_of(path)}:{number}: {match[0]}" for path in texts
+             if path.is_file() and path != place and path.suffix not in (".pyc", ".png")
+             for number, line in enumerate(lines_of(path), 1) if (match := ADDRESS.search(line))]
+    assert not found, "\n".join(found)
+    assert ADDRESS.search(place.read_text())
+
+
+def test_documents_name_the_version_of_the_build():
+    version = re.search(r"^  version: '(.*)'", (ROOT / "meson.build").read_text(), re.M)[1]
+    found = [(name_of(path), named) for path in files("README.md", "doc/*.md")
+             for named in re.findall(r"squenv[-/](\d+\.\d+\.\d+)", path.read_text())]
+    assert found and {named for _, named in found} == {version}, found
