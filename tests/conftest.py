@@ -2,7 +2,8 @@
 """A real program, a real kernel, an ordinary user: what the suites of pytest stand on.
 
 Runs as root, because loop mounts and device nodes need it, and drops to uid 1000 for what a user
-does. SQUENV_BINARY names the program to test (default: build/src/cli/squenv).
+does. SQUENV_BINARY names the program to test (default: build/src/cli/squenv), and SQUENV_BUILD the
+build with the helpers of tests, when the program is in none.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS / "support")]
 
 from support import digests, processes, trees  # noqa: E402
-from support.session import Work  # noqa: E402
+from support.session import Work, build_of  # noqa: E402
 from support.slurm import slurm  # noqa: E402, F401
 
 DEFAULT_BINARY = TESTS.parent / "build" / "src" / "cli" / "squenv"
@@ -107,7 +108,7 @@ def programs(binary, session_dir):
     shutil.copy(binary, directory / "squenv")
     for name in OTHER_NAMES:
         (directory / name).symlink_to("squenv")
-    support = binary.parents[2] / "tests" / "support"
+    support = build_of(binary) / "tests" / "support"
     for name in ["tree_digest", "image_digest"]:
         if (support / name).exists():
             shutil.copy(support / name, directory / name)

@@ -134,9 +134,9 @@ def test_preloaded_library_with_a_thread(work, plain_image):
 def test_library_path_with_a_library_of_ours(work, plain_image):
     place = work.directory("place")
     linked = check(["ldd", work.programs / "squenv"]).stdout
-    found = re.search(r"=> (\S*/libfuse3\.so\S*)", linked)
+    found = re.search(r"=> (\S*/lib(fuse3|c)\.so\S*)", linked)
     if not found:
-        pytest.skip("libfuse3 is linked statically")
+        pytest.skip("the program has no shared library")
     libraries = work.directory("libraries")
     shutil.copy(found[1], libraries)
     command = work.command("run", "--via", "fusermount", f"{plain_image}:{place}", "--", "sh", "-c",

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The installed library, as a program of somebody else uses it."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 from support.processes import check, run
+from support.session import build_of
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "example", "list_image.cpp")
 HEADERS = {"creation.h", "error.h", "expected.h", "image.h", "pack.h", "touch.h"}
@@ -15,7 +18,7 @@ HEADERS = {"creation.h", "error.h", "expected.h", "image.h", "pack.h", "touch.h"
 @pytest.fixture(scope="module")
 def build(binary):
     """The build directory of the tested program."""
-    path = binary.parents[2]
+    path = build_of(binary)
     if shutil.which("meson") is None or not (path / "build.ninja").exists():
         pytest.skip("needs meson and the build directory that the program came from")
     return path
@@ -114,6 +117,24 @@ def test_example_says_what_is_wrong(example, work):
     result = run([program, image], env=variables)
     assert result.returncode == 1 and result.stdout == ""
     assert len(result.stderr.splitlines()) == 1 and str(image) in result.stderr
+
+
+def needed_by(path):
+    return set(re.findall(r"NEEDED.*\[(.*)\]", check(["readelf", "-d", path]).stdout))
+
+
+def test_programs_bring_libraries_along(build, stage):
+    """Each shared one costs time at every start. The library of ours takes those of the system."""
+    options = json.loads(check(["meson", "introspect", "--buildoptions", build]).stdout)
+    values = {option["name"]: option["value"] for option in options}
+    if not values["static_libraries"] or values["b_sanitize"] != "none":
+        pytest.skip("built with shared libraries")
+    for name in ["squenv", "squenv-pack"]:
+        (program,) = [path for path in stage.rglob(f"bin/{name}") if not path.is_symlink()]
+        others = {name.partition(".")[0] for name in needed_by(program)} - {"libc", "libm"}
+        assert {name for name in others if not name.startswith("ld-linux")} == set()
+    for library in stage.rglob("libsquenv.so*"):
+        assert "libzstd.so.1" in needed_by(library)
 
 
 def test_nothing_of_the_inside_is_visible(stage):

@@ -28,8 +28,7 @@ def static():
     path = os.environ.get("SQUENV_STATIC")
     if path is None:
         check([ROOT / "tools/release", "static"], timeout=7200)
-        (path,) = [name for name in (ROOT / "dist").glob("squenv-*-linux-*")
-                   if name.suffix != ".xz"]
+        (path,) = (ROOT / "dist").glob(f"squenv-*-linux-{os.uname().machine}")
     return Path(path).resolve()
 
 

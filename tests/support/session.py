@@ -21,6 +21,11 @@ from support.processes import (
 )
 
 
+def build_of(binary):
+    """The build directory with the helpers of tests, which need not be that of the program."""
+    return Path(os.environ.get("SQUENV_BUILD", binary.parents[2]))
+
+
 class Mount:
     """A mount that was made; `pid` is the daemon's."""
 

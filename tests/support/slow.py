@@ -5,12 +5,13 @@ import contextlib
 
 import pytest
 from support.processes import AS_USER, check, is_running, mounts_below, wait_for
+from support.session import build_of
 
 
 @contextlib.contextmanager
 def on_slow_storage(work, binary, image, milliseconds):
     """The path of `image` on storage that takes as long for every read."""
-    program = binary.parents[2] / "tests" / "support" / "slow_storage"
+    program = build_of(binary) / "tests" / "support" / "slow_storage"
     if not program.exists():
         pytest.skip("slow_storage is not built")
     copy = work.path / "slow_storage"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import AS_USER, check, run, wait_for
+from support.session import build_of
 
 CONFIGURATION = """\
 ClusterName=test
@@ -72,7 +73,7 @@ def slurm_of(session_dir, binary, programs, **options):
 
 
 def plugin_of(binary):
-    return binary.parents[1] / "spank" / "spank_squenv.so"
+    return build_of(binary) / "src" / "spank" / "spank_squenv.so"
 
 
 def write_plugstack(path, binary, programs):
