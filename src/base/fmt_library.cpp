@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The compiled part of fmt, which programs bring along: distributions have it as a shared library only.
+// The compiled part of fmt, which programs bring along: distributions have it as a shared library
+// only.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

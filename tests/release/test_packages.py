@@ -59,7 +59,7 @@ def test_packages_share_no_file(debs):
     owners = {}
     for name, deb in debs.items():
         for path in files_in(deb):
-            if not path.endswith("/"):
+            if path and not path.endswith("/"):
                 owners.setdefault(path, []).append(name)
     assert {path: names for path, names in owners.items() if len(names) > 1} == {}
 
