@@ -37,7 +37,7 @@ class Mount:
 
     def stats(self):
         result = self.work.squenv("stats", "--json", self.path, user=self.user)
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, (result.returncode, result.stderr)
         return json.loads(result.stdout)
 
     def requests(self):
@@ -83,7 +83,7 @@ class Mount:
 
     def umount(self):
         result = self.work.squenv("umount", self.path, user=self.user)
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, (result.returncode, result.stderr)
         self.wait_until_gone()
 
     def is_mounted(self):
@@ -135,7 +135,7 @@ class Work:
         words = ["mount"] if program == "squenv" else []
         words += [*extra, *(["-o", options] if options else []), image, path]
         result = self.squenv(*words, user=user, program=program)
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, (result.returncode, result.stderr)
         return Mount(self, path, user)
 
     def clean_up(self):
