@@ -195,7 +195,8 @@ def test_install_into_a_directory_of_another_user(release, work):
     assert files_below(closed) == []
 
 
-@pytest.mark.parametrize("words", [["what"], ["--dist"], ["--binary", "/bin/true", "--check"]])
+@pytest.mark.parametrize("words", [["what"], ["--dist"], ["--binary", "/bin/true", "--check"],
+                                   ["--host", "aarch64-linux-gnu", "deb"]])
 def test_release_refuses_wrong_words(words, work):
     result = run([ROOT / "tools/release", *words])
     assert result.returncode == 2 and result.stderr.startswith("tools/release: ")
@@ -247,3 +248,11 @@ def test_packages_name_their_publisher(release):
     assert f"Maintainer-email: {maintainer}" in fields
     assert [line for line in fields if line.startswith("Home-page:")] == (
         [f"Home-page: {homepage}"] if homepage else [])
+
+
+def test_release_for_a_machine_needs_its_compiler(work):
+    result = run([ROOT / "tools/release", "--host", "none-linux-gnu", "--dist", work.path / "dist",
+                  "--build-dir", work.path / "build", "static"])
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert "none-linux-gnu-g++ is not installed" in result.stderr
+    assert os.listdir(work.path / "dist") == []
