@@ -156,6 +156,7 @@ def fresh_root(tmp_path):
             (over / name).mkdir()
         options = f"lowerdir={roots[0]},upperdir={over}/up,workdir={over}/work"
         check(["mount", "-t", "overlay", "-o", options, "none", root])
+        (root / "usr/bin/squenv").unlink(missing_ok=True)  # of test_static.py
         yield root
     finally:
         run(["umount", root])
@@ -178,7 +179,7 @@ def test_install_remove_purge(debs, fresh_root, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     (fresh_root / "tmp/tree").mkdir()
     shutil.copy(fresh_root / "usr/bin/squenv-pack", fresh_root / "tmp/tree/program")
-    image = "/tmp/image.squashfs"
+    image = "/tmp/installed.squashfs"
     for words in [["squenv-pack", "-q", "/tmp/tree", "-o", image],
                   ["squenv", "run", f"{image}:/tmp/env", "--", "/tmp/env/program", "--version"]]:
         result = run_in(fresh_root, [f"/usr/bin/{words[0]}", *words[1:]], uid=1000,

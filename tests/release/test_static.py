@@ -163,6 +163,9 @@ def test_other_systems(system, uid, options, method, static):
     if not mtab.is_symlink():
         mtab.unlink(missing_ok=True)
         mtab.symlink_to("/proc/self/mounts")
+    with open(root / "etc/passwd", "r+", encoding="ascii") as accounts:
+        if ":x:1000:" not in accounts.read():  # fusermount3 asks for the name
+            accounts.write("ann:x:1000:1000:Ann:/tmp:/bin/sh\n")
     # Nothing of this machine helps: fusermount3 is that of the system.
     result = run_image(root, *options, uid=uid, PATH="/usr/bin:/bin",
                        SQUENV_CACHE=f"/tmp/cache-{uid}")
