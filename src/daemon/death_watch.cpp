@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/death_watch.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -37,22 +36,19 @@ void DeathWatch::end_watch() {
     (void)::pthread_mutex_unlock(&shared_->is_alive);
 }
 
-Result<DeathWatch::Watch> DeathWatch::watch() {
+Result<UniqueFd> DeathWatch::watch() {
     UniqueFd ended(::eventfd(0, EFD_CLOEXEC));
     if (!ended) return fail_errno(errno, "eventfd");
-    UniqueFd report(::fcntl(ended.get(), F_DUPFD_CLOEXEC, 3));
-    if (!report) return fail_errno(errno, "eventfd");
-    const int thread_fd = report.get();
     try {
-        std::thread([shared = shared_, event = std::move(report)] {
+        std::thread([shared = shared_, event = ended.get()] {
             // EOWNERDEAD: the watched thread ended. 0: it called end_watch().
             (void)::pthread_mutex_lock(&shared->is_alive);
-            (void)::eventfd_write(event.get(), 1);
+            (void)::eventfd_write(event, 1);
         }).detach();
     } catch (const std::system_error& refused) {
         return fail_errno(refused.code().value(), "a thread");
     }
-    return Watch{std::move(ended), thread_fd};
+    return ended;
 }
 
 }  // namespace squenv::daemon

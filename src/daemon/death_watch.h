@@ -33,11 +33,8 @@ class DeathWatch {
     /// The other process, after be_watched(): a descriptor that is readable when the thread has
     /// ended. Starts a thread that waits for it, also when this object is gone. Errors: limit (no
     /// thread or descriptor).
-    struct Watch {
-        UniqueFd ended;
-        int thread_fd = -1;  ///< owned by the thread; a process that is forked has it, too
-    };
-    [[nodiscard]] Result<Watch> watch();
+    /// The descriptor stays open until it is readable: the thread writes to it.
+    [[nodiscard]] Result<UniqueFd> watch();
 
   private:
     struct Shared;

@@ -56,10 +56,10 @@ bool is_crash(const std::optional<int>& status) {
     return status && !(WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL);
 }
 
-void await_end(const ServerProcess& process) {
+void await_end(ServerProcess& process) {
     pollfd waiting{process.socket(), POLLRDHUP, 0};
     (void)::poll(&waiting, 1, static_cast<int>(kEndPatience.count()));
-    (void)process.reap();
+    (void)process.bury();
 }
 
 }  // namespace
@@ -158,7 +158,6 @@ void Failover::on_death() {
         return;
     }
     death_ = Clock::now();
-    server_->note_death();
     auto requests = memory_.session->journal.count_kill(server_->number());
     dying_.push_back({std::move(*server_), std::move(requests)});
     server_.reset();
@@ -178,7 +177,7 @@ void Failover::on_gone(std::uint32_t number) {
     // What it reported at last is of no use any more.
     auto message = gone->process.receive();
     if (message ? !message->bytes.empty() : is_busy(message.error())) return;
-    const auto status = gone->process.reap();
+    const auto status = gone->process.bury();
     log::warning(
         "{}: the server, process {}, {}; {}", opened_.image_name, gone->process.pid(),
         end_text(status),
@@ -224,7 +223,7 @@ void Failover::drop_standby(std::uint32_t number) {
     const auto standby = find_number(standbys_, number);
     if (standby == standbys_.end()) return;
     standby->signal(SIGKILL);
-    (void)standby->reap();
+    (void)standby->bury();
     standbys_.erase(standby);
 }
 
@@ -260,9 +259,7 @@ void Failover::give_up(Error error) {
 }
 
 void Failover::await_the_dying() {
-    for (const Dying& dying : dying_) {
-        await_end(dying.process);
-    }
+    for (Dying& dying : dying_) await_end(dying.process);
     dying_.clear();
 }
 

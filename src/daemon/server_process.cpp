@@ -2,6 +2,7 @@
 #include "daemon/server_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@
 namespace squenv::daemon {
 
 namespace {
+
+/// It takes some 10 us; a descriptor that is lost does less harm than one that is another.
+constexpr int kWatchPatienceMs = 1000;
 
 std::string word(char first, std::string_view text) {
     return first + std::string(text);
@@ -50,22 +54,19 @@ Status ServerProcess::send(Order order, std::string_view text, std::span<const i
 void ServerProcess::watch_death() {
     auto death = watch_.watch();
     if (!death) return log::warning("the death of a server: {}", death.error().message());
-    death_ = std::move(death->ended);
-    thread_fd_ = death->thread_fd;
+    death_ = std::move(*death);
     is_watched_ = true;
-}
-
-void ServerProcess::forget_watch() {
-    death_.reset();
-    if (thread_fd_ >= 0) ::close(thread_fd_);
-    thread_fd_ = -1;
 }
 
 void ServerProcess::signal(int number) const {
     ::kill(pid_, number);
 }
 
-std::optional<int> ServerProcess::reap() const {
+std::optional<int> ServerProcess::bury() {
+    // The thread that watches is about to write to it.
+    pollfd watch{death_.get(), POLLIN, 0};
+    if (death_ && ::poll(&watch, 1, kWatchPatienceMs) == 0) (void)death_.release();
+    death_.reset();
     int status = 0;
     pid_t ended = 0;
     do {

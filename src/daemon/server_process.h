@@ -55,17 +55,16 @@ class ServerProcess {
     /// daemon.
     void watch_death();
     /// In a process that the daemon forked: the thread that watches is not here.
-    void forget_watch();
-    /// Its main thread has ended: so does the thread that watches.
-    void note_death() { thread_fd_ = -1; }
+    void forget_watch() { death_.reset(); }
     [[nodiscard]] bool is_watched() const { return is_watched_; }
     [[nodiscard]] int death_fd() const { return death_.get(); }
 
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] std::uint32_t number() const { return number_; }
     void signal(int number) const;
-    /// Once it is gone: how it ended, as waitpid(2) has it. Nothing when another daemon forked it.
-    [[nodiscard]] std::optional<int> reap() const;
+    /// Once it is gone, or is being killed: waits for its end. Returns how it ended, as waitpid(2)
+    /// has it; nothing when another daemon forked it.
+    std::optional<int> bury();
 
   private:
     ServerProcess(std::uint32_t number, pid_t pid, UniqueFd socket, DeathWatch watch)
@@ -76,7 +75,6 @@ class ServerProcess {
     UniqueFd socket_;
     DeathWatch watch_;
     UniqueFd death_{};
-    int thread_fd_ = -1;
     bool is_watched_ = false;
 };
 

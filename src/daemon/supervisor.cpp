@@ -171,7 +171,7 @@ void Duty::obey(Command command) {
     switch (command) {
         case Command::mounted: device_minor_ = receive_number(3); break;
         case Command::watch:
-            if (auto death = watch_.watch()) death_ = std::move(death->ended);
+            if (auto death = watch_.watch()) death_ = std::move(*death);
             break;
         case Command::dismiss: is_dismissed_ = true; break;
         case Command::leave:

@@ -36,7 +36,7 @@ class DeathWatchTest : public testing::Test {
         char byte = 0;
         ASSERT_EQ(::read(ready[0], &byte, 1), 1);
         ::close(ready[0]);
-        death_ = std::move(watch_->watch().value().ended);
+        death_ = watch_->watch().value();
     }
     void TearDown() override {
         if (child_ <= 0) return;
