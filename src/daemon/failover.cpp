@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 #include <poll.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,9 @@ constexpr std::size_t kMaxFruitless = 20;
 constexpr seconds kFruitlessTime{10};
 /// One for each death that may come before another process is forked.
 constexpr std::size_t kStandbys = 2;
+/// The first standbys wait until the programs that were waiting for the mount have begun. A server
+/// that dies before is replaced by one that is forked then.
+constexpr milliseconds kStandbyDelay{100};
 /// A process may be refused for a moment, as by a limit of processes.
 constexpr int kForkAttempts = 50;
 constexpr milliseconds kForkPause{100};
@@ -38,6 +42,15 @@ std::vector<ServerProcess>::iterator find_number(std::vector<ServerProcess>& pro
     return std::find_if(processes.begin(), processes.end(), [number](const ServerProcess& process) {
         return process.number() == number;
     });
+}
+
+/// Without a timer it is time now.
+UniqueFd make_timer(milliseconds delay) {
+    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    const auto nanoseconds = std::chrono::nanoseconds(delay).count();
+    const itimerspec when{{0, 0}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
+    if (!timer || ::timerfd_settime(timer.get(), 0, &when, nullptr) != 0) return {};
+    return timer;
 }
 
 bool is_busy(const Error& error) {
@@ -87,6 +100,8 @@ void Failover::add_sources(std::vector<EventSource>& sources) {
         sources.push_back({server_->socket(), if_present(number, &Failover::on_message)});
         sources.push_back({server_->death_fd(), if_present(number, &Failover::on_death)});
     }
+    if (standby_timer_)
+        sources.push_back({standby_timer_.get(), [this] { standby_timer_.reset(); }});
     for (const ServerProcess& standby : standbys_)
         sources.push_back(
             {standby.socket(), [this, number = standby.number()] { on_standby_message(number); }});
@@ -98,7 +113,7 @@ void Failover::add_sources(std::vector<EventSource>& sources) {
 void Failover::tend(bool is_unmounting) {
     if (is_unmounting) return drop_standbys();
     bool is_new = false;
-    while (is_server_ready_ && !is_over_ && standbys_.size() < kStandbys) {
+    while (is_server_ready_ && !standby_timer_ && !is_over_ && standbys_.size() < kStandbys) {
         const std::uint32_t number = ++last_number_;
         auto forked = ServerProcess::fork(number);
         if (!forked) {
@@ -124,12 +139,10 @@ void Failover::on_message() {
         case Report::alive: server_->watch_death(); break;
         case Report::ready:
             is_server_ready_ = true;
-            if (is_ready_) {
-                memory_.session->takeover = (Clock::now() - death_).count();
-            } else if (service_.on_ready) {
-                service_.on_ready();
+            if (!std::exchange(is_ready_, true)) {
+                standby_timer_ = make_timer(kStandbyDelay);
+                if (service_.on_ready) service_.on_ready();
             }
-            is_ready_ = true;
             break;
         case Report::walk_ended: has_walk_ended_ = true; break;
         case Report::over: is_over_ = true; break;
@@ -158,6 +171,7 @@ void Failover::on_death() {
         return;
     }
     death_ = Clock::now();
+    memory_.session->death = death_.time_since_epoch().count();
     auto requests = memory_.session->journal.count_kill(server_->number());
     dying_.push_back({std::move(*server_), std::move(requests)});
     server_.reset();
@@ -215,7 +229,10 @@ void Failover::start_afresh() {
         forked = ServerProcess::fork(number);
     }
     if (!forked) return give_up(forked.error());
-    if (forked->line) serve(std::move(*forked->line), number, number != 1, dying_.empty());
+    if (forked->line) {
+        auto server = create_server({number, number != 1, dying_.empty(), {}});
+        serve(std::move(*forked->line), std::move(server));
+    }
     server_ = std::move(forked->process);
 }
 

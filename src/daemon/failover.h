@@ -68,8 +68,8 @@ class Failover final : public Serving {
     void await_the_dying();
 
     // In a process that was forked.
-    [[noreturn]] void serve(DaemonLine line, std::uint32_t number, bool is_successor,
-                            bool are_others_gone);
+    [[noreturn]] void serve(DaemonLine line, Result<std::unique_ptr<Server>> server);
+    [[nodiscard]] Result<std::unique_ptr<Server>> create_server(Server::Options options);
     void stand_by(DaemonLine line, std::uint32_t number);
     void become_daemon();
     void forget_watches();
@@ -87,6 +87,7 @@ class Failover final : public Serving {
     std::vector<ServerProcess> standbys_{};
     std::vector<Dying> dying_{};
     std::uint32_t last_number_ = 0;
+    UniqueFd standby_timer_{};      ///< readable when it is time for standbys; empty: it was
     bool is_ready_ = false;         ///< INIT was answered
     bool is_server_ready_ = false;  ///< the present server is; no standby is forked before
     bool has_walk_ended_ = false;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The processes that a daemon forks: a server, and a standby that becomes a server or the daemon.
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <memory>
@@ -86,14 +88,22 @@ class ServerMain {
 
 }  // namespace
 
-void Failover::serve(DaemonLine line, std::uint32_t number, bool is_successor,
-                     bool are_others_gone) {
+/// The connection stays in this process, too: it may become the daemon.
+Result<std::unique_ptr<Server>> Failover::create_server(Server::Options options) {
+    options.on_ready = service_.on_server_ready;
+    UniqueFd device(::fcntl(opened_.device.get(), F_DUPFD_CLOEXEC, 3));
+    if (!device) return fail_errno(errno, "the connection");
+    auto server =
+        Server::create(request_, files_, opened_, memory_, service_.namespaces, std::move(options));
+    opened_.device = std::move(device);
+    return server;
+}
+
+void Failover::serve(DaemonLine line, Result<std::unique_ptr<Server>> server) {
     set_process_name("squenv-server");
     leave_daemon();
-    auto server = Server::create(
-        request_, files_, opened_, memory_, service_.namespaces,
-        {number, is_successor, are_others_gone, std::move(service_.on_server_ready)});
     service_.namespaces = {};
+    opened_.device.reset();
     const auto status = server ? (*server)->start() : Status(tl::unexpected(server.error()));
     if (!status) {
         line.send(Report::failed, encode_error(status.error()));
@@ -112,6 +122,8 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
     set_process_name("squenv-standby");
     forget_watches();
     if (service_.members) service_.members->become_shadow();
+    // What can be done before it is needed. Nothing is read of the image: it has all its rights.
+    auto server = create_server({number, true, false, {}});
     bool has_daemon = true;
     const auto obey = [&] {
         auto message = line.receive();
@@ -120,7 +132,7 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
             return;
         }
         switch (static_cast<Order>(message.bytes[0])) {
-            case Order::serve: serve(std::move(line), number, true, false);
+            case Order::serve: serve(std::move(line), std::move(server));
             case Order::dismiss: end_process(0);
             case Order::member:
                 service_.members->mirror(key_of(message), member_of(message));
@@ -165,6 +177,7 @@ void Failover::leave_daemon() {
     server_.reset();
     standbys_.clear();
     dying_.clear();
+    standby_timer_.reset();
     if (service_.on_server_start) service_.on_server_start();
     service_.supervisor.leave_to_others();
     service_.members.reset();

@@ -38,6 +38,8 @@ Status LibfuseSession::take_over() {
     if (journal_ == nullptr) return {};
     if (!journal_->init_request().empty()) SQUENV_TRY(repeat_init());
     answer_left(options_.are_others_gone);
+    const Clock::rep death = memory_.death;
+    if (death != 0) memory_.takeover = Clock::now().time_since_epoch().count() - death;
     return {};
 }
 

@@ -21,7 +21,8 @@ struct SessionMemory {
     std::atomic<Clock::rep> started;       ///< when the first session began
     std::atomic<Clock::rep> last_request;  ///< when the last request was received
     std::atomic<std::uint32_t> restarts;   ///< sessions that took over from a dead server
-    std::atomic<Clock::rep> takeover;      ///< from the last death until its successor was ready
+    std::atomic<Clock::rep> death;         ///< when the last server was seen to have died
+    std::atomic<Clock::rep> takeover;      ///< from then on, until what it had left was answered
     std::atomic<pid_t> daemon;             ///< the process that decides how long the mount lives
     std::atomic<bool> is_over;             ///< the kernel closed the connection
     RequestJournal journal;
