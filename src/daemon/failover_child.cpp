@@ -133,7 +133,6 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
         }
         switch (static_cast<Order>(message.bytes[0])) {
             case Order::serve: serve(std::move(line), std::move(server));
-            case Order::dismiss: end_process(0);
             case Order::member:
                 service_.members->mirror(key_of(message), member_of(message));
                 break;

@@ -23,7 +23,6 @@ enum class Order : char {
     settle = 't',    ///< the servers before are gone
     end_walk = 'w',  ///< answered by Report::walk_ended
     member = 'm',    ///< to a standby: the key and the descriptors of a member
-    dismiss = 'd',   ///< to a standby: end
 };
 
 /// What a server reports, likewise.

@@ -217,7 +217,7 @@ def kill_servers_of(work, user, number):
         if not servers:
             time.sleep(0.005)
             continue
-        time.sleep(0.05)  # it works on the request now
+        time.sleep(0.1)  # it works on the request now
         try:
             os.kill(servers[0], number)
         except ProcessLookupError:

@@ -4,6 +4,7 @@ so one walk serves the check of an environment and the scan."""
 import compileall
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -77,9 +78,15 @@ def test_the_check_sees_what_the_scan_leaves_out(environment, tmp_path):
 def test_findings_come_before_the_failure(environment, tmp_path):
     """The order of the lines: what the check found, then why there is no image."""
     os.symlink("/nonexistent", environment / "link")
-    (tmp_path / "image").touch()
-    done = run(PACK, environment, "-o", tmp_path / "image", check=False)
+    (environment / "noise").write_bytes(os.urandom(200_000))
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], check=True)
+    try:
+        done = run(PACK, environment, "-o", small / "image", check=False)
+    finally:
+        subprocess.run(["umount", small], check=True)
     lines = done.stderr.decode().splitlines()
     assert done.returncode == 1 and len(lines) == 2, lines
     assert "link: is a link to /nonexistent" in lines[0]
-    assert str(tmp_path / "image") in lines[1]
+    assert str(small / "image") in lines[1]

@@ -95,8 +95,9 @@ def test_little_memory_is_said_of_reading(place, image):
     for limit in limits:
         verified.append(said_or_done(limit, [place / image], SQUENV, "verify", "-j", "4",
                                      place / image))
-        compared.append(said_or_done(limit, [place / image], SQUENV, "diff", place / "gzip",
-                                     place / image))
+        # An image, or the file whose content is compared.
+        compared.append(said_or_done(limit, [place / image, "small/", "large-", "same"], SQUENV,
+                                     "diff", place / "gzip", place / image))
         extracted.append(said_or_done(limit, [target], SQUENV, "extract", "-q", "-j", "4",
                                       place / image, target))
         if extracted[-1]:

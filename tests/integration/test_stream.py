@@ -118,13 +118,14 @@ def test_unmounted_in_the_middle(work, image):
 def test_what_decodes_ahead_may_use_every_processor(work, image):
     """While the tree is listed, requests are answered on one, by threads that stay there."""
     mount = work.mount(image)
+    server = mount.stats()["server_pid"]
 
     def masks():
         """Of the threads for what no program waits for."""
         found = []
-        for task in os.listdir(f"/proc/{mount.pid}/task"):
+        for task in os.listdir(f"/proc/{server}/task"):
             with contextlib.suppress(ProcessLookupError):  # it has ended
-                facts = status(f"{mount.pid}/task/{task}")
+                facts = status(f"{server}/task/{task}")
                 if os.getpriority(os.PRIO_PROCESS, int(task)) == 5 and facts:
                     found.append(facts["Cpus_allowed_list"])
         return found
