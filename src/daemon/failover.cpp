@@ -37,8 +37,7 @@ constexpr milliseconds kForkPause{100};
 /// How long the walker, and a server that has ended, are waited for.
 constexpr milliseconds kEndPatience{5000};
 
-std::vector<ServerProcess>::iterator find_number(std::vector<ServerProcess>& processes,
-                                                 std::uint32_t number) {
+auto find_number(std::vector<ServerProcess>& processes, std::uint32_t number) {
     return std::find_if(processes.begin(), processes.end(), [number](const ServerProcess& process) {
         return process.number() == number;
     });
@@ -170,13 +169,13 @@ void Failover::on_death() {
         is_over_ = true;
         return;
     }
-    death_ = Clock::now();
-    memory_.session->death = death_.time_since_epoch().count();
+    const auto death = Clock::now();
+    memory_.session->death = death.time_since_epoch().count();
     auto requests = memory_.session->journal.count_kill(server_->number());
     dying_.push_back({std::move(*server_), std::move(requests)});
     server_.reset();
     is_server_ready_ = false;
-    if (is_hopeless())
+    if (is_hopeless(death))
         give_up({Errc::environment, 0, "servers end again and again before they answer a request",
                  "see the log for what ends them"});
     else
@@ -259,12 +258,12 @@ void Failover::mirror(std::uint64_t key, const share::Member& member) {
     for (const auto number : deaf) drop_standby(number);
 }
 
-bool Failover::is_hopeless() {
+bool Failover::is_hopeless(Clock::time_point death) {
     const auto answers = memory_.session->journal.answers();
     if (answers != answers_) fruitless_.clear();
     answers_ = answers;
-    fruitless_.push_back(death_);
-    while (death_ - fruitless_.front() > kFruitlessTime) fruitless_.pop_front();
+    fruitless_.push_back(death);
+    while (death - fruitless_.front() > kFruitlessTime) fruitless_.pop_front();
     return fruitless_.size() > kMaxFruitless;
 }
 

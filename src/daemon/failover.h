@@ -20,11 +20,11 @@ namespace squenv::daemon {
 
 /// Serves in a process that parses the image in a sandbox. The daemon itself only holds what must
 /// not be lost: the connection, the members, and the requests that are under way, in memory that it
-/// shares with the server. A standby process waits, forked in advance, for one of two deaths:
+/// shares with the server. Standby processes wait, forked in advance, for one of two deaths:
 ///
-/// - The server dies. The standby gives up its rights, answers what the server has left, and
+/// - The server dies. A standby gives up its rights, answers what the server has left, and
 ///   serves. The daemon forks another standby.
-/// - The daemon dies. The standby is the daemon from then on: tend() returns in it as if it had
+/// - The daemon dies. A standby is the daemon from then on: tend() returns in it as if it had
 ///   never been another process. It knows the members from copies of their descriptors.
 class Failover final : public Serving {
   public:
@@ -63,7 +63,7 @@ class Failover final : public Serving {
     void drop_standby(std::uint32_t number);
     void drop_standbys();
     void mirror(std::uint64_t key, const share::Member& member);
-    [[nodiscard]] bool is_hopeless();
+    [[nodiscard]] bool is_hopeless(Clock::time_point death);
     void give_up(Error error);
     void await_the_dying();
 
@@ -93,7 +93,6 @@ class Failover final : public Serving {
     bool has_walk_ended_ = false;
     bool is_over_ = false;
     std::optional<Error> failure_{};
-    Clock::time_point death_{};                  ///< of the last server
     std::deque<Clock::time_point> fruitless_{};  ///< deaths since the last answer
     std::uint64_t answers_ = 0;                  ///< at the last death
 };

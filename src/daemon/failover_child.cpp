@@ -158,9 +158,8 @@ void Failover::become_daemon() {
         if (service_.members->listener() >= 0)
             share::announce_listener(service_.members->listener());
     }
-    if (server_ && server_->is_watched()) server_->watch_death();
-    for (ServerProcess& standby : standbys_)
-        if (standby.is_watched() && standby.death_fd() < 0) standby.watch_death();
+    if (server_) server_->watch_again();
+    for (ServerProcess& standby : standbys_) standby.watch_again();
     log::warning("{}: the daemon, process {}, has ended; process {} goes on", opened_.image_name,
                  before, ::getpid());
 }

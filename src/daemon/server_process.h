@@ -50,12 +50,14 @@ class ServerProcess {
     [[nodiscard]] int socket() const { return socket_.get(); }
 
     /// From now on death_fd() is readable when the main thread of the process has ended. Another
-    /// thread may still be stuck in the kernel. Once it is alive, and again in a new
-    /// daemon.
+    /// thread may still be stuck in the kernel. Once it is alive.
     void watch_death();
     /// In a process that the daemon forked: the thread that watches is not here.
     void forget_watch() { death_.reset(); }
-    [[nodiscard]] bool is_watched() const { return is_watched_; }
+    /// In a new daemon: as the one before did.
+    void watch_again() {
+        if (is_watched_) watch_death();
+    }
     [[nodiscard]] int death_fd() const { return death_.get(); }
 
     [[nodiscard]] pid_t pid() const { return pid_; }

@@ -34,11 +34,9 @@ def tree(session_dir):
     """Large and small files, and a program, which is the same everywhere."""
     top = session_dir / "failover"
     choose = random.Random(SEED)
+    trees.make_random_files(top, choose, 40, 20, 30_000)
     for number in range(40):
         directory = top / f"d{number}"
-        directory.mkdir(parents=True)
-        for name in range(20):
-            (directory / f"f{name}").write_bytes(choose.randbytes(choose.randrange(30_000)))
         (directory / "large").write_bytes(
             trees.compressible(choose.randrange(700_000), number) + choose.randbytes(1 << 19))
         os.symlink("large", directory / "link")

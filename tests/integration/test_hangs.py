@@ -20,6 +20,7 @@ from run_support import (
     quoted,
     the_daemon,
 )
+from support import trees
 from support.processes import (
     AS_USER,
     USER,
@@ -49,11 +50,7 @@ def image(session_dir, programs):
     """Some thousand files and one of 24 MiB, with the recording of what reads a part of it."""
     tree = session_dir / "hang"
     choose = random.Random(SEED)
-    for number in range(60):
-        directory = tree / f"d{number}"
-        directory.mkdir(parents=True)
-        for name in range(40):
-            (directory / f"f{name}").write_bytes(choose.randbytes(choose.randrange(12000)))
+    trees.make_random_files(tree, choose, 60, 40, 12_000)
     (tree / "large").write_bytes(choose.randbytes(24 << 20))
     image = session_dir / "hang.squashfs"
     check([programs / "squenv", "pack", "-q", tree, "-o", image,

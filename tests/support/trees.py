@@ -46,6 +46,15 @@ def set_xattr(path, name, value, follow=False):
     os.setxattr(path, name, value, follow_symlinks=follow)
 
 
+def make_random_files(top, choose, directories, files, most_bytes):
+    """top/dN/fN; `choose` is a random.Random."""
+    for number in range(directories):
+        directory = top / f"d{number}"
+        directory.mkdir(parents=True)
+        for name in range(files):
+            (directory / f"f{name}").write_bytes(choose.randbytes(choose.randrange(most_bytes)))
+
+
 def make_nasty_tree(top):
     """Needs root. About 4 MB; deterministic."""
     print(f"tree seed {SEED}")
