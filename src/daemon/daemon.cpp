@@ -89,6 +89,7 @@ void Daemon::loop() {
 Status Daemon::turn() {
     const bool was_unmounting = lifetime_->is_unmounting();
     serving_->tend(was_unmounting);
+    if (serving_->is_over()) return {};
     if (was_unmounting && service_.members) service_.members->close();
     std::vector<EventSource> sources{{signals_.fd(), [this] { on_signal(); }}};
     serving_->add_sources(sources);

@@ -28,6 +28,9 @@ constexpr std::size_t kMaxFruitless = 20;
 constexpr seconds kFruitlessTime{10};
 /// One for each death that may come before another process is forked.
 constexpr std::size_t kStandbys = 2;
+/// When all processes of a mount are killed, those that the last ones have forked meanwhile are
+/// left.
+constexpr milliseconds kAtOnce{200};
 /// The first standbys wait until the programs that were waiting for the mount have begun. A server
 /// that dies before is replaced by one that is forked then.
 constexpr milliseconds kStandbyDelay{100};
@@ -111,6 +114,8 @@ void Failover::add_sources(std::vector<EventSource>& sources) {
 
 void Failover::tend(bool is_unmounting) {
     if (is_unmounting) return drop_standbys();
+    if (is_killed_at_once())
+        return give_up({Errc::environment, 0, "all processes of the mount were killed at once"});
     bool is_new = false;
     while (is_server_ready_ && !standby_timer_ && !is_over_ && standbys_.size() < kStandbys) {
         const std::uint32_t number = ++last_number_;
@@ -256,6 +261,14 @@ void Failover::mirror(std::uint64_t key, const share::Member& member) {
             deaf.push_back(standby.number());
     // One that does not take its messages is replaced by one that knows all members.
     for (const auto number : deaf) drop_standby(number);
+}
+
+/// No process lives that was there a moment ago: the kills were meant for the mount.
+bool Failover::is_killed_at_once() const {
+    const auto then = Clock::now() - kAtOnce;
+    const auto is_new = [then](const ServerProcess& process) { return process.born() > then; };
+    return born_ > then && service_.supervisor.born() > then && (!server_ || is_new(*server_)) &&
+           std::all_of(standbys_.begin(), standbys_.end(), is_new);
 }
 
 bool Failover::is_hopeless(Clock::time_point death) {

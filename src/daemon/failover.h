@@ -63,6 +63,7 @@ class Failover final : public Serving {
     void drop_standby(std::uint32_t number);
     void drop_standbys();
     void mirror(std::uint64_t key, const share::Member& member);
+    [[nodiscard]] bool is_killed_at_once() const;
     [[nodiscard]] bool is_hopeless(Clock::time_point death);
     void give_up(Error error);
     void await_the_dying();
@@ -87,6 +88,7 @@ class Failover final : public Serving {
     std::vector<ServerProcess> standbys_{};
     std::vector<Dying> dying_{};
     std::uint32_t last_number_ = 0;
+    Clock::time_point born_{};      ///< this process, when it began as a standby
     UniqueFd standby_timer_{};      ///< readable when it is time for standbys; empty: it was
     bool is_ready_ = false;         ///< INIT was answered
     bool is_server_ready_ = false;  ///< the present server is; no standby is forked before

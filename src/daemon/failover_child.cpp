@@ -119,6 +119,7 @@ void Failover::serve(DaemonLine line, Result<std::unique_ptr<Server>> server) {
 
 void Failover::stand_by(DaemonLine line, std::uint32_t number) {
     const std::string name = process_name();
+    born_ = Clock::now();
     set_process_name("squenv-standby");
     forget_watches();
     if (service_.members) service_.members->become_shadow();

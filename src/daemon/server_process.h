@@ -62,6 +62,8 @@ class ServerProcess {
 
     [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] std::uint32_t number() const { return number_; }
+    /// When it was forked.
+    [[nodiscard]] std::chrono::steady_clock::time_point born() const { return born_; }
     void signal(int number) const;
     /// Once it is gone, or is being killed: waits for its end. Returns how it ended, as waitpid(2)
     /// has it; nothing when another daemon forked it.
@@ -77,6 +79,7 @@ class ServerProcess {
     DeathWatch watch_;
     UniqueFd death_{};
     bool is_watched_ = false;
+    std::chrono::steady_clock::time_point born_ = std::chrono::steady_clock::now();
 };
 
 /// The server's end of the connection to its daemon.

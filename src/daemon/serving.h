@@ -18,8 +18,9 @@ class Serving {
     [[nodiscard]] virtual Status start() = 0;
     /// What the daemon waits for meanwhile.
     virtual void add_sources(std::vector<EventSource>& sources) = 0;
-    /// Before each wait. In a new daemon it returns as it did in the one before. `is_unmounting`:
-    /// no process but the daemon may keep what the mount lives in.
+    /// Before each wait, which there is none of when is_over() then. In a new daemon it returns as
+    /// it did in the one before. `is_unmounting`: no process but the daemon may keep what the mount
+    /// lives in.
     virtual void tend(bool /*is_unmounting*/) {}
     /// The mount answers.
     [[nodiscard]] virtual bool is_ready() const = 0;

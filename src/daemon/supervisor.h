@@ -4,6 +4,7 @@
 // the daemon dies by any means, so that a crash leaves no dead mount.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -48,6 +49,8 @@ class Supervisor {
     [[nodiscard]] Status answer();
     /// Reports that the mount is gone, or never was, and lets the supervisor end.
     void dismiss();
+    /// When it was forked.
+    [[nodiscard]] std::chrono::steady_clock::time_point born() const { return born_; }
     /// In a process beside the daemon: the supervisor takes no notice of its end.
     void leave_to_others() { socket_.reset(); }
 
@@ -58,6 +61,7 @@ class Supervisor {
 
     UniqueFd socket_;
     DeathWatch watch_;
+    std::chrono::steady_clock::time_point born_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace squenv::daemon

@@ -257,6 +257,27 @@ def test_deaths_without_progress_end_the_mount(slow_image, work):
     assert "servers end again and again" in log.read_text()
 
 
+def ends_when_all_are_killed(work, image):
+    """As pkill does it: one after the other, from a list. Others are forked meanwhile."""
+    mount = work.mount(image)
+    processes_settle(work)
+    order = ["squenv-supervis", "squenv-standby", "squenv-server", "squenv"]
+    for pid in sorted(background(work), key=lambda pid: order.index(daemon_name(pid))):
+        kill_all([pid])
+        time.sleep(0.02)
+    try:
+        wait_for(lambda: not background(work), "the end of all", deadline=3)
+        return not mount.is_mounted()
+    except AssertionError:
+        mount.umount()
+        return False
+
+
+def test_a_kill_of_all_processes_ends_the_mount(work, image):
+    # On a machine that is very busy it takes longer than what counts as at once.
+    assert sum(ends_when_all_are_killed(work, image) for _ in range(4)) >= 3
+
+
 @pytest.mark.parametrize("kind", ["server", "daemon", "standby"])
 def test_deaths_while_it_is_mounted_and_unmounted(kind, work, image):
     """Either it is mounted, or the command says why not; nothing hangs, nothing is left."""
