@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
+#include "cli/recording_notice.h"
 #include "system/mount_table.h"
 #include "venv/interpreter.h"
 
@@ -189,6 +190,11 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     if (!base.record_path.empty() && list.size() > 1)
         return fail(Errc::invalid_argument, "--record: a trace is of one image",
                     "run with that image alone");
+    if (!base.record_path.empty()) {
+        SQUENV_TRY_ASSIGN(launch.recording_notice,
+                          start_recording_notice(base.record_path, io.is_quiet));
+        base.recording_notice = launch.recording_notice.get();
+    }
     SQUENV_TRY_ASSIGN(launch.images, resolve_images(list, base, options.force));
     SQUENV_TRY_ASSIGN(launch.views, session_views(launch.images, options.views));
     return launch;

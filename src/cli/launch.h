@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "cli/command.h"
 #include "cli/image_list.h"
 #include "cli/session_views.h"
@@ -36,6 +37,7 @@ struct Launch {
     std::vector<std::string> variables{};  ///< NAME=VALUE
     std::vector<int> inherited_fds{};      ///< descriptors that this process was started with
     std::vector<int> closed{};             ///< of the standard ones, which were not open
+    UniqueFd recording_notice{};           ///< see recording_notice.h; empty without a recording
 };
 /// Errors: what is wrong with the options or an image.
 [[nodiscard]] Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io);

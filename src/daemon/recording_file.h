@@ -26,14 +26,19 @@ class RecordingFile {
     /// Errors: of ftruncate(2).
     [[nodiscard]] Status clear();
     [[nodiscard]] int descriptor() const { return fd_.get(); }
+    /// An error of write() is sent there, too: see base/remote_error.h. -1 is none. The socket is
+    /// lent, and open until then.
+    void report_to(int socket) { notice_ = socket; }
     /// Writes, unlocks and closes: a reader that waits for the lock finds all of it. Errors: limit
     /// (disk full), io.
     [[nodiscard]] Status write(const trace::Trace& trace);
 
   private:
     RecordingFile(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    [[nodiscard]] Status write_to_end(const trace::Trace& trace);
     UniqueFd fd_;
     std::string path_;
+    int notice_ = -1;
 };
 
 }  // namespace squenv::daemon

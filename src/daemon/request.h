@@ -42,6 +42,7 @@ struct Request {
     Prefetch prefetch = Prefetch::automatic;  ///< off while recording
     std::string stage_directory{};            ///< for a copy of the image to read from; "" is none
     std::string record_path{};      ///< a file for the trace, written at the end; "" is none
+    int recording_notice = -1;      ///< a socket for the error of writing it; -1 is none
     std::string log_destination{};  ///< "" is stderr in the foreground, else syslog
     log::Level log_level = log::Level::warning;
     std::string notify_pipe{};  ///< a fifo that receives "s" when mounted, "f" when it failed

@@ -19,6 +19,7 @@ Result<RequestFiles> RequestFiles::open(const Request& request) {
     RequestFiles files;
     if (!request.record_path.empty()) {
         SQUENV_TRY_ASSIGN(files.recording, RecordingFile::open(request.record_path, *request.file));
+        files.recording->report_to(request.recording_notice);
     }
     if (!request.stage_directory.empty()) {
         SQUENV_TRY_ASSIGN(auto stage, Stage::open(request.stage_directory));

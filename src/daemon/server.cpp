@@ -106,7 +106,7 @@ void Server::write_recording() {
     if (!files_.recording) return;
     const auto trace = recorder_->finish(*opened_.file_system, session_->counters());
     if (const auto written = files_.recording->write(trace); !written)
-        log::error("the trace is lost: {}", written.error().message());
+        log::error("{}", written.error().message());
 }
 
 }  // namespace squenv::daemon

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 
+from run_support import on_machine
 from support.processes import check, run
 
 CORRUPT, FAILURE = 3, 1
@@ -99,6 +100,33 @@ def test_refused_before_the_mount(work, plain_image):
     result = work.squenv("mount", "-o", f"record={work.path}/none/t", plain_image,
                          work.path / "mnt")
     assert result.returncode == FAILURE and "No such file" in result.stderr
+
+
+def test_a_recording_that_cannot_be_written_is_told(work, plain_image):
+    """By a line, for the command has ended by then; its exit status is its own."""
+    disk, path = work.directory("disk"), work.directory("mnt")
+    words = work.command("run", "--record", disk / "t", f"{plain_image}:{path}", "--", "sh", "-c",
+                         f"cat {path}/large | wc -c; exit 7")
+    script = f"mount -t tmpfs -o size=64k,mode=777 none {disk}; : > {disk}/t; chmod 666 {disk}/t"
+    fill = f"head -c 1000000 /dev/zero > {disk}/fill 2> /dev/null"
+    result = on_machine(f"{script}; {fill} || :", words)
+    assert (result.returncode, result.stdout) == (7, "700000\n"), result
+    (line,) = result.stderr.splitlines()
+    assert f"{disk}/t: the recording is lost: No space left on device; free some" in line
+
+
+def test_a_recording_that_cannot_be_made_ends_the_run(work, plain_image):
+    closed, read_only = work.directory("closed", user=False), work.directory("read-only")
+    script = f"mount -t tmpfs -o ro none {read_only}"
+    for file, words in [(work.path / "none" / "t", ["No such file", f"mkdir -p {work.path}/none"]),
+                        (closed / "t", ["Permission denied", "where you may write"]),
+                        (read_only / "t", ["Read-only", "where you may write"]),
+                        (closed, ["Is a directory", "name a file"])]:
+        result = on_machine(script, work.command("run", "--record", file,
+                                                 f"{plain_image}:{work.path}/mnt", "--", "echo"))
+        assert (result.returncode, result.stdout) == (125, ""), result
+        (line,) = result.stderr.splitlines()
+        assert all(word in line for word in [f"{file}: ", *words]), line
 
 
 def test_a_trace_under_way_cannot_be_used(work, plain_image):
