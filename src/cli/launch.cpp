@@ -19,6 +19,7 @@
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
 #include "cli/recording_notice.h"
+#include "cli/refused_program.h"
 #include "system/mount_table.h"
 #include "venv/interpreter.h"
 
@@ -96,12 +97,6 @@ Status activate(const Launch& launch, const std::vector<run::Placement>& placeme
     if (!io.is_quiet)
         for (const std::string& note : notes) io.err << "squenv: " << printable(note) << '\n';
     return {};
-}
-
-/// Whether PATH has the program. A directory of PATH that may not be searched makes execvp(3)
-/// report "denied" for a program that does not exist.
-bool is_in_path(const std::string& program) {
-    return !find_program(program, search_path(), F_OK).empty();
 }
 
 /// The advice for an environment that lies deeper in an image, when no image is one itself; or "".
@@ -247,15 +242,7 @@ Status become(const Launch& launch, const std::vector<std::string>& command) {
     for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
     ::execvp(words[0], words.data());
-    const int code = errno;
-    const bool exists = is_in_path(command.front());
-    if (code == ENOENT && exists)
-        return fail_errno(code, command.front() + ": the interpreter in its first line",
-                          "install that, or correct the line");
-    std::string hint;
-    if (!exists) hint = inner_hint(launch);
-    if (!exists && hint.empty()) hint = "neither in PATH nor in the environment";
-    return fail_errno(code == EACCES && !exists ? ENOENT : code, command.front(), hint);
+    return tl::unexpected(refused_program(errno, command.front(), inner_hint(launch)));
 }
 
 int launch_status(bool has_provided, Errc code) {

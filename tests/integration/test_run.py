@@ -139,6 +139,41 @@ def test_command_that_cannot_be_executed(work, venv_image):
     assert result.returncode == 126 and "/etc/passwd" in result.stderr
 
 
+REFUSED = [
+    ("plain", "echo\n", 0o644, 126, ["is not executable", "chmod +x", "sh "]),
+    ("script.py", "#!/usr/bin/python3\n", 0o644, 126, ["not executable", "/usr/bin/python3 "]),
+    ("lost", "#!/no/such/program -x\n", 0o755, 127, ["/no/such/program: No such file", "install"]),
+    ("windows", "#!/bin/sh\r\necho\r\n", 0o755, 127, ["carriage return", "sed -i"]),
+    ("nested", "#!/etc/passwd\n", 0o755, 126, ["/etc/passwd: Permission denied", "the line"]),
+    ("closed", "#!/bin/sh\n", 0o700, 126, ["Permission denied", "setfacl -m u:1000:rx"]),
+]
+
+
+@pytest.mark.parametrize("name, text, mode, code, words", REFUSED,
+                         ids=[refused[0] for refused in REFUSED])
+def test_a_program_that_cannot_be_executed(name, text, mode, code, words, work, plain_image):
+    place = work.directory("place")
+    path = work.path / name
+    path.write_bytes(text.encode())
+    path.chmod(mode)
+    result = squenv_run(work, f"{plain_image}:{place}", [f"./{name}"], cwd=work.path)
+    assert result.returncode == code
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"squenv run: ./{name}: ") and "; " in line
+    assert all(word in line for word in words), line
+
+
+def test_what_is_no_program_at_all(work, plain_image):
+    place, closed = work.directory("place"), work.directory("closed", user=False)
+    closed.chmod(0o700)
+    for command, code, words in [(place, 126, ["is a directory", "name a program"]),
+                                 (place / "none", 127, ["No such file", "check the path"]),
+                                 (closed / "x", 126, [f"{closed} may not be entered", "setfacl"])]:
+        result = squenv_run(work, f"{plain_image}:{place}", [command])
+        (line,) = result.stderr.splitlines()
+        assert result.returncode == code and all(word in line for word in words), line
+
+
 @pytest.mark.parametrize("args", [
     ["run"], ["run", "--no-such-option"], ["run", "/nowhere.squashfs", "--", "true"],
     ["run", "/etc/passwd", "--", "true"], ["run", "/nowhere.squashfs"],
