@@ -11,25 +11,35 @@
 
 namespace squenv {
 
+/// The error of one object; `path` is none of its context.
+struct ObjectError {
+    std::string path{};  ///< "" when it is of no object
+    Error error{};
+    /// With "path: " in front, and at most kMaxContext bytes of context.
+    [[nodiscard]] Error joined() const;
+    /// Two PATH_MAX: paths of an image can be megabytes long.
+    static constexpr std::size_t kMaxContext = 8 << 10;
+};
+
 /// All errors are counted, the first ones kept. Thread-safe.
 class ErrorList {
   public:
     /// More than a report can usefully show.
     static constexpr std::size_t kMaxKept = 1000;
-    /// Two PATH_MAX: paths of an image can be megabytes long.
-    static constexpr std::size_t kMaxContext = 8 << 10;
 
     void add(const Error& error);
-    /// Puts "path: " in front; "" is shown as "/".
+    /// Of the object at `path`; "" is shown as "/".
     void add(const std::string& path, const Error& error);
     [[nodiscard]] std::uint64_t count() const;
     /// The kept errors, in the order of adding. The list is empty afterwards but still counts.
+    [[nodiscard]] std::vector<ObjectError> take_objects();
+    /// The same, joined.
     [[nodiscard]] std::vector<Error> take();
 
   private:
     mutable std::mutex mutex_;  ///< protects both
     std::uint64_t count_ = 0;
-    std::vector<Error> kept_;
+    std::vector<ObjectError> kept_;
 };
 
 }  // namespace squenv

@@ -4,11 +4,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ostream>
 
 #include "base/memory.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/finding_lines.h"
 #include "cli/image_argument.h"
 #include "cli/stop_signal.h"
 
@@ -27,14 +29,58 @@ void tell_losses(Io& io, const extract::ExtractReport& report) {
     tell(report.skipped_xattrs, "extended attributes could not be set here");
 }
 
+bool is_damage(const Error& error) {
+    return error.code == Errc::corrupt;
+}
+
+/// What ends an extraction has one reason, whatever was tried.
+bool is_of_all(const Error& error) {
+    return error.sys_errno == ENOSPC || error.sys_errno == EDQUOT || error.sys_errno == EROFS;
+}
+
+/// A line for each damaged object of the image. What the target refuses is refused for many.
+void tell_errors(Io& io, const extract::ExtractReport& report) {
+    std::vector<Error> damage;
+    std::vector<Fault> refusals;
+    for (const auto& [path, error] : report.objects_with_errors) {
+        Error reason = error;
+        if (is_of_all(error)) reason.context.clear();
+        if (is_damage(error))
+            damage.push_back(ObjectError{path, error}.joined());
+        else
+            refusals.push_back({path, reason.message()});
+    }
+    for (const std::string& line : finding_lines(refusals, io.is_verbose))
+        io.err << "squenv extract: " << line << '\n';
+    print_errors(io, "squenv extract", damage, report.error_count - refusals.size());
+}
+
 /// The exit status is 3 when the image is damaged, else 1: the command line was right.
 Status missing(const std::string& target, const extract::ExtractReport& report) {
-    const bool is_damaged =
-        std::any_of(report.errors.begin(), report.errors.end(),
-                    [](const Error& error) { return error.code == Errc::corrupt; });
-    return fail(
-        is_damaged ? Errc::corrupt : Errc::io,
-        fmt::format("{}: {} objects are missing or incomplete", target, report.error_count));
+    const bool is_damaged = std::any_of(report.errors.begin(), report.errors.end(), is_damage);
+    return fail(is_damaged ? Errc::corrupt : Errc::io,
+                fmt::format("{}: {} objects are missing or incomplete", target, report.error_count),
+                is_damaged ? "'squenv verify' lists all damage"
+                           : "choose another directory, or mend that and add --force");
+}
+
+/// Why it ended before the image did, if it did.
+Status ended(const std::string& target, const extract::ExtractReport& report) {
+    if (report.is_cancelled)
+        return fail(Errc::cancelled,
+                    fmt::format("{}: stopped after {} objects", target, report.objects),
+                    "--force goes over it again");
+    if (report.is_full)
+        return fail(Errc::limit,
+                    fmt::format("{}: ended after {} objects, there is no room for more", target,
+                                report.objects),
+                    "free some space, or choose another directory");
+    if (report.is_read_only)
+        return fail(Errc::denied,
+                    fmt::format("{}: ended after {} objects, its file system is read-only", target,
+                                report.objects),
+                    "choose another directory");
+    return {};
 }
 
 class ExtractCommand final : public Command {
@@ -69,20 +115,12 @@ class ExtractCommand final : public Command {
         options_.cancel = &StopSignal::flag();
         SQUENV_TRY_ASSIGN(const auto report,
                           extract::extract_tree(*image, start, target_, options_));
-        print_errors(io, "squenv extract", report.errors, report.error_count);
+        tell_errors(io, report);
         tell_losses(io, report);
         if (io.is_verbose)
             io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
                                   format_size(report.bytes));
-        if (report.is_cancelled)
-            return fail(Errc::cancelled,
-                        fmt::format("{}: stopped after {} objects", target_, report.objects),
-                        "--force goes over it again");
-        if (report.is_full)
-            return fail(Errc::limit,
-                        fmt::format("{}: ended after {} objects, there is no room for more",
-                                    target_, report.objects),
-                        "free some space, or choose another directory");
+        SQUENV_TRY(ended(target_, report));
         if (report.errors.empty()) return {};
         return missing(target_, report);
     }

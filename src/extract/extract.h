@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error_list.h"
 #include "image/image.h"
 
 namespace squenv::extract {
@@ -29,9 +30,11 @@ struct ExtractReport {
     std::uint64_t left_owners = 0;     ///< objects that belong to us: theirs could not be set
     std::uint64_t lost_privileges = 0;  ///< objects that lost setuid or setgid
     bool is_full = false;               ///< the target had no room; the rest was not tried
+    bool is_read_only = false;          ///< nor was it where nothing can be written
     bool is_cancelled = false;          ///< nor was it then
     std::uint64_t error_count = 0;      ///< objects that are missing or incomplete, of those tried
     std::vector<Error> errors{};        ///< the first of them
+    std::vector<ObjectError> objects_with_errors{};  ///< the same, with their paths apart
 };
 
 /// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,

@@ -41,6 +41,7 @@ Job::Job(const image::Image& image, const ExtractOptions& options)
 void Job::failed(const std::string& path, const Error& error) noexcept {
     if (squenv::is_short_of_memory(error)) return ran_out_of_memory();
     if (error.sys_errno == ENOSPC || error.sys_errno == EDQUOT) is_full_ = true;
+    if (error.sys_errno == EROFS) is_read_only_ = true;
     try {
         errors_.add(path, error);
     } catch (const std::bad_alloc&) {
@@ -56,9 +57,11 @@ ExtractReport Job::report() {
     report.left_owners = left_owners_;
     report.lost_privileges = lost_privileges_;
     report.is_full = is_full_;
+    report.is_read_only = is_read_only_;
     report.is_cancelled = is_cancelled();
     report.error_count = errors_.count();
-    report.errors = errors_.take();
+    report.objects_with_errors = errors_.take_objects();
+    for (const ObjectError& one : report.objects_with_errors) report.errors.push_back(one.joined());
     return report;
 }
 

@@ -33,9 +33,11 @@ class Job {
                                             const std::string& name, int fd);
     [[nodiscard]] const image::Image& image() const { return image_; }
     [[nodiscard]] const ExtractOptions& options() const { return options_; }
-    /// The target had no room for something, there was no memory, or the user wants no more:
-    /// nothing else is begun.
-    [[nodiscard]] bool is_over() const { return is_full_ || is_short_of_memory_ || is_cancelled(); }
+    /// The target had no room for something or is read-only, there was no memory, or the user wants
+    /// no more: nothing else is begun.
+    [[nodiscard]] bool is_over() const {
+        return is_full_ || is_read_only_ || is_short_of_memory_ || is_cancelled();
+    }
 
   private:
     [[nodiscard]] bool is_cancelled() const {
@@ -59,6 +61,7 @@ class Job {
     std::atomic<std::uint64_t> left_owners_{0};
     std::atomic<std::uint64_t> lost_privileges_{0};
     std::atomic<bool> is_full_{false};
+    std::atomic<bool> is_read_only_{false};
     std::atomic<bool> is_short_of_memory_{false};
     ErrorList errors_;
 };

@@ -557,6 +557,24 @@ def test_extract_to_a_full_disk_ends(work, plain_image, plain_tree):
         assert int(size) == os.stat(os.path.join(plain_tree, name)).st_size, line
 
 
+@pytest.mark.parametrize("state, reason, end", [
+    ("mount --bind {out} {out} && mount -o remount,ro,bind {out}", "Read-only file system",
+     "its file system is read-only; choose another directory"),
+    ("chown -R 0 {out}", "cannot replace what is there: Permission denied",
+     "objects are missing or incomplete; choose another directory")], ids=["read-only", "not ours"])
+def test_extract_counts_what_the_target_refuses(state, reason, end, work, plain_image):
+    """One cause is one line, however many objects it concerns."""
+    target = work.path / "out"
+    check(work.command("extract", plain_image, target))
+    words = " ".join(work.command("extract", "-f", plain_image, target))
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c",
+                  f"{state.format(out=target)} && {words}"])
+    assert result.returncode == FAILURE
+    *findings, last = result.stderr.splitlines()
+    assert sum(line.endswith(": " + reason) for line in findings) == 1 and end in last, result
+    assert len(findings) <= 2, findings
+
+
 def test_extract_a_part(work, plain_image):
     target = work.path / "out"
     assert work.squenv("extract", "--path", "package-2", plain_image, target).returncode == 0

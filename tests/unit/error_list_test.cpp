@@ -29,11 +29,22 @@ TEST(ErrorList, TheRootHasAName) {
     EXPECT_EQ(kept[1].context, "no object");
 }
 
+TEST(ErrorList, KeepsPathsApart) {
+    ErrorList list;
+    list.add("a: b", Error{Errc::denied, EROFS, "create", {}});
+    const auto kept = list.take_objects();
+    ASSERT_EQ(kept.size(), 1U);
+    EXPECT_EQ(kept[0].path, "a: b");
+    EXPECT_EQ(kept[0].error.context, "create");
+    EXPECT_EQ(kept[0].joined().context, "a: b: create");
+    EXPECT_TRUE(list.take_objects().empty());
+}
+
 TEST(ErrorList, LongPathsLoseTheirMiddle) {
     ErrorList list;
     list.add("begin/" + std::string(1 << 20, 'p'), Error{Errc::corrupt, 0, "the reason", {}});
     const auto kept = list.take();
-    EXPECT_EQ(kept[0].context.size(), ErrorList::kMaxContext);
+    EXPECT_EQ(kept[0].context.size(), ObjectError::kMaxContext);
     EXPECT_TRUE(kept[0].context.starts_with("begin/pp"));
     EXPECT_TRUE(kept[0].context.ends_with("p: the reason"));
 }
