@@ -95,7 +95,8 @@ Status DiffCommand::run(Io& io) {
     else
         print_diff(io.out, diff, is_complete_);
     io.out.flush();
-    if (!io.out) return fail(Errc::io, "cannot write the output");
+    // The end of the program says so.
+    if (!io.out) return fail(Errc::io, "");
     if (diff.is_empty()) return {};
     is_different_ = true;
     // Without a message: this is an answer.

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/options.h"
+#include "cli/output_stream.h"
 
 namespace squenv::cli {
 
@@ -40,6 +41,20 @@ std::string message_of(const Error& error) {
     return text;
 }
 
+/// The exit status of a program that would end with `status`, once its output is written. Tells of
+/// output that cannot be written. A reader that went away needs no message.
+int end_output(Io& io, const std::string& who, int status) {
+    io.out.flush();
+    if (io.out) return status;
+    const auto* output = dynamic_cast<const OutputStream*>(&io.out);
+    const int reason = output != nullptr ? output->failure() : 0;
+    if (reason != EPIPE)
+        io.err << who << ": cannot write the output"
+               << (reason != 0 ? ": " + std::generic_category().message(reason) : std::string())
+               << "; write it elsewhere\n";
+    return status != 0 ? status : 1;
+}
+
 /// What was thrown through a command.
 Error error_of(const std::exception& exception) {
     if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr)
@@ -58,16 +73,7 @@ void declare_options(CLI::App& app, Command& command, Io& io) {
 }
 
 int report(Io& io, const std::string& who, const Status& status, const Command* command) {
-    if (status) {
-        errno = 0;
-        io.out.flush();
-        if (io.out) return 0;
-        // The reason of an earlier write is lost.
-        io.err << who << ": cannot write the output"
-               << (errno != 0 ? ": " + std::generic_category().message(errno) : std::string())
-               << "; write it elsewhere\n";
-        return 1;
-    }
+    if (status) return 0;
     if (const std::string message = message_of(status.error()); !message.empty())
         io.err << who << ": " << printable_lines(message) << '\n';
     return command != nullptr ? command->failure_status(status.error().code)
@@ -86,11 +92,13 @@ int run_command(Io& io, const std::string& who, Command& command) {
 }
 
 int guarded(Io& io, const std::string& who, const std::function<int()>& body) {
+    int status = 0;
     try {
-        return body();
+        status = body();
     } catch (const std::exception& exception) {
-        return report(io, who, tl::unexpected(error_of(exception)));
+        status = report(io, who, tl::unexpected(error_of(exception)));
     }
+    return end_output(io, who, status);
 }
 
 }  // namespace squenv::cli

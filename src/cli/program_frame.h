@@ -25,15 +25,15 @@ inline constexpr std::size_t kHelpColumn = 28;
 /// `-o ""` of mount, which has no long name, stays an empty list.
 void declare_options(CLI::App& app, Command& command, Io& io);
 
-/// Prints the error, or that the results could not be written, and returns the exit status: that of
-/// `command`, or the common one without it.
+/// Prints the error, and returns the exit status: that of `command`, or the common one without it.
 [[nodiscard]] int report(Io& io, const std::string& who, const Status& status,
                          const Command* command = nullptr);
 
 /// Runs the command; an exception is an error like others. Returns the exit status.
 [[nodiscard]] int run_command(Io& io, const std::string& who, Command& command);
 
-/// `body` returns an exit status; an exception is printed and makes it 1.
+/// A whole program. `body` returns an exit status; an exception is printed and makes it 1. So does
+/// output that cannot be written, when `body` made it 0.
 [[nodiscard]] int guarded(Io& io, const std::string& who, const std::function<int()>& body);
 
 }  // namespace squenv::cli

@@ -403,14 +403,41 @@ def test_cat(work, plain_image, plain_tree):
                    "'squenv ls'")
 
 
+OUTPUTS = [["cat", "noise"], ["info"], ["info", "--json"], ["ls", "-lR"], ["verify", "--json"],
+           ["history"]]
+
+
+def lost_output(work, *words, **options):
+    """What a command says whose output goes to a full disk."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        process = work.start(work.command(*words, **options), stdout=full, text=True)
+        code, text = process.wait(30), process.stderr.read()
+    (line,) = text.splitlines()
+    assert "cannot write the output: No space left" in line and "; write it elsewhere" in line
+    return code
+
+
 def test_output_that_cannot_be_written(work, plain_image):
-    for words, said in ((["cat", plain_image, "noise"], "cannot write the output"),
-                        (["info", plain_image], "cannot write the output: No space left")):
-        with open("/dev/full", "w", encoding="ascii") as full:
-            process = work.start(work.command(*words), stdout=full, text=True)
-            assert process.wait(30) == FAILURE
-        text = process.stderr.read()
-        assert said in text and "; write it elsewhere" in text, text
+    for first, *words in OUTPUTS:
+        assert lost_output(work, first, plain_image, *words) == FAILURE, first
+    assert lost_output(work, "env", "--format", "json", f"{plain_image}:/opt/x") == FAILURE
+    for words in (["--help"], ["--version"], ["help", "run"], ["run", "--help"], ["help"]):
+        assert lost_output(work, *words) == FAILURE, words
+    assert lost_output(work, "diff", plain_image, plain_image, "--json") == USAGE
+    assert lost_output(work, "--help", program="uenv") == FAILURE
+    mount = work.mount(plain_image)
+    for words in (["list"], ["list", "--json"], ["stats", "--json", mount.path]):
+        assert lost_output(work, *words) == FAILURE, words
+    mount.umount()
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_reader_that_goes_away_is_no_news(ignored, work, plain_image):
+    """As `| head -1` leaves, also where SIGPIPE is ignored as services have it."""
+    trap = "trap '' PIPE; " if ignored else ""
+    words = " ".join(map(str, work.command("cat", plain_image, "noise", "noise")))
+    result = run(["bash", "-c", f"{trap}({words}; echo $? >&2) | true"])
+    assert result.stderr.split() == ["1" if ignored else "141"], result.stderr
 
 
 def test_stats_of_what_is_not_there(work):
