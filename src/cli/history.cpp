@@ -33,6 +33,10 @@ class HistoryCommand final : public Command {
         if (pinned_) SQUENV_TRY(versions::set_pinned(image_, *pinned_, true));
         if (unpinned_) SQUENV_TRY(versions::set_pinned(image_, *unpinned_, false));
         SQUENV_TRY_ASSIGN(all_, versions::history(image_));
+        const Status current = check_current(image_);
+        if (!current && !versions::are_kept(image_)) return current;
+        if (!current && !io.is_quiet)
+            io.err << "squenv history: " << printable(current.error().message()) << '\n';
         if (is_json_)
             print_json(io);
         else

@@ -39,6 +39,8 @@ class PruneCommand final : public Command {
             if (!age) return with_context(age.error(), "--older-than");
             options_.older_than_seconds = *age;
         }
+        // What is there in its place must not count as the newest.
+        SQUENV_TRY(check_current(image_));
         options_.is_mounted = MountedImages();
         SQUENV_TRY_ASSIGN(const auto pruned, versions::prune(image_, options_));
         if (is_json_)

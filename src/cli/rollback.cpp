@@ -27,6 +27,7 @@ class RollbackCommand final : public Command {
         options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
+        if (!versions::are_kept(image_)) SQUENV_TRY(check_current(image_));
         options_.command = own_command();
         SQUENV_TRY_ASSIGN(const auto done, versions::rollback(image_, options_));
         if (!done.made.access_note.empty() && !io.is_quiet)

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/shell_word.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "diff/image_tree.h"
@@ -93,6 +94,16 @@ Json changes_as_json(const venv::PackageDiff& changes) {
         }
     }
     return json;
+}
+
+Status check_current(const std::string& image) {
+    const auto opened = image::Image::open(image);
+    if (opened || opened.error().code != Errc::unsupported) return {};
+    Error error = opened.error();
+    if (versions::are_kept(image))
+        error.hint = fmt::format("'squenv rollback {}' makes the version before it current",
+                                 quoted_if_needed(image));
+    return tl::unexpected(std::move(error));
 }
 
 std::string version_line(const versions::Version& version) {

@@ -33,6 +33,10 @@ class VersionPackages {
 /// {"added": [...], "removed": [...], "updated": [...]}
 [[nodiscard]] nlohmann::ordered_json changes_as_json(const venv::PackageDiff& changes);
 
+/// Whether the current version of `image` is an image at all; what cannot be read passes. Errors:
+/// unsupported.
+[[nodiscard]] Status check_current(const std::string& image);
+
 /// "3  2026-11-26 07:12   203.7 MiB".
 [[nodiscard]] std::string version_line(const versions::Version& version);
 /// A version as a JSON object.

@@ -135,6 +135,27 @@ def test_rollback_refuses_what_is_no_image(three):
     assert three.content() == "three"
 
 
+@pytest.mark.parametrize("command", ["history", "prune", "rollback", "diff"])
+def test_what_is_no_image_has_no_versions(command, env):
+    file = env.directory / "notes.txt"
+    file.write_text("This is no image.\n" * 100, encoding="ascii")
+    done = env.squenv(command, file, *([file] if command == "diff" else []))
+    (line,) = done.stderr.splitlines()
+    assert done.returncode != 0 and done.stdout == "" and f"{file}: not a squashfs image" in line
+
+
+def test_a_current_version_that_is_no_image(three):
+    """It is shown, never counted as the newest, and can be taken back."""
+    three.image.write_bytes(b"This is no image.\n" * 100)
+    done = three.squenv("history", three.image)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) >= 3
+    assert "not a squashfs image" in done.stderr and "'squenv rollback" in done.stderr
+    done = three.squenv("prune", three.image, "--keep", "1")
+    assert done.returncode == 1 and "'squenv rollback" in done.stderr
+    three.rollback("--to", "2")
+    assert three.content() == "two"
+
+
 def test_version_wherever_an_image_is_named(three, work):
     one = f"{three.image}@1"
     assert work.squenv("ls", one).stdout == "v\n"
