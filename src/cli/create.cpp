@@ -270,8 +270,10 @@ void CreateCommand::close(Io& io, const create::Staging& staging, const pack::Re
     }
     if (!io.is_quiet)
         io.err << fmt::format(
-            "{}: {}: {} packages, {} files before, one file of {} after, {:.1f} s\n", kWho,
-            printable(output_), packages, report.files, format_size(report.image_bytes), seconds);
+            "{}: {}: {}{} packages, {} files before, one file of {} after, {:.1f} s\n", kWho,
+            printable(output_),
+            around.version == 0 ? "" : fmt::format("version {}: ", around.version), packages,
+            report.files, format_size(report.image_bytes), seconds);
 }
 
 Status CreateCommand::run(Io& io) {

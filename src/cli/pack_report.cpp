@@ -39,13 +39,13 @@ void print_summary(std::ostream& out, const std::string& output, const pack::Rep
                            report.duplicate_files, format_size(report.duplicate_bytes));
     if (report.hot_files > 0)
         out << fmt::format("{} hot files are stored first\n", report.hot_files);
-    if (around.version > 0)
-        out << fmt::format("it is version {} now; 'squenv history {}' shows all\n", around.version,
-                           printable(output));
     if (!around.sizes.empty()) out << "largest packages:\n";
     for (std::size_t i = 0; i < around.sizes.size() && i < kLargestPackages; ++i)
         out << fmt::format("{:>12}  {}\n", format_size(around.sizes[i].bytes),
                            around.sizes[i].name);
+    if (around.version > 0)
+        out << fmt::format("{}: version {}; 'squenv history {}' shows all\n", printable(output),
+                           around.version, printable(output));
 }
 
 std::string as_json(const std::string& output, const pack::Report& report,

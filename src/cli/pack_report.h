@@ -23,6 +23,7 @@ struct Surroundings {
     std::vector<PackageSize> sizes;  ///< of the packages of the environment
 };
 
+/// The last line names the version, if there is one.
 void print_summary(std::ostream& out, const std::string& output, const pack::Report& report,
                    const Surroundings& around);
 /// The same and more, as a JSON object.

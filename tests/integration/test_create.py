@@ -205,6 +205,7 @@ def test_what_is_replaced_can_be_kept(work, create, uv):
     assert json.loads(result.stdout)["version"] == 2
     history = check(work.command("history", create.image, "--json")).stdout
     assert "squenv create" in history and "https://***@i/" in history
+    assert "env.squashfs: version 2: " in result.stderr.splitlines()[-1]
     log = "".join(path.read_text() for path in create.place.rglob("log*"))
     assert log and "secret" not in log
     assert said(work, f"{create.image}@1") == f"said {create.at}\n"

@@ -43,7 +43,8 @@ def test_pack_keeps_what_it_replaces(env):
     first = env.pack("one").stdout
     assert "version" not in first
     kept = env.pack("two", "-f", "--keep").stdout
-    assert f"version 2 now; 'squenv history {env.image}' shows all" in kept
+    assert kept.splitlines()[-1] == (f"{env.image}: version 2; 'squenv history {env.image}' shows "
+                                     "all")
     # From here on without asking.
     assert json.loads(env.pack("three", "-f", "--json").stdout)["version"] == 3
     assert env.contents() == {1: "one", 2: "two", 3: "three"} and env.content() == "three"
