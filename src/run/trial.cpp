@@ -10,8 +10,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 #include <system_error>
 
+#include "base/shell_word.h"
 #include "cache/cache_directory.h"
 #include "daemon/daemon.h"
 #include "mount/live_statistics.h"
@@ -19,6 +22,7 @@
 #include "mount/mountpoint_hold.h"
 #include "mount/unmount.h"
 #include "mount/userns_mounts.h"
+#include "run/mount_remover.h"
 #include "run/shared_mount.h"
 #include "share/rendezvous.h"
 #include "system/mount_table.h"
@@ -83,15 +87,31 @@ class AskedCache {
     Result<std::string> directory_;
 };
 
+/// How the error of a mount that could not be unmounted begins.
+constexpr std::string_view kStays = "a mount cannot be taken away again";
+
+/// The error for a mount at `mountpoint` that could not be unmounted because of `reason`.
+tl::unexpected<Error> not_unmounted(Error reason, const std::string& mountpoint, bool is_gone) {
+    if (!is_gone) {
+        const std::string stays = mountpoint + " stays, dead, until root runs 'umount -l " +
+                                  quoted_if_needed(mountpoint) + "'";
+        reason.hint = reason.hint.empty() ? stays : reason.hint + "; " + stays;
+    }
+    return with_context(std::move(reason), kStays);
+}
+
 /// Mounts an empty connection on `mountpoint`, which no daemon ever answers, and removes it.
-Status mount_and_unmount(const std::string& mountpoint, mount::Method method) {
+/// `is_made`: the directory was made for this, and may go with the mount.
+Status mount_and_unmount(const std::string& mountpoint, mount::Method method, bool is_made) {
+    std::optional<MountRemover> remover;
+    if (is_made) remover.emplace(mountpoint);
     mount::KernelMount kernel;
     kernel.mountpoint = mountpoint;
     kernel.source = kTrialSource;
     SQUENV_TRY_ASSIGN(auto mounted, mount::mount_kernel(kernel, method));
     mounted.device.reset();
     if (const auto status = mount::unmount(mountpoint, mount::UnmountMode::lazy); !status)
-        return with_context(status.error(), "a mount cannot be taken away again");
+        return not_unmounted(status.error(), mountpoint, remover && remover->remove());
     return {};
 }
 
@@ -101,8 +121,10 @@ void remove_made(mount::MountpointHold hold) {
     if (hold.created.empty()) return;
     hold.lock.reset();
     const auto directory = open_file(hold.created.back(), O_RDONLY | O_DIRECTORY);
-    if (!directory) return;
-    if (::flock(directory->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return;
+    // It may have gone with its mount.
+    if (!directory && directory.error().sys_errno != ENOENT) return;
+    if (directory && ::flock(directory->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return;
     for (auto path = hold.created.rbegin(); path != hold.created.rend(); ++path)
         ::rmdir(path->c_str());
 }
@@ -121,6 +143,14 @@ Status check_detachable(const std::string& place) {
                 "its owner removes it with 'squenv umount " + place + "'");
 }
 
+/// A mount in place that stays would cover a directory of the user for ever.
+Status mount_in_place_and_unmount(const std::string& place, mount::Method method, bool is_made) {
+    if (!is_empty_directory(place)) return try_on_scratch(method);
+    const auto before = is_made ? Status() : try_on_scratch(method);
+    if (!before && before.error().context.starts_with(kStays)) return before;
+    return mount_and_unmount(place, method, is_made);
+}
+
 /// The steps of a leader in shared_mount.cpp, up to the mount.
 Status lead_for_a_moment(const std::string& place, mount::Method method) {
     if (has_dead_mount(place)) {
@@ -130,9 +160,7 @@ Status lead_for_a_moment(const std::string& place, mount::Method method) {
     SQUENV_TRY(mount::clear_mountpoint(place));
     SQUENV_TRY_ASSIGN(auto hold, mount::hold_mountpoint(place));
     auto status = mount::check_mountpoint(place);
-    if (status)
-        status =
-            is_empty_directory(place) ? mount_and_unmount(place, method) : try_on_scratch(method);
+    if (status) status = mount_in_place_and_unmount(place, method, !hold.created.empty());
     remove_made(std::move(hold));
     return status;
 }
@@ -221,7 +249,7 @@ Status try_on_scratch(mount::Method method) {
     const system::SignalBlock block;
     const ScratchDirectory scratch;
     SQUENV_TRY(scratch.status());
-    if (method != mount::Method::userns) return mount_and_unmount(scratch.path(), method);
+    if (method != mount::Method::userns) return mount_and_unmount(scratch.path(), method, true);
     SQUENV_TRY(system::check_single_thread());
     mount::UsernsMount mount;
     mount.kernel.mountpoint = scratch.path();

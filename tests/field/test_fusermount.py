@@ -14,6 +14,7 @@ from run_support import (
     on_machine,
     quoted,
     wait_until_nothing_is_left,
+    without_namespaces,
 )
 from support.processes import AS_USER, run
 
@@ -211,8 +212,31 @@ def test_mount_that_cannot_be_removed_goes_on_serving(work, venv_image, venv_sou
 
 
 def test_doctor_where_nothing_is_unmounted(work, mounts_and_never_unmounts, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(work.directory("tmp")))  # where a directory is left
+    """Nothing of the trial stays: the removal of a directory takes a mount on it along."""
+    monkeypatch.setenv("TMPDIR", str(work.directory("tmp")))
     probes, works = doctor(work, mounts_and_never_unmounts)
     assert not works["fusermount"] and works["userns"]
     probe = probes["fusermount3 mount"]
     assert "cannot be taken away again" in probe["finding"] and "AppArmor" in probe["remedy"]
+    assert "stays" not in probe["remedy"] and os.listdir(work.path / "tmp") == []
+
+
+def test_doctor_of_an_image_where_nothing_is_unmounted(work, mounts_and_never_unmounts, plain_image,
+                                                       monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(work.directory("tmp")))
+    here, made = work.directory("here"), work.directory("free") / "a" / "b"
+    for path in [here, made]:
+        words = quoted(work.command("doctor", plain_image, path))
+        script = f"{words}; ! grep -e {here} -e {made} -e {work.path}/tmp /proc/self/mounts"
+        result = on_machine(mounts_and_never_unmounts, ["sh", "-c", script])
+        assert result.returncode == 0, result
+        assert "cannot be taken away again" in result.stdout
+    assert os.listdir(work.path / "tmp") == [] and not made.parent.exists()
+
+
+def test_doctor_says_what_it_has_to_leave(work, mounts_and_never_unmounts, monkeypatch):
+    """Without namespaces, nothing takes the mount away."""
+    monkeypatch.setenv("TMPDIR", str(work.directory("tmp")))
+    words = quoted(work.command("doctor"))
+    result = without_namespaces(f"{mounts_and_never_unmounts}\n{words}")
+    assert "stays, dead, until root runs 'umount -l " in result.stdout, result
