@@ -170,7 +170,7 @@ void Failover::on_standby_message(std::uint32_t number) {
 /// server has left is answered at once, which frees that thread.
 void Failover::on_death() {
     has_walk_ended_ = true;
-    if (memory_.session->is_over) {
+    if (is_over_ || memory_.session->is_over) {
         is_over_ = true;
         return;
     }
