@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: MIT
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
+#include <string>
 
 #include "base/inherited_fds.h"
 #include "cli/command.h"
@@ -11,14 +20,34 @@
 #include "cli/mount_options.h"
 #include "cli/uenv_metadata.h"
 #include "daemon/serve.h"
+#include "mount/answer.h"
+#include "mount/live_statistics.h"
 #include "run/destination.h"
 #include "share/kill_scope.h"
 #include "system/mount_table.h"
+#include "system/namespace_mates.h"
 #include "versions/versions.h"
 
 namespace squenv::cli {
 
 namespace {
+
+/// Whether a process serves mounts, by its name.
+bool is_of_squenv(pid_t process) {
+    std::ifstream file("/proc/" + std::to_string(process) + "/comm");
+    std::string name;
+    return !std::getline(file, name) || name.starts_with("squenv");
+}
+
+/// ", process 12,": the daemon of the mount at `path`, or "".
+std::string daemon_at(const std::string& path) {
+    const auto text = mount::query_statistics(path, mount::kQueryTimeout);
+    if (!text) return {};
+    const auto answer = mount::parse_answer(*text);
+    const auto pid = answer ? mount::number_in(*answer, "pid", 1, mount::kMaxPid)
+                            : std::optional<std::uint64_t>();
+    return pid ? fmt::format(", process {},", *pid) : std::string();
+}
 
 class MountCommand final : public Command {
   public:
@@ -60,10 +89,15 @@ class MountCommand final : public Command {
         if (const auto job = share::killing_job(); stays && !job.empty() && !io.is_quiet)
             io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
+        if (stays && !io.is_quiet) tell_if_unseen(io);
         return {};
     }
 
   private:
+    /// A namespace that was made for this command alone has no process then but those that serve.
+    /// Whether another one may enter it later, nothing can tell: a file or a descriptor may hold
+    /// it.
+    void tell_if_unseen(Io& io) const;
     Status consult_manifest(Io& io);
     /// Mounts at `recorded`, if an image may choose that. `root` is where its root belongs.
     Status use_recorded(const std::string& recorded, const std::string& root);
@@ -79,6 +113,19 @@ Status MountCommand::use_recorded(const std::string& recorded, const std::string
     if (!status) return with_context(status.error(), request_.image_path);
     request_.mountpoint = recorded;
     return {};
+}
+
+void MountCommand::tell_if_unseen(Io& io) const {
+    if (system::shares_mount_namespace(::getppid())) return;
+    const auto mates = system::mount_namespace_mates();
+    if (!std::all_of(mates.begin(), mates.end(), is_of_squenv)) return;
+    const auto path = system::canonical_mountpoint(request_.mountpoint);
+    if (!path) return;
+    io.err << fmt::format(
+        "squenv mount: {}: no other process is in this mount namespace and sees the mount; the "
+        "daemon{} stays until it is killed; 'squenv run' mounts for as long as a command needs "
+        "it\n",
+        printable(*path), daemon_at(*path));
 }
 
 /// Sets a mount point that was left out to the recorded path, or reports that the given one

@@ -2,11 +2,13 @@
 """User namespaces that are refused for reasons of their own: each is named as what it is."""
 
 import os
+import re
+import signal
 
 import pytest
 
-from run_support import OWN_FAILURE, quoted
-from support.processes import AS_USER, run
+from run_support import OWN_FAILURE, background, quoted
+from support.processes import AS_USER, run, wait_for
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -62,3 +64,21 @@ def test_root_without_the_capability_for_maps(work, plain_image):
                   "--via", "userns", f"{plain_image}:{path}", "--", "true"])
     assert result.returncode == OWN_FAILURE and "--cap-add SETFCAP" in result.stderr, result
     assert "seccomp" not in result.stderr
+
+
+def test_a_mount_that_no_process_sees_is_told(work, plain_image):
+    """The daemon is in the namespace, and so it keeps it: what ends it is named."""
+    path = work.directory("mnt")
+    words = ["squenv", "mount", plain_image, path]
+    command = [*AS_USER, "unshare", "-Urm", work.programs / words[0], *words[1:]]
+    result = run(command)
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 0 and "no other process is in this mount namespace" in line
+    os.kill(int(re.search(r"daemon, process (\d+), stays until it is killed", line)[1]),
+            signal.SIGTERM)
+    wait_for(lambda: not background(work), "the end of the daemon")
+    # One that a shell sees is as any other.
+    script = f"{quoted([work.programs / words[0], *words[1:]])} && ls {path} && umount {path}"
+    result = run([*AS_USER, "unshare", "-Urm", "sh", "-c", script])
+    assert (result.returncode, result.stderr) == (0, "") and "large" in result.stdout, result
+    wait_for(lambda: not background(work), "the end of the daemon")
