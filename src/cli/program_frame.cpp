@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "base/process_limits.h"
 #include "base/text.h"
 #include "cli/options.h"
 #include "cli/output_stream.h"
@@ -35,8 +36,11 @@ std::string message_of(const Error& error) {
     };
     if (says(std::generic_category().message(EMFILE))) text += "; 'ulimit -n' raises that limit";
     if (says(std::generic_category().message(ENOMEM)) || says(kNotEnoughMemory)) {
+        const std::string limit = address_space_limit();
         if (error.hint.empty()) text += "; it takes a higher limit";
-        text += "; 'ulimit -v' shows the limit of this process, a job may have another one";
+        text += limit.empty() ? "; 'ulimit -v' shows the limit of this process, a job may have "
+                                "another one"
+                              : "; " + limit;
     }
     return text;
 }

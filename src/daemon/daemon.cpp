@@ -9,6 +9,7 @@
 
 #include "base/descriptor_limit.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "daemon/event_loop.h"
 #include "daemon/failover.h"
 #include "share/rendezvous.h"
@@ -193,8 +194,10 @@ Status start_daemon(const Request& request, RequestFiles& files, Opened opened, 
     };
     service.on_server_start = [&background] { background.leave_report_to_daemon(); };
     service.on_server_ready = [&background] { background.close_terminal(); };
-    const auto status =
-        run_daemon(request, std::move(files), std::move(opened), std::move(service));
+    // What is thrown must not reach the code of the program that started this process.
+    const auto status = with_memory_errors("the daemon", [&] {
+        return run_daemon(request, std::move(files), std::move(opened), std::move(service));
+    });
     if (!status) background.report_failure(status.error());
     log::stop();
     std::_Exit(status ? 0 : 1);

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/process_limits.h"
 #include "base/shared_object.h"
 
 namespace squenv::daemon {
@@ -45,8 +46,8 @@ Result<UniqueFd> DeathWatch::watch() {
             (void)::pthread_mutex_lock(&shared->is_alive);
             (void)::eventfd_write(event, 1);
         }).detach();
-    } catch (const std::system_error& refused) {
-        return fail_errno(refused.code().value(), "a thread");
+    } catch (const std::system_error&) {
+        return fail_thread("a thread");
     }
     return ended;
 }

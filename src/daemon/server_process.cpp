@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/process_limits.h"
 
 namespace squenv::daemon {
 
@@ -34,7 +35,7 @@ Result<ServerProcess::Fork> ServerProcess::fork(std::uint32_t number) {
     UniqueFd ours(ends[0]);
     UniqueFd theirs(ends[1]);
     const pid_t pid = ::fork();
-    if (pid < 0) return fail_errno(errno, "fork");
+    if (pid < 0) return fail_fork(errno);
     Fork result;
     if (pid == 0) {
         ours.reset();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/cpus.h"
+#include "base/process_limits.h"
 #include "base/threads.h"
 #include "fuse/request_wait.h"
 
@@ -88,8 +89,7 @@ Status LibfuseSession::start(std::function<void()> on_ready, std::function<void(
     on_end_ = std::move(on_end);
     std::vector<std::jthread> made;
     if (start_threads(made, 1, [this] { work_first(); }) == 0)
-        return fail_errno(EAGAIN, "a thread of the daemon",
-                          "raise the limit of processes ('ulimit -u', pids.max of the container)");
+        return fail_thread("a thread of the daemon");
     first_worker_ = std::move(made.front());
     return {};
 }

@@ -20,6 +20,7 @@
 #include <set>
 #include <utility>
 
+#include "base/process_limits.h"
 #include "base/statistics_ioctl.h"
 #include "base/unique_fd.h"
 #include "system/child_process.h"
@@ -94,7 +95,7 @@ Result<UniqueFd> start_asking(const std::vector<Question>& questions,
     UniqueFd ours(ends[0]);
     const UniqueFd theirs(ends[1]);
     const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
+    if (child < 0) return fail_fork(errno);
     if (child == 0) {
         Reply reply;
         for (const Question& question : questions) {

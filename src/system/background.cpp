@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "base/process_limits.h"
 #include "base/remote_error.h"
 #include "system/child_process.h"
 
@@ -26,12 +27,15 @@ Result<Background> Background::start() {
     UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
     SQUENV_TRY_ASSIGN(auto null, open_file("/dev/null", O_RDWR));
+    const std::uint64_t kills_before = memory_kills();
     const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
+    if (child < 0) return fail_fork(errno);
     if (child != 0) {
         // A double fork: the daemon is no child of a program that this process may become.
         reap(child);
-        return Background(false, std::move(reader), {});
+        Background parent(false, std::move(reader), {});
+        parent.kills_before_ = kills_before;
+        return parent;
     }
     reader.reset();
     ::setsid();
@@ -50,8 +54,18 @@ Status Background::wait_until_ready() {
     } while (got < 0 && errno == EINTR);
     const std::string_view word(buffer.data(), got < 0 ? 0 : static_cast<std::size_t>(got));
     if (word == kReady) return {};
-    if (auto error = decode_error(word)) return tl::unexpected(std::move(*error));
-    return fail(Errc::internal, "the daemon died while it started", "look into the log");
+    if (auto error = decode_error(word)) return tl::unexpected(explained(std::move(*error)));
+    Error death{Errc::internal, 0, "the daemon died while it started", "look into the log"};
+    if (const std::string limit = address_space_limit(); !limit.empty())
+        death.hint = "it may have lacked memory: " + limit + "; or " + death.hint;
+    return tl::unexpected(explained(std::move(death)));
+}
+
+Error Background::explained(Error error) const {
+    if (is_short_of_memory(error) || memory_kills() == kills_before_) return error;
+    return {Errc::limit, 0,
+            error.context + "; the kernel killed a process for want of memory meanwhile",
+            "raise the memory limit of the job or container"};
 }
 
 void Background::report_ready() {

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "base/process_limits.h"
+
 namespace squenv::system {
 
 Result<ChildProcess> fork_child(const std::function<void(int socket)>& run) {
@@ -16,7 +18,7 @@ Result<ChildProcess> fork_child(const std::function<void(int socket)>& run) {
     UniqueFd ours(ends[0]);
     const UniqueFd theirs(ends[1]);
     const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
+    if (child < 0) return fail_fork(errno);
     if (child == 0) {
         ours.reset();  // otherwise the child would not see the end of the other side
         run(theirs.get());

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/process_limits.h"
 #include "base/unique_fd.h"
 
 namespace squenv::system {
@@ -101,7 +102,7 @@ Result<SubprocessResult> run_subprocess(const std::vector<std::string>& argument
     UniqueFd writer(ends[1]);
     const ChildSignalDefault waits_for_children;
     const pid_t child = ::fork();
-    if (child < 0) return fail_errno(errno, "fork");
+    if (child < 0) return fail_fork(errno);
     if (child == 0)
         run_child(argument_list.data(), variable_list.data(), null.get(), writer.get(), kept_fd);
     writer.reset();

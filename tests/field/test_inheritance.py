@@ -171,6 +171,21 @@ def test_library_of_another_mount_is_not_kept(work, plain_image):
     assert work.squenv("umount", "--wait", lasting).returncode == 0
 
 
+@pytest.mark.parametrize("kilobytes", [14_000, 16_000, 18_000, 20_400, 20_800, 21_200, 24_000])
+def test_a_mount_in_little_address_space(kilobytes, work, plain_image):
+    """It ends, and names the limit that is reached: of memory, not of processes."""
+    path = work.directory("mnt")
+    result = run([*AS_USER, "prlimit", f"--as={kilobytes << 10}", work.programs / "squenv", "mount",
+                  plain_image, path], timeout=20)
+    if result.returncode == 0:
+        assert work.squenv("umount", "--wait", path).returncode == 0
+    else:
+        (line,) = result.stderr.splitlines()
+        assert "not enough memory" in line and "'ulimit -v' allows" in line, line
+        assert "ulimit -u" not in line and "look into the log" not in line
+    wait_until_nothing_is_left(work, path)
+
+
 # `ulimit -v`: threads and memory are refused in the middle of a start.
 @pytest.mark.parametrize("megabytes", [14, 16, 20, 30, 40, 60, 120])
 def test_little_address_space(megabytes, work, cache, plain_image):

@@ -3,12 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <cerrno>
+#include <fstream>
 #include <latch>
 #include <new>
+#include <string>
 
 #include "base/background_threads.h"
 #include "base/cpus.h"
+#include "base/process_limits.h"
+#include "base/sanitizers.h"
 #include "base/work_queue.h"
 #include "support/no_threads.h"
 
@@ -24,6 +32,35 @@ TEST(StartThreads, MakesAsManyAsItShould) {
     all.arrive_and_wait();
     EXPECT_EQ(threads.size(), 2U);
     EXPECT_EQ(start_threads(threads, 0, [] {}), 0U);
+}
+
+TEST(StartThreads, RefusalsNameTheLimitOfProcesses) {
+    EXPECT_EXIT(run_without_threads([] {
+                    const Error error = fail_thread("a thread").value();
+                    return error.sys_errno == EAGAIN &&
+                           error.hint.find("'ulimit -u' allows 0") != std::string::npos;
+                }),
+                testing::ExitedWithCode(0), "");
+}
+
+TEST(StartThreads, RefusalsNameTheLimitOfMemory) {
+    if (SQUENV_HAS_SANITIZER) GTEST_SKIP() << "sanitizers take address space";
+    const auto is_told = [] {
+        const rlimit none{1 << 20, 1 << 20};  // less than is in use
+        if (::setrlimit(RLIMIT_AS, &none) != 0) ::_exit(2);
+        ::_exit(is_short_of_memory(fail_thread("a thread").value()) ? 0 : 1);
+    };
+    EXPECT_EXIT(is_told(), testing::ExitedWithCode(0), "");
+    EXPECT_EQ(address_space_limit(), "") << "the tests have no such limit";
+}
+
+TEST(StartThreads, KillsForWantOfMemoryAreCounted) {
+    const std::string path = testing::TempDir() + "squenv-vmstat-" + std::to_string(::getpid());
+    std::ofstream(path) << "nr_free_pages 12\noom_kill 7\nunevictable_pgs_culled 3\n";
+    EXPECT_EQ(memory_kills(path), 7U);
+    std::ofstream(path) << "nr_free_pages 12\n";
+    EXPECT_EQ(memory_kills(path), 0U);
+    ::unlink(path.c_str());
 }
 
 TEST(StartThreads, SharesWorkWithTheCaller) {

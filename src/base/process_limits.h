@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Which limit it is that refuses a thread, a process or memory. The system answers EAGAIN for a
+// thread in either case.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+namespace squenv {
+
+/// "'ulimit -v' allows 24.0 MiB of address space", or "" where that has no limit.
+[[nodiscard]] std::string address_space_limit();
+
+/// The error of the thread `what` that the system refused: memory, or the limit of processes.
+[[nodiscard]] tl::unexpected<Error> fail_thread(std::string what);
+
+/// The error of fork(2), which failed with `sys_errno`.
+[[nodiscard]] tl::unexpected<Error> fail_fork(int sys_errno);
+
+/// How many processes of this machine the kernel has killed for want of memory, by `counters`; 0
+/// where it does not say so (before Linux 4.13).
+[[nodiscard]] std::uint64_t memory_kills(const std::string& counters = "/proc/vmstat");
+
+}  // namespace squenv
