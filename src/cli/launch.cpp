@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "cli/fast_import.h"
 #include "cli/image_argument.h"
 #include "cli/mount_options.h"
 #include "cli/recording_notice.h"
@@ -99,6 +100,14 @@ Status activate(const Launch& launch, const std::vector<run::Placement>& placeme
     return {};
 }
 
+/// It only saves time, so a run does without it.
+void hasten_imports(Io& io) {
+    const Status status = set_fast_import();
+    if (status || io.is_quiet) return;
+    io.err << fmt::format("squenv: --fast-import: {}; modules are read as usual\n",
+                          printable(status.error().message()));
+}
+
 /// The advice for an environment that lies deeper in an image, when no image is one itself; or "".
 std::string inner_hint(const Launch& launch) {
     for (const auto& image : launch.images)
@@ -160,6 +169,8 @@ void LaunchOptions::declare(Options options) {
         .one_value_each();
     options.add("--record", record, "Write what was touched there at the end").type_name("FILE");
     options.add_flag("--force", force, "At another path than it was made for");
+    options.add_flag("--fast-import", has_fast_import,
+                     "Python asks of no module whether it is a terminal");
     views.declare(options);
 }
 
@@ -170,6 +181,7 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     guard_standard_fds();
     launch.inherited_fds = inherited_descriptors();
     launch.variables = options.variables;
+    launch.has_fast_import = options.has_fast_import;
     SQUENV_TRY(check_variables(options.variables));
     daemon::Request base;
     for (const auto& text : options.mount_options) SQUENV_TRY(apply_mount_options(text, base));
@@ -222,6 +234,7 @@ Status enter_images(const Launch& launch, run::HeldMounts& held, Io& io,
                     const std::function<Status()>& inside) {
     SQUENV_TRY(activate(launch, held.placements, io));
     set_variables(launch.variables);
+    if (launch.has_fast_import) hasten_imports(io);
     return held.settle(inside);
 }
 

@@ -24,6 +24,7 @@ struct LaunchOptions {
     std::vector<std::string> mount_options{};  ///< as of `squenv mount -o`
     std::string record{};                      ///< the file that receives the trace, or ""
     bool force = false;
+    bool has_fast_import = false;
     ViewOptions views{};
 
     void declare(Options options);
@@ -35,6 +36,7 @@ struct Launch {
     SessionViews views{};
     mount::Method via = mount::Method::automatic;
     std::vector<std::string> variables{};  ///< NAME=VALUE
+    bool has_fast_import = false;          ///< see set_fast_import()
     std::vector<int> inherited_fds{};      ///< descriptors that this process was started with
     std::vector<int> closed{};             ///< of the standard ones, which were not open
     UniqueFd recording_notice{};           ///< see recording_notice.h; empty without a recording

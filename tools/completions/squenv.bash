@@ -165,7 +165,8 @@ _squenv() {
             pack) options+=" $_squenv_pack_options" ;;
             mount) options+=" -o --foreground --debug --via --log" ;;
             run | shell)
-                options+=" --via --env -o --record --force --view --no-default-view" ;;
+                options+=" --via --env -o --record --force --fast-import --view
+                    --no-default-view" ;;
             edit) options+=" --env --staging --resume --discard --force" ;;
             env) options+=" --view --no-default-view --format" ;;
             umount) options+=" --lazy --wait" ;;

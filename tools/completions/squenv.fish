@@ -83,6 +83,7 @@ complete -c squenv -n __squenv_before_command -l record -r -d 'Write what was to
 complete -c squenv -n __squenv_before_command -l env -x -d 'Set a variable, NAME=VALUE'
 complete -c squenv -n __squenv_before_command -s o -x -a '(__squenv_mount_options)' -d 'Mount options'
 complete -c squenv -n __squenv_before_command -l force -d 'At another path than it was made for'
+complete -c squenv -n __squenv_before_command -l fast-import -d 'Python asks of no module whether it is a terminal'
 complete -c squenv -n '__fish_seen_subcommand_from edit; and not contains -- -- (commandline -opc)' -a '(__squenv_images)'
 complete -c squenv -n '__fish_seen_subcommand_from edit' -l env -x -d 'Set a variable, NAME=VALUE'
 complete -c squenv -n '__fish_seen_subcommand_from edit' -l staging -x -a '(__fish_complete_directories)' -d 'Keep the changes there'
