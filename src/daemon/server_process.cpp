@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,7 +67,11 @@ void ServerProcess::signal(int number) const {
 std::optional<int> ServerProcess::bury() {
     // The thread that watches is about to write to it.
     pollfd watch{death_.get(), POLLIN, 0};
-    if (death_ && ::poll(&watch, 1, kWatchPatienceMs) == 0) (void)death_.release();
+    eventfd_t value = 0;
+    if (death_ && ::poll(&watch, 1, kWatchPatienceMs) == 0)
+        (void)death_.release();
+    else if (death_)
+        (void)::eventfd_read(death_.get(), &value);
     death_.reset();
     int status = 0;
     pid_t ended = 0;
