@@ -13,6 +13,7 @@
 #include "base/file_io.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
+#include "cli/refused_program.h"
 #include "venv/activation.h"
 
 namespace squenv::cli {
@@ -46,6 +47,14 @@ ProgramStart start_of(const Program& program) {
     return start;
 }
 
+/// The error of a program that start_program() did not start: its own, or one of this process.
+tl::unexpected<Error> not_started(Error error, const Program& program) {
+    if (error.sys_errno != EACCES && error.sys_errno != ENOENT && error.sys_errno != ENOTDIR)
+        return tl::unexpected(std::move(error));
+    return tl::unexpected(refused_program(error.sys_errno, program.words.front(), "",
+                                          variables_of(program.environment).at("PATH")));
+}
+
 }  // namespace
 
 TemporaryFile::~TemporaryFile() {
@@ -53,8 +62,9 @@ TemporaryFile::~TemporaryFile() {
 }
 
 Result<int> run_to_end(const Program& program) {
-    SQUENV_TRY_ASSIGN(const pid_t child, start_program(start_of(program)));
-    SQUENV_TRY_ASSIGN(const ProcessEnd end, wait_for(child));
+    const auto child = start_program(start_of(program));
+    if (!child) return not_started(child.error(), program);
+    SQUENV_TRY_ASSIGN(const ProcessEnd end, wait_for(*child));
     return end.shell_status();
 }
 

@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "base/paths.h"
-#include "base/process.h"
 #include "base/shell_word.h"
 #include "base/unique_fd.h"
 
@@ -108,8 +107,9 @@ Error missing(int sys_errno, const std::string& name, const std::string& hint) {
 
 }  // namespace
 
-Error refused_program(int sys_errno, const std::string& name, const std::string& missing_hint) {
-    const std::string path = find_program(name, search_path(), F_OK);
+Error refused_program(int sys_errno, const std::string& name, const std::string& missing_hint,
+                      const std::string& search) {
+    const std::string path = find_program(name, search, F_OK);
     struct stat info {};
     if (path.empty() || ::stat(path.c_str(), &info) != 0)
         return missing(sys_errno, name, missing_hint);

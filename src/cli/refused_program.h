@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/process.h"
 #include "base/result.h"
 
 namespace squenv::cli {
@@ -13,7 +14,9 @@ namespace squenv::cli {
 /// refused with `sys_errno`. `missing_hint` is the advice for a name that is nowhere, or "". The
 /// code is not_found when there is no such program, or the interpreter it names is missing; else it
 /// is another one.
+/// `search` is the list of directories that was looked through.
 [[nodiscard]] Error refused_program(int sys_errno, const std::string& name,
-                                    const std::string& missing_hint);
+                                    const std::string& missing_hint,
+                                    const std::string& search = search_path());
 
 }  // namespace squenv::cli

@@ -163,8 +163,9 @@ Result<Trace> parse(std::string_view text) {
         is_ended = line == kLastLine;
     }
     if (!is_ended)
-        return fail(Errc::corrupt, "the trace has no end",
-                    "a mount writes it when it is unmounted; record it again");
+        return fail(
+            Errc::corrupt, "the trace has no end",
+            "a mount writes it when it is unmounted, if the disk has room; record it again");
     return trace;
 }
 

@@ -117,6 +117,13 @@ def test_a_command_that_fails(work, packed):
     assert not mounts_below(work.path)
 
 
+def test_a_command_that_cannot_be_executed(work, packed):
+    _, image = packed
+    result = bench(work, image, command=(work.directory("place"),))
+    assert result.returncode == 1 and "is a directory; name a program" in result.stderr, result
+    assert not mounts_below(work.path)
+
+
 def test_an_image_that_records_no_path(work, packed, plain_image):
     result = bench(work, plain_image, command=("true",))
     assert result.returncode == 2 and "--mount-point" in result.stderr
