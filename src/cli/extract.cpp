@@ -58,10 +58,10 @@ void tell_errors(Io& io, const extract::ExtractReport& report) {
 /// The exit status is 3 when the image is damaged, else 1: the command line was right.
 Status missing(const std::string& target, const extract::ExtractReport& report) {
     const bool is_damaged = std::any_of(report.errors.begin(), report.errors.end(), is_damage);
-    return fail(is_damaged ? Errc::corrupt : Errc::io,
-                fmt::format("{}: {} objects are missing or incomplete", target, report.error_count),
-                is_damaged ? "'squenv verify' lists all damage"
-                           : "choose another directory, or mend that and add --force");
+    return fail(
+        is_damaged ? Errc::corrupt : Errc::io,
+        fmt::format("{}: {} objects are missing or incomplete", target, report.error_count),
+        is_damaged ? "'squenv verify' lists all damage" : "mend what is named, then add --force");
 }
 
 /// Why it ended before the image did, if it did.

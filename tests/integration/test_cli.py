@@ -588,7 +588,7 @@ def test_extract_to_a_full_disk_ends(work, plain_image, plain_tree):
     ("mount --bind {out} {out} && mount -o remount,ro,bind {out}", "Read-only file system",
      "its file system is read-only; choose another directory"),
     ("chown -R 0 {out}", "cannot replace what is there: Permission denied",
-     "objects are missing or incomplete; choose another directory")], ids=["read-only", "not ours"])
+     "objects are missing or incomplete; mend what is named")], ids=["read-only", "not ours"])
 def test_extract_counts_what_the_target_refuses(state, reason, end, work, plain_image):
     """One cause is one line, however many objects it concerns."""
     target = work.path / "out"
