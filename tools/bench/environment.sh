@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Builds the reference environment of the benchmarks: a venv with numpy, scipy, pandas,
 # scikit-learn, matplotlib and torch from Debian's packages, about 24,000 inodes and 700 MB.
-# Usage: environment.sh DIR (Debian 12, root for apt-get). Does nothing when DIR is complete.
+# Usage: environment.sh DIR [PACKAGE...] (Debian 12, root for apt-get), with these packages too.
+# Does nothing when DIR is complete.
 set -euo pipefail
 
-dir=${1:?usage: environment.sh DIR}
+dir=${1:?usage: environment.sh DIR [PACKAGE...]}
 [[ -e $dir/.complete ]] && exit 0
 packages=(python3-venv python3-numpy python3-scipy python3-pandas python3-sklearn
-    python3-matplotlib python3-torch)
+    python3-matplotlib python3-torch "${@:2}")
 export DEBIAN_FRONTEND=noninteractive
 if ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
     apt-get update -q
