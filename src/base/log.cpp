@@ -15,7 +15,6 @@
 #include "base/bytes.h"
 #include "base/file_io.h"
 #include "base/text.h"
-#include "base/unique_fd.h"
 
 namespace squenv::log {
 
@@ -67,6 +66,13 @@ tl::unexpected<Error> log_denied(int sys_errno, const std::string& path) {
             "choose another --log destination");
 }
 
+void prepare(spdlog::logger& logger, Level threshold) {
+    // A daemon may not read /etc/localtime later: it is sandboxed, or the file is in its own mount.
+    ::tzset();
+    logger.set_level(to_spdlog(threshold));
+    logger.flush_on(spdlog::level::debug);
+}
+
 }  // namespace
 
 void Destination::use() {
@@ -87,19 +93,23 @@ Result<Destination> open(const std::string& destination, Level threshold) {
         } else {
             auto file = open_file(destination, O_WRONLY | O_CREAT | O_APPEND, 0666);
             if (!file) return log_denied(file.error().sys_errno, destination);
-            logger = std::make_shared<spdlog::logger>(kName,
-                                                      std::make_shared<FileSink>(std::move(*file)));
-            logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");
+            return adopt(std::move(*file), threshold);
         }
     } catch (const spdlog::spdlog_ex& exception) {
         return fail(Errc::denied, fmt::format("log {}: {}", destination, exception.what()),
                     "choose another --log destination");
     }
-    // A daemon may not read /etc/localtime later: it is sandboxed, or the file is in its own mount.
-    ::tzset();
-    logger->set_level(to_spdlog(threshold));
-    logger->flush_on(spdlog::level::debug);
+    prepare(*logger, threshold);
     return Destination(std::move(logger));
+}
+
+Destination adopt(UniqueFd file, Level threshold) {
+    const int descriptor = file.get();
+    auto logger =
+        std::make_shared<spdlog::logger>(kName, std::make_shared<FileSink>(std::move(file)));
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z squenv[%P] %l: %v");
+    prepare(*logger, threshold);
+    return Destination(std::move(logger), descriptor);
 }
 
 Status start(const std::string& destination, Level threshold) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace spdlog {
 class logger;
@@ -28,16 +29,24 @@ class Destination {
     Destination() = default;
     /// The log goes there from now on.
     void use();
+    /// Of a file, for a process that adopts it, while the log goes there or this exists; else -1.
+    [[nodiscard]] int descriptor() const { return descriptor_; }
 
   private:
     friend Result<Destination> open(const std::string& destination, Level threshold);
-    explicit Destination(std::shared_ptr<spdlog::logger> logger) : logger_(std::move(logger)) {}
+    friend Destination adopt(UniqueFd file, Level threshold);
+    explicit Destination(std::shared_ptr<spdlog::logger> logger, int descriptor = -1)
+        : logger_(std::move(logger)), descriptor_(descriptor) {}
     std::shared_ptr<spdlog::logger> logger_{};
+    int descriptor_ = -1;
 };
 
 /// Opens "stderr", "syslog", or the path of a file that is appended to. Its directory must exist.
 /// No file is opened later, neither by use() nor by a message. Errors: of open(2).
 [[nodiscard]] Result<Destination> open(const std::string& destination, Level threshold);
+
+/// The same of a file that another process has opened for it.
+[[nodiscard]] Destination adopt(UniqueFd file, Level threshold);
 
 /// Opens and uses it. A second call continues elsewhere. Errors: of open().
 [[nodiscard]] Status start(const std::string& destination, Level threshold);

@@ -65,10 +65,13 @@ std::unique_ptr<Command> make_shell_command();
 std::unique_ptr<Command> make_stats_command();
 std::unique_ptr<Command> make_trace_command();
 std::unique_ptr<Command> make_umount_command();
+std::unique_ptr<Command> make_upgrade_command();
 std::unique_ptr<Command> make_verify_command();
 
 /// The other names of this program.
 [[nodiscard]] Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io);
+/// The server of a mount, for its daemon. Returns only the exit status of a call that is none.
+[[nodiscard]] int run_as_server(const std::vector<std::string>& arguments, Io& io);
 /// Returns the exit status.
 [[nodiscard]] int run_as_uenv(const std::vector<std::string>& arguments, Io& io);
 /// Returns the exit status, one of mount(8)'s.

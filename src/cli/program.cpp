@@ -32,6 +32,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
     commands.push_back(make_umount_command());
     commands.push_back(make_list_command());
     commands.push_back(make_stats_command());
+    commands.push_back(make_upgrade_command());
     commands.push_back(make_info_command());
     commands.push_back(make_ls_command());
     commands.push_back(make_cat_command());
@@ -227,6 +228,7 @@ int run_program(const std::vector<std::string>& arguments, Io& io) {
         if (name == "squashfuse" || name == "squashfuse_ll")
             return report(io, name, run_as_squashfuse(arguments, io));
         if (name == "uenv") return run_as_uenv(arguments, io);
+        if (name == "squenv-server") return run_as_server(arguments, io);
         if (name == "squenv-slurm") return run_as_slurm_helper(arguments, io);
         if (name == "mount.squenv" || name == "mount.fuse.squenv" || is_called_by_mount(arguments))
             return run_as_mount_helper(arguments, io);

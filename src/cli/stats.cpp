@@ -53,8 +53,9 @@ void print_table(std::ostream& out, const Answer& json) {
     out << fmt::format("daemon       pid {}, up {:.0f} s, peak memory {}\n", count_in(json, "pid"),
                        mount::seconds_in(json, "uptime_seconds").value_or(0),
                        size_in(json, "peak_memory_bytes"));
-    out << fmt::format("server       pid {}, {} restarts\n", count_in(json, "server_pid"),
-                       count_in(json, "restarts"));
+    out << fmt::format(
+        "server       pid {}, version {}, {} restarts\n", count_in(json, "server_pid"),
+        printable(mount::text_in(json, "server_version").value_or("")), count_in(json, "restarts"));
     out << fmt::format("requests     {} ({} failed)\n", count_in(json, "requests"),
                        count_in(json, "errors"));
     const Answer& kinds = mount::object_in(json, "requests_by_kind");

@@ -18,16 +18,12 @@
 
 namespace squenv::daemon {
 
-namespace {
-
-/// Threads of the same size class must not each keep their own arena of freed block buffers.
+/// Threads of the same size class must not each keep their own arena.
 void limit_allocator() {
     ::mallopt(M_ARENA_MAX, 2);
     ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
     ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
-
-}  // namespace
 
 Daemon::Daemon(const Request& request, RequestFiles files, Opened opened, Service service,
                ServerMemory memory, Signals signals)

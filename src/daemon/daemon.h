@@ -17,6 +17,9 @@
 
 namespace squenv::daemon {
 
+/// Before threads exist, in a process that serves: less memory is kept for blocks that were freed.
+void limit_allocator();
+
 /// One mount being served. Its parts are members in the order of their construction. Used by the
 /// main thread of its process only.
 class Daemon final : private ServedMount {

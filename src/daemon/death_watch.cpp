@@ -20,13 +20,31 @@ struct DeathWatch::Shared {
 
 Result<DeathWatch> DeathWatch::create() {
     SQUENV_TRY_ASSIGN(auto shared, make_shared_object<Shared>());
+    prepare(*shared);
+    return DeathWatch(std::shared_ptr<Shared>(std::move(shared)));
+}
+
+Result<DeathWatch> DeathWatch::create_passable() {
+    SQUENV_TRY_ASSIGN(auto shared, make_passable_object<Shared>("squenv-watch"));
+    const int descriptor = descriptor_of(shared);
+    if (descriptor < 0)
+        return fail(Errc::unsupported, "this system has no memory that can be passed on");
+    prepare(*shared);
+    return DeathWatch(std::shared_ptr<Shared>(std::move(shared)), descriptor);
+}
+
+Result<DeathWatch> DeathWatch::adopt(UniqueFd memory) {
+    SQUENV_TRY_ASSIGN(auto shared, map_passed_object<Shared>(std::move(memory)));
+    return DeathWatch(std::shared_ptr<Shared>(std::move(shared)));
+}
+
+void DeathWatch::prepare(Shared& shared) {
     pthread_mutexattr_t kind;
     ::pthread_mutexattr_init(&kind);
     ::pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
     ::pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
-    ::pthread_mutex_init(&shared->is_alive, &kind);
+    ::pthread_mutex_init(&shared.is_alive, &kind);
     ::pthread_mutexattr_destroy(&kind);
-    return DeathWatch(std::shared_ptr<Shared>(std::move(shared)));
 }
 
 void DeathWatch::be_watched() {

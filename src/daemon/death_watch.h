@@ -22,6 +22,12 @@ class DeathWatch {
   public:
     /// Errors: limit (no memory).
     [[nodiscard]] static Result<DeathWatch> create();
+    /// For a watched process that is another program, which adopts descriptor(). Errors: limit,
+    /// unsupported (no memory that can be passed on).
+    [[nodiscard]] static Result<DeathWatch> create_passable();
+    /// In that program. Errors: those of map_passed_object().
+    [[nodiscard]] static Result<DeathWatch> adopt(UniqueFd memory);
+    [[nodiscard]] int descriptor() const { return descriptor_; }
     DeathWatch(DeathWatch&&) noexcept = default;
     DeathWatch& operator=(DeathWatch&&) noexcept = default;
     ~DeathWatch() = default;
@@ -38,8 +44,11 @@ class DeathWatch {
 
   private:
     struct Shared;
-    explicit DeathWatch(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+    explicit DeathWatch(std::shared_ptr<Shared> shared, int descriptor = -1)
+        : shared_(std::move(shared)), descriptor_(descriptor) {}
+    static void prepare(Shared& shared);
     std::shared_ptr<Shared> shared_;
+    int descriptor_;  ///< owned by shared_
 };
 
 }  // namespace squenv::daemon

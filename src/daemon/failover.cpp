@@ -110,15 +110,23 @@ void Failover::add_sources(std::vector<EventSource>& sources) {
     for (const Dying& dying : dying_)
         sources.push_back(
             {dying.process.socket(), [this, number = dying.process.number()] { on_gone(number); }});
+    add_upgrade_sources(sources);
 }
 
 void Failover::tend(bool is_unmounting) {
-    if (is_unmounting) return drop_standbys();
+    if (is_unmounting) {
+        if (candidate_ && candidate_->visit)
+            on_candidate_failed({Errc::busy, 0, "it is being unmounted", {}});
+        door_.reset();
+        return drop_standbys();
+    }
     if (is_killed_at_once())
         return give_up({Errc::environment, 0, "all processes of the mount were killed at once"});
     bool is_new = false;
-    while (is_server_ready_ && !standby_timer_ && !is_over_ && standbys_.size() < kStandbys) {
-        const std::uint32_t number = ++last_number_;
+    const bool is_time = is_server_ready_ && !standby_timer_ && !is_over_;
+    if (is_time) open_door();
+    while (is_time && young_standbys() < kStandbys) {
+        const std::uint32_t number = ++memory_.session->servers;
         auto forked = ServerProcess::fork(number);
         if (!forked) {
             log::warning("no standby server: {}", forked.error().message());
@@ -133,6 +141,9 @@ void Failover::tend(bool is_unmounting) {
         }
     }
     if (is_new) become_daemon();
+    // They are of no use, but that they could become the daemon until now.
+    while (is_time && young_standbys() == kStandbys && standbys_.size() > kStandbys)
+        drop_standby(standbys_.front().number());
 }
 
 void Failover::on_message() {
@@ -143,12 +154,14 @@ void Failover::on_message() {
         case Report::alive: server_->watch_death(); break;
         case Report::ready:
             is_server_ready_ = true;
+            end_switch();
             if (!std::exchange(is_ready_, true)) {
                 standby_timer_ = make_timer(kStandbyDelay);
                 if (service_.on_ready) service_.on_ready();
             }
             break;
         case Report::walk_ended: has_walk_ended_ = true; break;
+        case Report::able: break;  // of a candidate alone
         case Report::over: is_over_ = true; break;
         case Report::failed:
             auto error = decode_error(std::string_view(message->bytes).substr(1));
@@ -176,11 +189,15 @@ void Failover::on_death() {
     }
     const auto death = Clock::now();
     memory_.session->death = death.time_since_epoch().count();
-    auto requests = memory_.session->journal.count_kill(server_->number());
-    dying_.push_back({std::move(*server_), std::move(requests)});
+    const bool is_replaced = is_candidate_able();
+    std::vector<std::uint64_t> requests;
+    if (!is_replaced) requests = memory_.session->journal.count_kill(server_->number());
+    dying_.push_back({std::move(*server_), std::move(requests), is_replaced});
     server_.reset();
     is_server_ready_ = false;
-    if (is_hopeless(death))
+    if (is_replaced)
+        serve_by_candidate();
+    else if (is_hopeless(death))
         give_up({Errc::environment, 0, "servers end again and again before they answer a request",
                  "see the log for what ends them"});
     else
@@ -196,10 +213,14 @@ void Failover::on_gone(std::uint32_t number) {
     auto message = gone->process.receive();
     if (message ? !message->bytes.empty() : is_busy(message.error())) return;
     const auto status = gone->process.bury();
-    log::warning(
-        "{}: the server, process {}, {}; {}", opened_.image_name, gone->process.pid(),
-        end_text(status),
-        server_ ? fmt::format("process {} goes on", server_->pid()) : "another one goes on");
+    const std::string next =
+        server_ ? fmt::format("process {} goes on", server_->pid()) : "another one goes on";
+    if (gone->is_replaced)
+        log::info("{}: the server, process {}, was replaced by version {}; {}", opened_.image_name,
+                  gone->process.pid(), version_, next);
+    else
+        log::warning("{}: the server, process {}, {}; {}", opened_.image_name, gone->process.pid(),
+                     end_text(status), next);
     if (is_crash(status)) memory_.session->journal.count_crash(gone->requests);
     dying_.erase(gone);
     if (server_ && dying_.empty()) (void)server_->send(Order::settle);
@@ -207,15 +228,19 @@ void Failover::on_gone(std::uint32_t number) {
 
 void Failover::take_over() {
     ++memory_.session->restarts;
-    if (!is_ready_ || !activate_standby()) start_afresh();
+    find_server();
+}
+
+void Failover::serve_by(ServerProcess process) {
+    server_ = std::move(process);
+    if (dying_.empty()) (void)server_->send(Order::settle);
 }
 
 bool Failover::activate_standby() {
     while (!standbys_.empty()) {
         if (standbys_.front().send(Order::serve)) {
-            server_ = std::move(standbys_.front());
+            serve_by(std::move(standbys_.front()));
             standbys_.erase(standbys_.begin());
-            if (dying_.empty()) (void)server_->send(Order::settle);
             return true;
         }
         drop_standby(standbys_.front().number());
@@ -226,7 +251,7 @@ bool Failover::activate_standby() {
 /// Before INIT was answered a server needs to know all that the one before has received.
 void Failover::start_afresh() {
     if (!is_ready_) await_the_dying();
-    const std::uint32_t number = ++last_number_;
+    const std::uint32_t number = ++memory_.session->servers;
     auto forked = ServerProcess::fork(number);
     for (int attempt = 1; !forked && attempt < kForkAttempts; ++attempt) {
         std::this_thread::sleep_for(kForkPause);
@@ -304,6 +329,7 @@ void Failover::end_walk() {
 
 Status Failover::finish() {
     drop_standbys();
+    drop_candidate({Errc::busy, 0, "it has been unmounted", {}});
     if (server_) await_end(*server_);
     await_the_dying();
     if (failure_) return tl::unexpected(*failure_);
@@ -313,10 +339,12 @@ Status Failover::finish() {
 void Failover::resume() {
     if (server_) server_->signal(SIGCONT);
     for (const ServerProcess& standby : standbys_) standby.signal(SIGCONT);
+    if (candidate_) candidate_->process.signal(SIGCONT);
 }
 
 void Failover::kill() {
     drop_standbys();
+    drop_candidate({Errc::busy, 0, "the mount ends", {}});
     if (server_) server_->signal(SIGKILL);
     for (const Dying& dying : dying_) dying.process.signal(SIGKILL);
 }

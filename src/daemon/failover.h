@@ -15,6 +15,7 @@
 #include "daemon/server_process.h"
 #include "daemon/service.h"
 #include "daemon/serving.h"
+#include "daemon/upgrade.h"
 
 namespace squenv::daemon {
 
@@ -26,6 +27,9 @@ namespace squenv::daemon {
 ///   serves. The daemon forks another standby.
 /// - The daemon dies. A standby is the daemon from then on: tend() returns in it as if it had
 ///   never been another process. It knows the members from copies of their descriptors.
+///
+/// An upgrade ends a server on purpose, when a candidate has proved that it can serve: a process of
+/// another program, which is executed and not forked.
 class Failover final : public Serving {
   public:
     /// All of them outlive it.
@@ -50,6 +54,22 @@ class Failover final : public Serving {
     struct Dying {
         ServerProcess process;
         std::vector<std::uint64_t> requests;  ///< it was working on
+        bool is_replaced = false;             ///< by an upgrade
+    };
+    /// A server of another program, until it serves.
+    struct Candidate {
+        ServerProcess process;
+        UniqueFd program;
+        /// Of the process that asks for an upgrade; none when the program serves already, and the
+        /// candidate takes the place of a server that died.
+        std::optional<UpgradeDoor::Visit> visit{};
+        UniqueFd deadline{};    ///< readable when it has had time enough
+        std::string version{};  ///< empty until it can serve
+    };
+    /// An upgrade whose server does not answer yet.
+    struct Switch {
+        UpgradeDoor::Visit visit;
+        std::string from;
     };
 
     // In the daemon.
@@ -59,6 +79,7 @@ class Failover final : public Serving {
     void on_gone(std::uint32_t number);
     void take_over();
     void start_afresh();
+    void serve_by(ServerProcess process);
     [[nodiscard]] bool activate_standby();
     void drop_standby(std::uint32_t number);
     void drop_standbys();
@@ -68,12 +89,31 @@ class Failover final : public Serving {
     void give_up(Error error);
     void await_the_dying();
 
+    // Upgrades, in the daemon (failover_upgrade.cpp).
+    void open_door();
+    void on_visit(UpgradeDoor::Visit visit);
+    [[nodiscard]] Status start_candidate(UniqueFd program);
+    void add_upgrade_sources(std::vector<EventSource>& sources);
+    void on_candidate_message();
+    [[nodiscard]] bool is_candidate_able() const {
+        return candidate_ && !candidate_->version.empty();
+    }
+    void serve_by_candidate();
+    void on_candidate_failed(const Error& reason);
+    void drop_candidate(const Error& reason);
+    void on_dropped(std::uint32_t number);
+    void find_server();
+    void serve_by_own_program();
+    void end_switch();
+    [[nodiscard]] std::size_t young_standbys() const;
+
     // In a process that was forked.
     [[noreturn]] void serve(DaemonLine line, Result<std::unique_ptr<Server>> server);
     [[nodiscard]] Result<std::unique_ptr<Server>> create_server(Server::Options options);
     void stand_by(DaemonLine line, std::uint32_t number);
     void become_daemon();
     void forget_watches();
+    void forget_upgrade();
     void leave_daemon();
 
     const Request& request_;
@@ -87,7 +127,6 @@ class Failover final : public Serving {
     /// daemon dies, the youngest takes its place.
     std::vector<ServerProcess> standbys_{};
     std::vector<Dying> dying_{};
-    std::uint32_t last_number_ = 0;
     Clock::time_point born_{};      ///< this process, when it began as a standby
     UniqueFd standby_timer_{};      ///< readable when it is time for standbys; empty: it was
     bool is_ready_ = false;         ///< INIT was answered
@@ -97,6 +136,15 @@ class Failover final : public Serving {
     std::optional<Error> failure_{};
     std::deque<Clock::time_point> fruitless_{};  ///< deaths since the last answer
     std::uint64_t answers_ = 0;                  ///< at the last death
+
+    std::optional<UpgradeDoor> door_{};
+    std::optional<Candidate> candidate_{};
+    std::vector<ServerProcess> dropped_{};  ///< candidates that were killed, until they are gone
+    std::optional<Switch> switch_{};
+    UniqueFd program_{};     ///< whose server serves; empty: the one that mounted
+    std::string version_{};  ///< of that server; empty: of the one that mounted
+    /// Standbys with a number up to this one do not know the server: it was executed later.
+    std::uint32_t last_ignorant_ = 0;
 };
 
 }  // namespace squenv::daemon

@@ -6,27 +6,17 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <memory>
 
 #include "base/log.h"
 #include "base/remote_error.h"
 #include "daemon/failover.h"
+#include "daemon/server_main.h"
 #include "share/rendezvous.h"
 
 namespace squenv::daemon {
 
 namespace {
-
-[[noreturn]] void end_process(int status) {
-    log::stop();
-    std::_Exit(status);
-}
-
-/// Names of processes have 15 bytes.
-void set_process_name(const char* name) {
-    (void)::prctl(PR_SET_NAME, name);
-}
 
 std::string process_name() {
     char name[16] = {};
@@ -47,44 +37,6 @@ std::uint64_t key_of(const SocketMessage& message) {
     std::from_chars(message.bytes.data() + 1, message.bytes.data() + message.bytes.size(), key);
     return key;
 }
-
-/// The main thread of a server process.
-class ServerMain {
-  public:
-    ServerMain(Server& server, DaemonLine line) : server_(server), line_(std::move(line)) {}
-
-    void run() {
-        while (!server_.is_over()) {
-            std::vector<EventSource> sources;
-            server_.add_sources(sources);
-            if (has_daemon_) sources.push_back({line_.socket(), [this] { obey(); }});
-            if (!wait_for_events(sources, {})) end_process(1);
-            if (server_.is_ready() && !std::exchange(is_told_, true)) line_.send(Report::ready);
-        }
-    }
-    void report_over() { line_.send(Report::over); }
-
-  private:
-    void obey() {
-        const auto message = line_.receive();
-        if (message.bytes.empty()) {
-            // No daemon knows the mount yet.
-            if (!server_.is_ready()) end_process(1);
-            has_daemon_ = false;
-            return;
-        }
-        const auto order = static_cast<Order>(message.bytes[0]);
-        if (order == Order::settle) server_.settle();
-        if (order != Order::end_walk) return;
-        server_.end_walk();
-        line_.send(Report::walk_ended);
-    }
-
-    Server& server_;
-    DaemonLine line_;
-    bool has_daemon_ = true;
-    bool is_told_ = false;
-};
 
 }  // namespace
 
@@ -109,12 +61,7 @@ void Failover::serve(DaemonLine line, Result<std::unique_ptr<Server>> server) {
         line.send(Report::failed, encode_error(status.error()));
         end_process(1);
     }
-    ServerMain main(**server, std::move(line));
-    main.run();
-    const auto finished = (*server)->finish();
-    memory_.session->is_over = true;
-    main.report_over();
-    end_process(finished ? 0 : 1);
+    ServerMain(**server, line, ServerMain::WithoutDaemon::goes_on).run(*memory_.session);
 }
 
 void Failover::stand_by(DaemonLine line, std::uint32_t number) {
@@ -122,6 +69,7 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
     born_ = Clock::now();
     set_process_name("squenv-standby");
     forget_watches();
+    forget_upgrade();
     if (service_.members) service_.members->become_shadow();
     // What can be done before it is needed. Nothing is read of the image: it has all its rights.
     auto server = create_server({number, true, false, {}});
@@ -169,10 +117,22 @@ void Failover::forget_watches() {
     if (server_) server_->forget_watch();
     for (ServerProcess& standby : standbys_) standby.forget_watch();
     for (Dying& dying : dying_) dying.process.forget_watch();
+    if (candidate_) candidate_->process.forget_watch();
+}
+
+/// Only the daemon that began it can end it: without that, what is under way has no effect.
+void Failover::forget_upgrade() {
+    candidate_.reset();
+    dropped_.clear();
+    switch_.reset();
+    if (door_) door_->forget_visits();
 }
 
 void Failover::leave_daemon() {
     forget_watches();
+    forget_upgrade();
+    door_.reset();
+    program_.reset();
     server_.reset();
     standbys_.clear();
     dying_.clear();

@@ -10,17 +10,22 @@
 
 namespace squenv::daemon {
 
+Status open_view(const Request& request, Opened& opened) {
+    SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.file, request.image));
+    auto file_system = fuse::FileSystem::create(*opened.image, opened.view);
+    if (!file_system) return with_context(file_system.error(), request.image_path);
+    opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
+    return {};
+}
+
 Result<Opened> open_request(const Request& request) {
     Opened opened;
-    SQUENV_TRY_ASSIGN(opened.image, image::Image::open(request.file, request.image));
-    opened.identity = content_identity(request);
-    fuse::ViewOptions view = request.view;
+    fuse::ViewOptions& view = opened.view = request.view;
     const bool may_read_all = ::geteuid() == 0 && system::is_initial_user_namespace();
     if (!request.allow_other && !view.uid && !may_read_all) view.reader = ::geteuid();
     if (!request.allow_other && request.allow_root) view.root_owner = ::geteuid();
-    auto file_system = fuse::FileSystem::create(*opened.image, view);
-    if (!file_system) return with_context(file_system.error(), request.image_path);
-    opened.file_system = std::make_unique<fuse::FileSystem>(std::move(*file_system));
+    SQUENV_TRY(open_view(request, opened));
+    opened.identity = content_identity(request);
     opened.image_name = real_path(request.image_path);
     return opened;
 }

@@ -18,6 +18,7 @@ namespace squenv::daemon {
 
 /// An image that is about to be served, in order of construction.
 struct Opened {
+    fuse::ViewOptions view{};  ///< that of the request, with what follows from the user
     std::unique_ptr<image::Image> image{};
     std::unique_ptr<fuse::FileSystem> file_system{};
     std::string image_name{};        ///< absolute
@@ -32,6 +33,8 @@ struct Opened {
 /// What is in the image of `request`, whose file is open. Changes nothing. Errors: those of
 /// Image::open(), and not_found or invalid_argument for the subdirectory.
 [[nodiscard]] Result<Opened> open_request(const Request& request);
+/// The same for what `opened` says already: sets its image and file system.
+[[nodiscard]] Status open_view(const Request& request, Opened& opened);
 /// What the kernel is asked for it.
 [[nodiscard]] mount::KernelMount kernel_mount_of(const Request& request, const Opened& opened);
 

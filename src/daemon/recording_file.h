@@ -29,6 +29,10 @@ class RecordingFile {
     /// An error of write() is sent there, too: see base/remote_error.h. -1 is none. The socket is
     /// lent, and open until then.
     void report_to(int socket) { notice_ = socket; }
+    /// One that another process of the mount has opened, locked and emptied.
+    [[nodiscard]] static RecordingFile adopt(UniqueFd file, std::string path) {
+        return {std::move(file), std::move(path)};
+    }
     /// Writes, unlocks and closes: a reader that waits for the lock finds all of it. Errors: limit
     /// (disk full), io.
     [[nodiscard]] Status write(const trace::Trace& trace);

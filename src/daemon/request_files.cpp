@@ -31,6 +31,29 @@ Result<RequestFiles> RequestFiles::open(const Request& request) {
     return files;
 }
 
+Result<RequestFiles> RequestFiles::adopt(const Request& request, Begun begun) {
+    RequestFiles files;
+    files.has_begun_ = true;
+    if (begun.recording) {
+        files.recording = RecordingFile::adopt(std::move(begun.recording), request.record_path);
+        files.recording->report_to(request.recording_notice);
+    }
+    if (begun.stage) {
+        SQUENV_TRY_ASSIGN(auto stage,
+                          Stage::adopt(std::move(begun.stage), std::move(begun.stage_flag),
+                                       request.stage_directory));
+        files.stage = std::make_unique<Stage>(std::move(stage));
+    }
+    if (begun.log) {
+        files.log = log::adopt(std::move(begun.log), request.log_level);
+    } else if (request.log_destination.empty()) {
+        SQUENV_TRY_ASSIGN(files.log, open_default_log(request));
+    } else {
+        SQUENV_TRY_ASSIGN(files.log, log::open(request.log_destination, request.log_level));
+    }
+    return files;
+}
+
 Status RequestFiles::begin(const Request& request, const image::Image& image) {
     if (has_begun_) return {};
     if (recording) SQUENV_TRY(recording->lock());

@@ -38,6 +38,16 @@ class RequestFiles {
     std::unique_ptr<Stage> stage{};
     log::Destination log{};  ///< its file may lie below the mount point
 
+    /// The files of another process of the mount, which have begun.
+    struct Begun {
+        UniqueFd recording{};
+        UniqueFd stage{};
+        UniqueFd stage_flag{};
+        UniqueFd log{};
+    };
+    /// Those of `begun` that there are. Errors: those of Stage::adopt() and log::open().
+    [[nodiscard]] static Result<RequestFiles> adopt(const Request& request, Begun begun);
+
   private:
     [[nodiscard]] Status prepare(const Request& request, const image::Image& image);
     bool has_begun_ = false;

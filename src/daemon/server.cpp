@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/server.h"
 
+#include <string_view>
+
 #include "base/log.h"
+#include "config.h"
 #include "daemon/sandbox.h"
 
 namespace squenv::daemon {
 
 Result<ServerMemory> ServerMemory::create(const Request& request) {
     ServerMemory memory;
-    SQUENV_TRY_ASSIGN(memory.session, make_shared_object<fuse::SessionMemory>());
+    SQUENV_TRY_ASSIGN(memory.session, make_passable_object<fuse::SessionMemory>("squenv-session"));
+    memory.session->layout = fuse::kMemoryLayout;
+    std::string_view(SQUENV_VERSION)
+        .copy(memory.session->daemon_version.data(), memory.session->daemon_version.size() - 1);
     if (!request.record_path.empty()) {
-        SQUENV_TRY_ASSIGN(memory.recorder, make_shared_object<fuse::RecorderMemory>());
+        SQUENV_TRY_ASSIGN(memory.recorder,
+                          make_passable_object<fuse::RecorderMemory>("squenv-recorder"));
     }
     return memory;
 }
@@ -36,6 +43,11 @@ Result<std::unique_ptr<Server>> Server::create(const Request& request, RequestFi
     const auto what =
         server->options_.is_successor ? Warmup::Share::reading : Warmup::Share::everything;
     SQUENV_TRY_ASSIGN(server->warmup_, Warmup::start(request, opened, namespaces, what));
+    if (!opened.image) {
+        drop_privileges();
+        server->is_confined_ = true;
+        SQUENV_TRY(open_view(request, opened));
+    }
     SQUENV_TRY(server->create_session());
     return server;
 }
@@ -48,6 +60,7 @@ Status Server::create_session() {
     options.server = options_.number;
     options.are_others_gone = options_.are_others_gone;
     options.threads = request_.threads;
+    options.cpus = cpus_;
     options.trace = request_.trace;
     options.only_owner_and_root = request_.allow_root && !request_.allow_other;
     options.name = opened_.image_name;
@@ -58,7 +71,7 @@ Status Server::create_session() {
 }
 
 Status Server::start() {
-    drop_privileges();
+    if (!is_confined_) drop_privileges();
     if (files_.stage) files_.stage->start(*opened_.image);
     return session_->start(
         [this] {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/cpus.h"
 #include "base/result.h"
 #include "base/shared_object.h"
 #include "daemon/inbox.h"
@@ -43,7 +44,9 @@ class Server final : public Serving {
 
     /// Everything up to the session, which answers nothing yet. `files` have begun. All but
     /// `namespaces`, those of the mount, outlive the server, which takes the connection of
-    /// `opened`. Must be called before the process has threads. Errors: environment, limit.
+    /// `opened`. An image that is not open yet is opened here, after all rights are given up.
+    /// Must be called before the process has threads. Errors: environment, limit; those of
+    /// open_view().
     [[nodiscard]] static Result<std::unique_ptr<Server>> create(
         const Request& request, RequestFiles& files, Opened& opened, ServerMemory& memory,
         const system::Namespaces& namespaces, Options options);
@@ -61,6 +64,8 @@ class Server final : public Serving {
     void kill() override {}
     /// See fuse::Session::settle(); once it is ready.
     void settle();
+    /// See fuse::Session::rehearse().
+    [[nodiscard]] Status rehearse() { return session_->rehearse(); }
 
   private:
     Server(const Request& request, RequestFiles& files, Opened& opened, ServerMemory& memory,
@@ -81,6 +86,8 @@ class Server final : public Serving {
     bool is_ready_ = false;
     bool is_over_ = false;
     bool is_settled_ = true;
+    bool is_confined_ = false;
+    const unsigned cpus_ = available_cpus();
 };
 
 }  // namespace squenv::daemon

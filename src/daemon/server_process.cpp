@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/process_limits.h"
+#include "base/remote_error.h"
 
 namespace squenv::daemon {
 
@@ -26,15 +27,49 @@ std::string word(char first, std::string_view text) {
     return first + std::string(text);
 }
 
-}  // namespace
+struct Ends {
+    UniqueFd ours;
+    UniqueFd theirs;
+};
 
-Result<ServerProcess::Fork> ServerProcess::fork(std::uint32_t number) {
-    SQUENV_TRY_ASSIGN(auto watch, DeathWatch::create());
+Result<Ends> make_ends() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return fail_errno(errno, "socketpair");
-    UniqueFd ours(ends[0]);
-    UniqueFd theirs(ends[1]);
+    return Ends{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+[[noreturn]] void become_program(int program, int socket) {
+    ::fcntl(socket, F_SETFD, 0);
+    std::string name = "squenv-server";
+    std::string number = std::to_string(socket);
+    char* const words[] = {name.data(), number.data(), nullptr};
+    (void)::execveat(program, "", words, environ, AT_EMPTY_PATH);
+    const auto error =
+        fail_errno(errno, "the program cannot be started", "see whether it starts with --version")
+            .value();
+    // A message that stays unread would cost the daemon this one.
+    (void)receive_message(socket);
+    (void)send_message(socket, word(static_cast<char>(Report::failed), encode_error(error)));
+    ::_exit(1);
+}
+
+}  // namespace
+
+Result<ServerProcess> ServerProcess::execute(std::uint32_t number, int program) {
+    SQUENV_TRY_ASSIGN(auto watch, DeathWatch::create_passable());
+    SQUENV_TRY_ASSIGN(auto ends, make_ends());
+    const pid_t pid = ::fork();
+    if (pid < 0) return fail_fork(errno);
+    if (pid == 0) become_program(program, ends.theirs.get());
+    ::fcntl(ends.ours.get(), F_SETFL, O_NONBLOCK);
+    return ServerProcess(number, pid, std::move(ends.ours), std::move(watch));
+}
+
+Result<ServerProcess::Fork> ServerProcess::fork(std::uint32_t number) {
+    SQUENV_TRY_ASSIGN(auto watch, DeathWatch::create());
+    SQUENV_TRY_ASSIGN(auto ends, make_ends());
+    auto& [ours, theirs] = ends;
     const pid_t pid = ::fork();
     if (pid < 0) return fail_fork(errno);
     Fork result;

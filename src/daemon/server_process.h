@@ -23,6 +23,7 @@ enum class Order : char {
     settle = 't',    ///< the servers before are gone
     end_walk = 'w',  ///< answered by Report::walk_ended
     member = 'm',    ///< to a standby: the key and the descriptors of a member
+    prepare = 'p',   ///< to another program, the first one: see send_handover()
 };
 
 /// What a server reports, likewise.
@@ -32,6 +33,7 @@ enum class Report : char {
     walk_ended = 'w',  ///< see Order::end_walk
     over = 'o',        ///< the kernel closed the connection; the process ends
     failed = 'f',      ///< it cannot serve; an encoded error follows
+    able = 'b',        ///< another program could serve at once; its version follows
 };
 
 /// Not thread-safe. The connection closes when all threads of the process are gone.
@@ -42,12 +44,17 @@ class ServerProcess {
     /// Before the daemon has threads that matter: the child has the calling one only.
     /// Errors: limit (no process, no descriptor, no memory).
     [[nodiscard]] static Result<Fork> fork(std::uint32_t number);
+    /// Executes the file `program`, which may be open as a path only, as "squenv-server SOCKET". It
+    /// adopts watch_descriptor(). What keeps it from starting comes as Report::failed. Errors:
+    /// limit, unsupported.
+    [[nodiscard]] static Result<ServerProcess> execute(std::uint32_t number, int program);
 
     [[nodiscard]] Status send(Order order, std::string_view text = {},
                               std::span<const int> descriptors = {});
     /// Empty bytes: the process is gone. Errors: busy (no message).
     [[nodiscard]] Result<SocketMessage> receive() { return receive_message(socket_.get()); }
     [[nodiscard]] int socket() const { return socket_.get(); }
+    [[nodiscard]] int watch_descriptor() const { return watch_.descriptor(); }
 
     /// From now on death_fd() is readable when the main thread of the process has ended. Another
     /// thread may still be stuck in the kernel. Once it is alive.

@@ -82,8 +82,13 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
 Result<Stage> Stage::open(const std::string& directory) {
     auto file = make_file(directory);
     if (!file) return with_context(file.error(), "stage");
-    SQUENV_TRY_ASSIGN(auto is_complete, make_shared_object<std::atomic<bool>>());
+    SQUENV_TRY_ASSIGN(auto is_complete, make_passable_object<std::atomic<bool>>("squenv-stage"));
     return Stage(std::move(*file), directory, std::move(is_complete));
+}
+
+Result<Stage> Stage::adopt(UniqueFd file, UniqueFd is_complete, std::string directory) {
+    SQUENV_TRY_ASSIGN(auto flag, map_passed_object<std::atomic<bool>>(std::move(is_complete)));
+    return Stage(std::move(file), std::move(directory), std::move(flag));
 }
 
 Status Stage::reserve(std::uint64_t bytes) {

@@ -25,6 +25,12 @@ class Stage {
     /// Takes the space for an image of `bytes`. Errors: limit (not enough), and of fallocate(2).
     [[nodiscard]] Status reserve(std::uint64_t bytes);
     [[nodiscard]] int descriptor() const { return file_.get(); }
+    /// The copy that another process of the mount has opened, with the descriptors of both. Errors:
+    /// those of map_passed_object().
+    [[nodiscard]] static Result<Stage> adopt(UniqueFd file, UniqueFd is_complete,
+                                             std::string directory);
+    /// -1 when it cannot be passed on.
+    [[nodiscard]] int flag_descriptor() const { return descriptor_of(is_complete_); }
     Stage(Stage&&) noexcept = default;
     Stage& operator=(Stage&&) = delete;
     ~Stage();

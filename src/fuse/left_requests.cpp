@@ -36,7 +36,7 @@ const char* opcode_name(std::uint32_t opcode) {
 
 Status LibfuseSession::take_over() {
     if (journal_ == nullptr) return {};
-    if (!journal_->init_request().empty()) SQUENV_TRY(repeat_init());
+    SQUENV_TRY(repeat_init());
     answer_left(options_.are_others_gone);
     const Clock::rep death = memory_.death;
     if (death != 0) memory_.takeover = Clock::now().time_since_epoch().count() - death;
@@ -45,6 +45,7 @@ Status LibfuseSession::take_over() {
 
 Status LibfuseSession::repeat_init() {
     const auto request = journal_->init_request();
+    if (request.empty() || channel_.is_ready()) return {};
     channel_.repeat_init();
     fuse_buf buffer{};
     buffer.mem = request.data();

@@ -33,6 +33,7 @@ class LibfuseSession final : public Session {
     [[nodiscard]] Status start(std::function<void()> on_ready,
                                std::function<void()> on_end) override;
     void join() override;
+    [[nodiscard]] Status rehearse() override { return repeat_init(); }
     void settle() override {
         answer_left(true);
         log_given_up();
@@ -137,7 +138,7 @@ class LibfuseSession final : public Session {
     std::optional<NotifyStore> store_;
     std::optional<prefetch::Prefetcher> prefetcher_;
     const cpu_set_t all_processors_ = allowed_processors();
-    const unsigned cpus_ = available_cpus();
+    const unsigned cpus_ = options_.cpus;
     std::function<void()> on_ready_;
     std::function<void()> on_end_;
     std::jthread first_worker_;

@@ -21,6 +21,7 @@ namespace squenv::fuse {
 /// How a session runs.
 struct SessionOptions {
     unsigned threads = 0;  ///< 0: chosen by the number of processors
+    unsigned cpus = 1;     ///< see available_cpus(), which opens files
     /// The processor and the process of the tree walker, or -1: there is none.
     int walker_processor = -1;
     pid_t walker_pid = -1;
@@ -56,6 +57,9 @@ class Session {
                                        std::function<void()> on_end) = 0;
     /// Waits for the workers, which end when the connection does.
     virtual void join() = 0;
+    /// Before start(), of a successor: finds out whether it negotiates with the kernel as the one
+    /// that mounted. Errors: environment (it does not).
+    [[nodiscard]] virtual Status rehearse() = 0;
     /// After on_ready: all threads of the servers before are gone. Answers what they were
     /// receiving.
     virtual void settle() = 0;

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -12,11 +13,18 @@
 
 namespace squenv::fuse {
 
+/// What servers of two versions must agree on. It is raised with each change of SessionMemory, of
+/// RecorderMemory, of what their bytes mean, and of the node numbers.
+inline constexpr std::uint32_t kMemoryLayout = 1;
+
 /// What a session leaves to its successor in another process. Lives in memory that is zero at first
 /// and that they share (base/shared_object.h). Thread-safe.
 struct SessionMemory {
     using Clock = std::chrono::steady_clock;
 
+    std::atomic<std::uint32_t> layout;    ///< kMemoryLayout of the program that mounted; the first
+    std::atomic<std::uint32_t> servers;   ///< the last number of one; each has another number
+    std::array<char, 32> daemon_version;  ///< ends with a zero; written before there are servers
     RequestCounters counters;
     std::atomic<Clock::rep> started;       ///< when the first session began
     std::atomic<Clock::rep> last_request;  ///< when the last request was received

@@ -48,11 +48,12 @@ std::string statistics_json(const image::Image& image, const SessionMemory& memo
     const double up = std::chrono::duration<double>(Clock::now() - started).count();
     const Clock::duration takeover{memory.takeover.load()};
     const nlohmann::ordered_json json{
-        {"version", SQUENV_VERSION},
+        {"version", memory.daemon_version.data()},
         {"image", options.name},
         {"identity", options.identity},
         {"pid", memory.daemon.load()},
         {"server_pid", ::getpid()},
+        {"server_version", SQUENV_VERSION},
         {"restarts", memory.restarts.load()},
         {"takeover_seconds", std::chrono::duration<double>(takeover).count()},
         {"uptime_seconds", up},

@@ -47,11 +47,15 @@ tl::unexpected<Error> refused(Error error, const std::string& path) {
 Result<std::shared_ptr<const ImageFile>> ImageFile::open(const std::string& path) {
     auto fd = open_file(path, O_RDONLY | O_NONBLOCK);
     if (!fd) return refused(fd.error(), path);
+    return adopt(std::move(*fd), path);
+}
+
+Result<std::shared_ptr<const ImageFile>> ImageFile::adopt(UniqueFd file, const std::string& path) {
     struct stat info {};
-    if (::fstat(fd->get(), &info) != 0) return fail_errno(errno, path);
-    SQUENV_TRY_ASSIGN(const auto bytes, length_of(fd->get(), info, path));
+    if (::fstat(file.get(), &info) != 0) return fail_errno(errno, path);
+    SQUENV_TRY_ASSIGN(const auto bytes, length_of(file.get(), info, path));
     return std::shared_ptr<const ImageFile>(
-        new ImageFile(path, std::move(*fd), identity_of(info), bytes));
+        new ImageFile(path, std::move(file), identity_of(info), bytes));
 }
 
 }  // namespace squenv::image

@@ -20,6 +20,9 @@ class ImageFile {
     /// A regular file or a block device. Errors: not_found, denied, invalid_argument (a directory
     /// or a pipe), io.
     [[nodiscard]] static Result<std::shared_ptr<const ImageFile>> open(const std::string& path);
+    /// One that another process has opened at `path`. Errors: invalid_argument, io.
+    [[nodiscard]] static Result<std::shared_ptr<const ImageFile>> adopt(UniqueFd file,
+                                                                        const std::string& path);
 
     [[nodiscard]] const std::string& path() const { return path_; }  ///< as it was given
     [[nodiscard]] int descriptor() const { return fd_.get(); }

@@ -58,6 +58,10 @@ std::string rendezvous_name(const std::vector<SharedMount>& mounts, const std::s
     return fmt::format("squenv/{}/{:016x}{:016x}", ::geteuid(), hash.high64, hash.low64);
 }
 
+std::string mount_name(std::uint32_t device_minor) {
+    return fmt::format("squenv/{}/mount/{}", ::geteuid(), device_minor);
+}
+
 Result<std::optional<UniqueFd>> claim_rendezvous(const std::string& name) {
     SQUENV_TRY_ASSIGN(auto socket, make_socket());
     const Address address(name);

@@ -30,6 +30,10 @@ struct SharedMount {
 [[nodiscard]] std::string rendezvous_name(const std::vector<SharedMount>& mounts,
                                           const std::string& kind);
 
+/// The name under which processes of this user reach the daemon of a mount in any namespace, by the
+/// number of its connection.
+[[nodiscard]] std::string mount_name(std::uint32_t device_minor);
+
 /// A listening socket of that name; nothing when another process has the name. Errors: limit, io.
 [[nodiscard]] Result<std::optional<UniqueFd>> claim_rendezvous(const std::string& name);
 

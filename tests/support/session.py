@@ -138,6 +138,10 @@ class Work:
         assert result.returncode == 0, (result.returncode, result.stderr)
         return Mount(self, path, user)
 
+    def mount_at(self, path, user=True):
+        """What another program has mounted there."""
+        return Mount(self, path, user)
+
     def clean_up(self):
         """Ends everything; says what should have ended before."""
         for process in self.started:

@@ -122,12 +122,12 @@ _squenv() {
         esac
     done
     if [[ -z $command ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit env mount umount list stats info ls cat diff extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit env mount umount list stats upgrade info ls cat diff extract
             verify history rollback prune doctor cache trace bench help version --help --version" -- "$word")
         return
     fi
     if [[ $command == help ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit env mount umount list stats info ls cat diff extract
+        mapfile -t COMPREPLY < <(compgen -W "create pack run shell edit env mount umount list stats upgrade info ls cat diff extract
             verify history rollback prune doctor cache trace bench" -- "$word")
         return
     fi
@@ -170,7 +170,7 @@ _squenv() {
             edit) options+=" --env --staging --resume --discard --force" ;;
             env) options+=" --view --no-default-view --format" ;;
             umount) options+=" --lazy --wait" ;;
-            list | stats | doctor | cache) options+=" --json" ;;
+            list | stats | upgrade | doctor | cache) options+=" --json" ;;
             info) options+=" --offset --json" ;;
             ls) options+=" --offset --all --directory --human-readable --long --recursive --json" ;;
             cat) options+=" --offset" ;;
@@ -191,7 +191,7 @@ _squenv() {
         cache:0) mapfile -t COMPREPLY < <(compgen -W "list clean" -- "$word") ;;
         trace:0) mapfile -t COMPREPLY < <(compgen -W "merge report" -- "$word") ;;
         trace:*) _squenv_files -f "$word" ;;
-        umount:0 | stats:0)
+        umount:0 | stats:0 | upgrade:*)
             compopt -o filenames 2>/dev/null
             local mountpoint
             while IFS= read -r mountpoint; do

@@ -42,7 +42,7 @@ function __squenv_before_command
     __fish_seen_subcommand_from run shell; and not contains -- -- (commandline -opc)
 end
 
-set -l commands create pack run shell edit env mount umount list stats info ls cat diff extract verify history rollback prune doctor cache trace bench help version
+set -l commands create pack run shell edit env mount umount list stats upgrade info ls cat diff extract verify history rollback prune doctor cache trace bench help version
 complete -c squenv -f
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -s V -l version -d 'Print the version'
 complete -c squenv -n 'not __fish_seen_subcommand_from ls' -s h -l help -d 'Print help'
@@ -63,6 +63,7 @@ complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a doctor -d '
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cache -d 'Show or remove unpacked images'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a list -d 'Show your mounts'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a stats -d 'Show live counters'
+complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a upgrade -d 'Serve mounts by this version'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a info -d 'Show what an image is'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a ls -d 'List files inside an image'
 complete -c squenv -n "not __fish_seen_subcommand_from $commands" -a cat -d 'Print files of an image'
@@ -153,8 +154,8 @@ complete -c squenv -n '__fish_seen_subcommand_from prune' -l older-than -x -a '7
 complete -c squenv -n '__fish_seen_subcommand_from rollback prune' -s n -l dry-run -d 'Only say what would change'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s l -l lazy -d 'Detach now'
 complete -c squenv -n '__fish_seen_subcommand_from umount' -s w -l wait -d 'Until it is gone'
-complete -c squenv -n '__fish_seen_subcommand_from umount stats' -a '(__squenv_mountpoints)'
-complete -c squenv -n '__fish_seen_subcommand_from list stats info ls diff verify doctor cache' -l json -d 'Print JSON'
+complete -c squenv -n '__fish_seen_subcommand_from umount stats upgrade' -a '(__squenv_mountpoints)'
+complete -c squenv -n '__fish_seen_subcommand_from list stats upgrade info ls diff verify doctor cache' -l json -d 'Print JSON'
 complete -c squenv -n '__fish_seen_subcommand_from info ls cat extract verify' -l offset -x -a auto -d 'Bytes before the image'
 complete -c squenv -n '__fish_seen_subcommand_from bench' -F
 complete -c squenv -n '__fish_seen_subcommand_from bench' -l mount-point -x -a '(__fish_complete_directories)' -d 'Where to mount'
