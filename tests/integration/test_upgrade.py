@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -33,8 +34,8 @@ FUSE_INIT = 26
 def tree(session_dir):
     top = session_dir / "upgrade"
     choose = random.Random(SEED)
-    trees.make_random_files(top, choose, 10, 20, 30_000)
-    for number in range(10):
+    trees.make_random_files(top, choose, 5, 10, 30_000)
+    for number in range(5):
         (top / f"d{number}" / "large").write_bytes(
             trees.compressible(600_000, number) + choose.randbytes(1 << 18))
     return top
@@ -134,8 +135,8 @@ def test_upgrade_under_users(work, new, tree, image, version):
     facts = mount.stats()
     assert facts["restarts"] == 0 and facts["pid"] == mount.pid
     assert len(servers) == 3 and not any(map(is_running, servers - {facts["server_pid"]}))
-    text = log.read_text()
-    assert text.count("was replaced by version") == 3 and "warning" not in text, text
+    wait_for(lambda: log.read_text().count("was replaced by version") == 3, "the lines")
+    assert "warning" not in log.read_text(), log.read_text()
     mount.umount()
     wait_for(lambda: not all_processes(work, new) and not processes_of(old), "the end of all")
 
@@ -347,6 +348,25 @@ def test_mounts_of_others(work, new, tree, image):
     assert mount.stats()["server_version"] == NEW
     assert_equal(tree, mount)
     mount.umount()
+
+
+@pytest.mark.parametrize("way", ["umount", "signal"])
+def test_unmounted_meanwhile(way, work, new, image):
+    """Nothing hangs and nothing is left, whichever comes first."""
+    choose = random.Random(SEED)
+    for _ in range(5):
+        mount = work.mount(image)
+        time.sleep(0.1)
+        upgrade = work.start([*AS_USER, new, "upgrade", mount.path])
+        time.sleep(choose.uniform(0, 0.06))
+        if way == "umount":
+            assert work.squenv("umount", "--wait", mount.path).returncode == 0
+        else:
+            os.kill(mount.pid, signal.SIGTERM)
+        errors = upgrade.communicate(timeout=30)[1]
+        assert upgrade.returncode == 0 or errors.startswith(b"squenv upgrade: "), errors
+        wait_for(lambda: not all_processes(work, new), "the end of all processes")
+        assert not mount.is_mounted()
 
 
 def test_what_is_no_mount(work, new):
