@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <utility>
@@ -34,6 +38,27 @@ Status check_owner(const system::MountEntry& entry) {
     return fail(Errc::denied,
                 fmt::format("{}: a mount of user {}", entry.mountpoint, *entry.user_id),
                 "only the user that mounted it can upgrade it");
+}
+
+/// A server whose own file is served by it, or by another one that does so in turn, could wait for
+/// itself.
+Status check_program(int program) {
+    struct stat info {};
+    if (::fstat(program, &info) != 0) return fail_errno(errno, "/proc/self/exe");
+    SQUENV_TRY_ASSIGN(const auto entries, system::read_mount_table());
+    for (const auto& entry : entries)
+        if (entry.is_squenv() && ::makedev(0, entry.device_minor) == info.st_dev)
+            return fail(Errc::environment,
+                        "this program lies in " + entry.mountpoint + ", which is a mount itself",
+                        "call one that is installed outside of images");
+    return {};
+}
+
+/// Of another program, a mount may have the type of squashfuse, too.
+bool is_own(const system::MountEntry& entry) {
+    if (!entry.is_squenv() || entry.user_id != ::geteuid()) return false;
+    return entry.type == "fuse.squenv" ||
+           mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry).has_value();
 }
 
 Result<Answer> facts_of(const system::MountEntry& entry) {
@@ -91,6 +116,7 @@ class UpgradeCommand final : public Command {
     Status run(Io& io) override {
         const UniqueFd program(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
         if (!program) return fail_errno(errno, "/proc/self/exe", "mount /proc");
+        SQUENV_TRY(check_program(program.get()));
         SQUENV_TRY(find_entries(io));
         for (const auto& entry : entries_) {
             const auto upgrade = upgrade_entry(entry, program.get());
@@ -116,9 +142,7 @@ class UpgradeCommand final : public Command {
         }
         if (!mountpoints_.empty()) return {};
         SQUENV_TRY_ASSIGN(entries_, system::read_mount_table());
-        std::erase_if(entries_, [](const system::MountEntry& entry) {
-            return !entry.is_squenv() || entry.user_id != ::geteuid();
-        });
+        std::erase_if(entries_, std::not_fn(is_own));
         return {};
     }
     void note(Io& io, const std::string& mountpoint, const daemon::Upgrade& upgrade) {

@@ -350,6 +350,20 @@ def test_mounts_of_others(work, new, tree, image):
     mount.umount()
 
 
+def test_a_program_in_the_mount(work):
+    """Its server would wait for itself."""
+    tree = work.directory("tree")
+    shutil.copy(work.programs / "squenv", tree / "squenv")
+    image = work.path / "image.squashfs"
+    check([work.programs / "squenv", "pack", "-q", tree, "-o", image])
+    mount = work.mount(image)
+    before = mount.stats()["server_pid"]
+    result = run([mount.path / "squenv", "upgrade", mount.path], user=True)
+    assert result.returncode == 4 and "installed outside" in result.stderr, result.stderr
+    assert mount.stats()["server_pid"] == before
+    mount.umount()
+
+
 @pytest.mark.parametrize("way", ["umount", "signal"])
 def test_unmounted_meanwhile(way, work, new, image):
     """Nothing hangs and nothing is left, whichever comes first."""
