@@ -29,7 +29,8 @@ from storage import slow_storage
 ROOT = Path(__file__).resolve().parents[2]
 COLORS = {"directory": "#b0b0b0", "kernel": "#cc3333", "squashfuse_ll": "#7fa66b",
           "squenv": "#8fb3d5", "squenv, recorded": "#3b76af"}
-WIDTH, HEIGHT, LEFT, BOTTOM, RIGHT = 720, 320, 50, 40, 130
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, RIGHT = 720, 340, 50, 30, 50, 130
+LABELS_BELOW = ("kernel", "squenv, recorded")  # the lines above these come close
 
 
 def arguments_of():
@@ -96,20 +97,22 @@ def draw(rows, delays):
         return LEFT + (WIDTH - LEFT - RIGHT) * delays.index(delay) / (len(delays) - 1)
 
     def up(seconds):
-        return (HEIGHT - BOTTOM) * (1 - math.log(seconds / least) / math.log(most / least))
+        return TOP + (HEIGHT - TOP - BOTTOM) * (
+            1 - math.log(seconds / least) / math.log(most / least))
 
     body = [f'<text x="{LEFT}" y="14">seconds of an import, by the delay of every operation</text>']
     for delay in delays:
-        body.append(f'<text x="{across(delay) - 12:.0f}" y="{HEIGHT - BOTTOM + 18}">'
+        body.append(f'<text x="{across(delay) - 12:.0f}" y="{HEIGHT - BOTTOM + 34}">'
                     f"{delay} ms</text>")
     for name, row in rows.items():
         points = [(across(delay), up(row[delay])) for delay in delays if delay in row]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         body.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[name]}" '
                     'stroke-width="2"/>')
+        shift = 16 if name in LABELS_BELOW else -6
         for (x, y), delay in zip(points, delays):
             body.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLORS[name]}"/>'
-                        f'<text x="{x - 10:.1f}" y="{y - 6:.1f}">{row[delay]:.1f}</text>')
+                        f'<text x="{x - 10:.1f}" y="{y + shift:.1f}">{row[delay]:.1f}</text>')
         body.append(f'<text x="{points[-1][0] + 12:.1f}" y="{points[-1][1] + 4:.1f}">{name}</text>')
     return ('<svg xmlns="http://www.w3.org/2000/svg" '
             f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}">\n'
