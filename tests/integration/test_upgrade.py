@@ -12,7 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
-from run_support import IMPORT, PROCESSES, background, daemon_name, wait_until_nothing_is_left
+from run_support import (
+    IMPORT,
+    PROCESSES,
+    background,
+    daemon_name,
+    on_machine,
+    wait_until_nothing_is_left,
+)
 from support import trees
 from support.processes import (
     AS_USER,
@@ -408,6 +415,19 @@ def test_a_recording_goes_on(work, new, image):
     mount.umount()
     text = trace.read_text(encoding="utf-8")
     assert "d1/f1" in text and "d2/f2" in text
+
+
+def test_a_lost_recording_is_told(work, new, image):
+    """The new server knows whom, too."""
+    disk, path = work.directory("disk"), work.directory("mnt")
+    words = work.command("run", "-q", "--record", disk / "t", f"{image}:{path}", "--", "sh", "-c",
+                         f"{new} upgrade -q {path} && cat {path}/d1/large | wc -c")
+    script = f"mount -t tmpfs -o size=64k,mode=777 none {disk}; : > {disk}/t; chmod 666 {disk}/t"
+    fill = f"head -c 1000000 /dev/zero > {disk}/fill 2> /dev/null"
+    result = on_machine(f"{script}; {fill} || :", words)
+    assert result.stdout == f"{600_000 + (1 << 18)}\n", result
+    (line,) = result.stderr.splitlines()
+    assert f"{disk}/t: the recording is lost: No space left on device" in line
 
 
 def test_a_stage_goes_on(work, new, tree, image):
