@@ -288,9 +288,11 @@ void Failover::mirror(std::uint64_t key, const share::Member& member) {
     for (const auto number : deaf) drop_standby(number);
 }
 
-/// No process lives that was there a moment ago: the kills were meant for the mount.
+/// No process lives that was there a moment ago, and they are not the first ones: the kills were
+/// meant for the mount.
 bool Failover::is_killed_at_once() const {
-    const auto then = Clock::now() - kAtOnce;
+    const Clock::time_point begin{Clock::duration(memory_.session->started.load())};
+    const auto then = std::max(begin, Clock::now() - kAtOnce);
     const auto is_new = [then](const ServerProcess& process) { return process.born() > then; };
     return born_ > then && service_.supervisor.born() > then && (!server_ || is_new(*server_)) &&
            std::all_of(standbys_.begin(), standbys_.end(), is_new);
