@@ -52,7 +52,7 @@ std::vector<ObjectError> ErrorList::take_objects() {
 
 std::vector<Error> ErrorList::take() {
     std::vector<Error> all;
-    for (const ObjectError& one : take_objects()) all.push_back(one.joined());
+    for (ObjectError& one : take_objects()) all.push_back(std::exchange(one, {}).joined());
     return all;
 }
 

@@ -171,7 +171,7 @@ Status fill_entry(const std::string& entry, const TreeName& name, Record record,
     options.is_read_only = true;
     SQUENV_TRY_ASSIGN(const auto report,
                       extract::extract_tree(image, image.root(), tree_in(entry), options));
-    if (!report.errors.empty()) return tl::unexpected(report.errors.front());
+    if (!report.errors.empty()) return tl::unexpected(report.errors.front().joined());
     if (!is_unchanged(name, image))
         return fail(Errc::busy, record.image + ": was changed while it was unpacked",
                     "try again when it is complete");

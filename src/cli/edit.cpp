@@ -204,7 +204,7 @@ Status EditCommand::unpack(const image::Image& image) {
                       extract::extract_tree(image, image.root(), session_.tree(), options));
     if (report.is_cancelled)
         return fail(Errc::cancelled, "stopped on request; the image is unchanged");
-    if (!report.errors.empty()) return tl::unexpected(report.errors.front());
+    if (!report.errors.empty()) return tl::unexpected(report.errors.front().joined());
     return edit::mark_unpacked(session_);
 }
 

@@ -42,7 +42,7 @@ bool is_of_all(const Error& error) {
 void tell_errors(Io& io, const extract::ExtractReport& report) {
     std::vector<Error> damage;
     std::vector<Fault> refusals;
-    for (const auto& [path, error] : report.objects_with_errors) {
+    for (const auto& [path, error] : report.errors) {
         Error reason = error;
         if (is_of_all(error)) reason.context.clear();
         if (is_damage(error))
@@ -57,7 +57,9 @@ void tell_errors(Io& io, const extract::ExtractReport& report) {
 
 /// The exit status is 3 when the image is damaged, else 1: the command line was right.
 Status missing(const std::string& target, const extract::ExtractReport& report) {
-    const bool is_damaged = std::any_of(report.errors.begin(), report.errors.end(), is_damage);
+    const bool is_damaged =
+        std::any_of(report.errors.begin(), report.errors.end(),
+                    [](const ObjectError& one) { return is_damage(one.error); });
     return fail(
         is_damaged ? Errc::corrupt : Errc::io,
         fmt::format("{}: {} objects are missing or incomplete", target, report.error_count),

@@ -33,8 +33,7 @@ struct ExtractReport {
     bool is_read_only = false;          ///< nor was it where nothing can be written
     bool is_cancelled = false;          ///< nor was it then
     std::uint64_t error_count = 0;      ///< objects that are missing or incomplete, of those tried
-    std::vector<Error> errors{};        ///< the first of them
-    std::vector<ObjectError> objects_with_errors{};  ///< the same, with their paths apart
+    std::vector<ObjectError> errors{};  ///< the first of them
 };
 
 /// Writes `start` (a directory) to `target`, which is created or must be empty. Content, modes,

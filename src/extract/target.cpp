@@ -60,8 +60,7 @@ ExtractReport Job::report() {
     report.is_read_only = is_read_only_;
     report.is_cancelled = is_cancelled();
     report.error_count = errors_.count();
-    report.objects_with_errors = errors_.take_objects();
-    for (const ObjectError& one : report.objects_with_errors) report.errors.push_back(one.joined());
+    report.errors = errors_.take_objects();
     return report;
 }
 

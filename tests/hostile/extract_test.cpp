@@ -76,7 +76,7 @@ TEST_F(Extract, RestoresTheTree) {
                          [](const auto& child) { return child.first == "tty"; }));
     const auto built = builder.build();
     const auto report = run(built);
-    for (const auto& error : report.errors) ADD_FAILURE() << error.message();
+    for (const auto& error : report.errors) ADD_FAILURE() << error.joined().message();
     for (const auto& [path, content] : built.files)
         EXPECT_EQ(text(target_ / path), content) << path;
     for (const auto& [path, to] : built.symlinks) EXPECT_EQ(fs::read_symlink(target_ / path), to);
@@ -100,7 +100,7 @@ TEST_P(EscapingName, IsNotMade) {
     built.set_text("entry:d/" + std::string(name.size(), 'x') + ".name", name);
     const auto report = run(built);
     ASSERT_EQ(report.errors.size(), 1U);
-    EXPECT_EQ(report.errors[0].code, Errc::corrupt);
+    EXPECT_EQ(report.errors[0].error.code, Errc::corrupt);
     EXPECT_EQ(entries(target_ / "d"), 0);
     EXPECT_EQ(text(target_ / "fine"), "fine");
 }
@@ -311,8 +311,8 @@ TEST_F(Extract, DamagedContentIsReportedAndTheRestIsWritten) {
     built.set("word:exact#1", 0x02000001);
     const auto report = run(built);
     ASSERT_FALSE(report.errors.empty());
-    EXPECT_TRUE(std::any_of(report.errors.begin(), report.errors.end(), [](const Error& error) {
-        return error.context.starts_with("exact: ") && error.code == Errc::corrupt;
+    EXPECT_TRUE(std::any_of(report.errors.begin(), report.errors.end(), [](const ObjectError& one) {
+        return one.path == "exact" && one.error.code == Errc::corrupt;
     }));
     EXPECT_EQ(text(target_ / "big"), built.files.at("big"));
 }

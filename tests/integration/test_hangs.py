@@ -170,11 +170,12 @@ def test_daemon_killed_in_its_first_second(kind, victims, work, image):
             stuck += 1
             # With the keeper dead, nothing of ours is left that could have noticed.
             freed = work.squenv("umount", "--lazy", mount.path, timeout=30)
-            assert freed.returncode == 0, freed.stderr
+            # The last process of the mount may just have ended it.
+            assert freed.returncode == 0 or not mount.is_mounted(), freed.stderr
             wait_for(lambda: not any(map(is_running, involved)), "the end of all", STUCK_AFTER)
         assert not end_of_all(readers, STUCK_AFTER)
         if victims == "all" and mount.is_mounted():
-            check([*AS_USER, "fusermount3", "-uz", mount.path])
+            run([*AS_USER, "fusermount3", "-uz", mount.path])
         mount.wait_until_gone()
     print("stuck", stuck, "of", KILLS // 4)
     # Stores avoid what can get stuck; that they never meet it cannot be had.
