@@ -27,16 +27,17 @@ Error ObjectError::joined() const {
 }
 
 void ErrorList::add(const Error& error) {
-    const std::lock_guard lock(mutex_);
-    if (++count_ > kMaxKept) return;
-    kept_.push_back({{}, error});
-    kept_.back().error.context = shortened(error.context);
+    keep({}, error);
 }
 
 void ErrorList::add(const std::string& path, const Error& error) {
+    keep(path.empty() ? "/" : path, error);
+}
+
+void ErrorList::keep(const std::string& path, const Error& error) {
     const std::lock_guard lock(mutex_);
     if (++count_ > kMaxKept) return;
-    kept_.push_back({path.empty() ? "/" : shortened(path), error});
+    kept_.push_back({shortened(path), error});
     kept_.back().error.context = shortened(error.context);
 }
 

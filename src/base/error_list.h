@@ -37,6 +37,8 @@ class ErrorList {
     [[nodiscard]] std::vector<Error> take();
 
   private:
+    void keep(const std::string& path, const Error& error);
+
     mutable std::mutex mutex_;  ///< protects both
     std::uint64_t count_ = 0;
     std::vector<ObjectError> kept_;

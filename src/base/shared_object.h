@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -29,12 +30,17 @@ struct UnmapObject {
 template <class Object>
 using SharedObject = std::unique_ptr<Object, UnmapObject<Object>>;
 
+/// As mmap(2); the memory of `descriptor`, or without a name when that is -1.
+inline void* map_shared(std::size_t bytes, int descriptor) {
+    const int flags = MAP_SHARED | MAP_NORESERVE | (descriptor < 0 ? MAP_ANONYMOUS : 0);
+    return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+}
+
 /// Pages that are never touched take no memory. No destructor runs. Errors: limit (no memory).
 template <class Object>
 [[nodiscard]] Result<SharedObject<Object>> make_shared_object() {
     static_assert(std::is_trivially_destructible_v<Object>);
-    void* memory = ::mmap(nullptr, sizeof(Object), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = map_shared(sizeof(Object), -1);
     if (memory == MAP_FAILED) return fail_errno(errno, "shared memory");
     // The memory is zero. Default-initialization leaves plain members, and so their pages, alone.
     return SharedObject<Object>(new (memory) Object);
@@ -47,8 +53,7 @@ template <class Object>
     static_assert(std::is_trivially_destructible_v<Object>);
     UniqueFd file(::memfd_create(name, MFD_CLOEXEC));
     if (!file || ::ftruncate(file.get(), sizeof(Object)) != 0) return make_shared_object<Object>();
-    void* memory = ::mmap(nullptr, sizeof(Object), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+    void* memory = map_shared(sizeof(Object), file.get());
     if (memory == MAP_FAILED) return make_shared_object<Object>();
     return SharedObject<Object>(new (memory) Object, UnmapObject<Object>{std::move(file)});
 }
@@ -62,8 +67,7 @@ template <class Object>
     if (::fstat(file.get(), &info) != 0) return fail_errno(errno, "shared memory");
     if (info.st_size != static_cast<off_t>(sizeof(Object)))
         return fail(Errc::unsupported, "shared memory: of another size");
-    void* memory = ::mmap(nullptr, sizeof(Object), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+    void* memory = map_shared(sizeof(Object), file.get());
     if (memory == MAP_FAILED) return fail_errno(errno, "shared memory");
     return SharedObject<Object>(static_cast<Object*>(memory), UnmapObject<Object>{std::move(file)});
 }

@@ -21,7 +21,6 @@
 #include "cli/uenv_metadata.h"
 #include "daemon/serve.h"
 #include "mount/answer.h"
-#include "mount/live_statistics.h"
 #include "run/destination.h"
 #include "share/kill_scope.h"
 #include "system/mount_table.h"
@@ -41,9 +40,7 @@ bool is_of_squenv(pid_t process) {
 
 /// ", process 12,": the daemon of the mount at `path`, or "".
 std::string daemon_at(const std::string& path) {
-    const auto text = mount::query_statistics(path, mount::kQueryTimeout);
-    if (!text) return {};
-    const auto answer = mount::parse_answer(*text);
+    const auto answer = mount::query_answer(path);
     const auto pid = answer ? mount::number_in(*answer, "pid", 1, mount::kMaxPid)
                             : std::optional<std::uint64_t>();
     return pid ? fmt::format(", process {},", *pid) : std::string();

@@ -2,7 +2,6 @@
 #include "cli/recording_notice.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -52,14 +51,10 @@ bool await_daemon(int socket, int command) {
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_IGN);
     if (const auto null = open_file("/dev/null", O_RDWR))
         for (int fd = 0; fd <= 1; ++fd) ::dup2(null->get(), fd);
-    // Those two become numbers 3 and 4.
-    const int high = command >= 0 ? ::fcntl(command, F_DUPFD_CLOEXEC, 10) : -1;
-    if (::dup2(socket, 3) < 0) ::_exit(1);
-    if (high >= 0) ::dup2(high, 4);
-    ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
+    system::keep_only(socket, command);
     if (::chdir("/") != 0) ::_exit(1);
     system::forget_starter(system::Processors::all);
-    if (await_daemon(3, high >= 0 ? 4 : -1)) {
+    if (await_daemon(3, command >= 0 ? 4 : -1)) {
         const auto text = read_to_end(3);
         if (const auto error = decode_error(text ? *text : std::string())) say(error->message());
     } else if (!is_quiet) {

@@ -11,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/image_argument.h"
 #include "mount/answer.h"
-#include "mount/live_statistics.h"
 #include "system/mount_table.h"
 
 namespace squenv::cli {
@@ -96,16 +95,13 @@ class StatsCommand final : public Command {
         if (!entry && ::lstat(path.c_str(), &info) != 0)
             return fail_errno(errno, path, "'squenv list' shows your mounts");
         if (entry) SQUENV_TRY(check_owner(*entry));
-        SQUENV_TRY_ASSIGN(const auto text, mount::query_statistics(path, mount::kQueryTimeout,
-                                                                   entry ? &*entry : nullptr));
-        auto answer = mount::parse_answer(text);
-        if (!answer) return with_context(answer.error(), path);
-        if (!mount::number_in(*answer, "pid", 1, mount::kMaxPid))
+        SQUENV_TRY_ASSIGN(const auto answer, mount::query_answer(path, entry ? &*entry : nullptr));
+        if (!mount::number_in(answer, "pid", 1, mount::kMaxPid))
             return fail(Errc::unsupported, path + ": does not answer properly");
         if (is_json_)
-            io.out << answer->dump(2) << '\n';
+            io.out << answer.dump(2) << '\n';
         else
-            print_table(io.out, *answer);
+            print_table(io.out, answer);
         return {};
     }
 

@@ -61,14 +61,6 @@ bool is_own(const system::MountEntry& entry) {
            mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry).has_value();
 }
 
-Result<Answer> facts_of(const system::MountEntry& entry) {
-    SQUENV_TRY_ASSIGN(const auto text,
-                      mount::query_statistics(entry.mountpoint, mount::kQueryTimeout, &entry));
-    auto facts = mount::parse_answer(text);
-    if (!facts) return with_context(facts.error(), entry.mountpoint);
-    return facts;
-}
-
 /// One that its daemon serves by itself has no other process to go on.
 Status check_failover(const std::string& path, const Answer& facts) {
     const auto daemon = mount::number_in(facts, "pid", 1, mount::kMaxPid);
@@ -79,7 +71,7 @@ Status check_failover(const std::string& path, const Answer& facts) {
 Result<daemon::Upgrade> upgrade_entry(const system::MountEntry& entry, int program) {
     const std::string& path = entry.mountpoint;
     for (;; ::nanosleep(&kPause, nullptr)) {
-        SQUENV_TRY_ASSIGN(const auto facts, facts_of(entry));
+        SQUENV_TRY_ASSIGN(const auto facts, mount::query_answer(path, &entry));
         SQUENV_TRY(check_failover(path, facts));
         auto upgrade = daemon::ask_upgrade(entry.device_minor, program);
         if (upgrade) return upgrade;

@@ -2,11 +2,20 @@
 #include "daemon/event_loop.h"
 
 #include <poll.h>
+#include <sys/timerfd.h>
 
 #include <cerrno>
 #include <vector>
 
 namespace squenv::daemon {
+
+UniqueFd make_timer(std::chrono::milliseconds delay) {
+    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    const auto nanoseconds = std::chrono::nanoseconds(delay).count();
+    const itimerspec when{{0, 0}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
+    if (!timer || ::timerfd_settime(timer.get(), 0, &when, nullptr) != 0) return {};
+    return timer;
+}
 
 Result<bool> wait_for_events(std::span<const EventSource> sources, Timeout timeout) {
     std::vector<pollfd> waiting;

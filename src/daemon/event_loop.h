@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace squenv::daemon {
 
@@ -19,6 +20,9 @@ struct EventSource {
 
 /// How long to wait; empty: for ever.
 using Timeout = std::optional<std::chrono::milliseconds>;
+
+/// A descriptor that is readable from `delay` on; empty when the system gives none.
+[[nodiscard]] UniqueFd make_timer(std::chrono::milliseconds delay);
 
 /// Waits once, in poll(2), and calls the handlers of what is readable, in the order of `sources`.
 /// Returns whether the time passed without any; a signal that interrupts the wait is neither.

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 #include <poll.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,21 +38,6 @@ constexpr int kForkAttempts = 50;
 constexpr milliseconds kForkPause{100};
 /// How long the walker, and a server that has ended, are waited for.
 constexpr milliseconds kEndPatience{5000};
-
-auto find_number(std::vector<ServerProcess>& processes, std::uint32_t number) {
-    return std::find_if(processes.begin(), processes.end(), [number](const ServerProcess& process) {
-        return process.number() == number;
-    });
-}
-
-/// Without a timer it is time now.
-UniqueFd make_timer(milliseconds delay) {
-    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-    const auto nanoseconds = std::chrono::nanoseconds(delay).count();
-    const itimerspec when{{0, 0}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
-    if (!timer || ::timerfd_settime(timer.get(), 0, &when, nullptr) != 0) return {};
-    return timer;
-}
 
 bool is_busy(const Error& error) {
     return error.code == Errc::busy;
@@ -156,6 +140,7 @@ void Failover::on_message() {
             is_server_ready_ = true;
             end_switch();
             if (!std::exchange(is_ready_, true)) {
+                // Without a timer it is time now.
                 standby_timer_ = make_timer(kStandbyDelay);
                 if (service_.on_ready) service_.on_ready();
             }
@@ -209,9 +194,7 @@ void Failover::on_gone(std::uint32_t number) {
         return dying.process.number() == number;
     });
     if (gone == dying_.end()) return;
-    // What it reported at last is of no use any more.
-    auto message = gone->process.receive();
-    if (message ? !message->bytes.empty() : is_busy(message.error())) return;
+    if (!gone->process.is_gone()) return;
     const auto status = gone->process.bury();
     const std::string next =
         server_ ? fmt::format("process {} goes on", server_->pid()) : "another one goes on";

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A server of another program takes the place of one that lives, or of one that died later.
 #include <fcntl.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,14 +21,7 @@ namespace {
 
 /// For a program to start and to read the tables of an image, from slow storage too. The process
 /// that asks waits twice as long.
-constexpr time_t kPatienceSeconds = 30;
-
-UniqueFd make_deadline() {
-    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-    const itimerspec when{{0, 0}, {kPatienceSeconds, 0}};
-    if (timer) (void)::timerfd_settime(timer.get(), 0, &when, nullptr);
-    return timer;
-}
+constexpr std::chrono::seconds kPatience{30};
 
 Error ended_early() {
     return {Errc::unsupported, 0, "the program has ended before it could serve",
@@ -93,7 +85,8 @@ Status Failover::start_candidate(UniqueFd program) {
         if (sent.error().sys_errno == EPIPE) return tl::unexpected(ended_early());
         return sent;
     }
-    candidate_.emplace(Candidate{std::move(process), std::move(program), {}, make_deadline(), {}});
+    candidate_.emplace(
+        Candidate{std::move(process), std::move(program), {}, make_timer(kPatience), {}});
     return {};
 }
 
@@ -152,12 +145,8 @@ void Failover::drop_candidate(const Error& reason) {
 }
 
 void Failover::on_dropped(std::uint32_t number) {
-    const auto dropped =
-        std::find_if(dropped_.begin(), dropped_.end(),
-                     [number](const ServerProcess& process) { return process.number() == number; });
-    if (dropped == dropped_.end()) return;
-    const auto message = dropped->receive();
-    if (message ? !message->bytes.empty() : message.error().code == Errc::busy) return;
+    const auto dropped = find_number(dropped_, number);
+    if (dropped == dropped_.end() || !dropped->is_gone()) return;
     (void)dropped->bury();
     dropped_.erase(dropped);
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/program_server.h"
 
-#include <linux/close_range.h>
-#include <unistd.h>
-
 #include <memory>
 #include <string>
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <string>
@@ -86,6 +87,18 @@ Result<ServerProcess::Fork> ServerProcess::fork(std::uint32_t number) {
 
 Status ServerProcess::send(Order order, std::string_view text, std::span<const int> descriptors) {
     return send_message(socket_.get(), word(static_cast<char>(order), text), descriptors);
+}
+
+bool ServerProcess::is_gone() {
+    const auto message = receive();
+    return message ? message->bytes.empty() : message.error().code != Errc::busy;
+}
+
+std::vector<ServerProcess>::iterator find_number(std::vector<ServerProcess>& processes,
+                                                 std::uint32_t number) {
+    return std::find_if(processes.begin(), processes.end(), [number](const ServerProcess& process) {
+        return process.number() == number;
+    });
 }
 
 void ServerProcess::watch_death() {

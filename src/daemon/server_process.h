@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/socket_message.h"
@@ -53,6 +54,8 @@ class ServerProcess {
                               std::span<const int> descriptors = {});
     /// Empty bytes: the process is gone. Errors: busy (no message).
     [[nodiscard]] Result<SocketMessage> receive() { return receive_message(socket_.get()); }
+    /// Whether it is, after a message that is of no use any more.
+    [[nodiscard]] bool is_gone();
     [[nodiscard]] int socket() const { return socket_.get(); }
     [[nodiscard]] int watch_descriptor() const { return watch_.descriptor(); }
 
@@ -88,6 +91,10 @@ class ServerProcess {
     bool is_watched_ = false;
     std::chrono::steady_clock::time_point born_ = std::chrono::steady_clock::now();
 };
+
+/// The end of `processes` when none has that number.
+[[nodiscard]] std::vector<ServerProcess>::iterator find_number(
+    std::vector<ServerProcess>& processes, std::uint32_t number);
 
 /// The server's end of the connection to its daemon.
 class DaemonLine {

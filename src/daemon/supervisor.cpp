@@ -2,10 +2,8 @@
 #include "daemon/supervisor.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,22 +42,6 @@ constexpr int kStrayLooks = 50;
 constexpr timespec kStrayPause{0, 20'000'000};
 
 /// One byte each way: a command, and an errno value (0 for success).
-bool send_byte(int fd, char byte) {
-    ssize_t sent = 0;
-    do {
-        sent = ::send(fd, &byte, 1, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent == 1;
-}
-
-bool receive_byte(int fd, char& byte) {
-    ssize_t got = 0;
-    do {
-        got = ::recv(fd, &byte, 1, 0);
-    } while (got < 0 && errno == EINTR);
-    return got == 1;
-}
-
 char to_byte(const Status& status) {
     if (status) return 0;
     const int code = status.error().sys_errno != 0 ? status.error().sys_errno : EPERM;
@@ -69,17 +51,9 @@ char to_byte(const Status& status) {
 std::uint32_t receive_number(int fd) {
     std::uint32_t number = 0;
     char byte = 0;
-    for (unsigned shift = 0; shift < 32 && receive_byte(fd, byte); shift += 8)
+    for (unsigned shift = 0; shift < 32 && system::receive_byte(fd, byte); shift += 8)
         number |= static_cast<std::uint32_t>(static_cast<unsigned char>(byte)) << shift;
     return number;
-}
-
-/// Closes every descriptor but these and the standard ones. `socket` becomes number 3.
-void keep_only(int socket, int held_fd) {
-    const int high = held_fd >= 0 ? ::fcntl(held_fd, F_DUPFD_CLOEXEC, 10) : -1;
-    if (::dup2(socket, 3) < 0) ::_exit(1);
-    if (high >= 0 && ::dup2(high, 4) < 0) ::_exit(1);
-    ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
 }
 
 /// Unmounts at the present path of the mount: a directory above it may have been renamed, also just
@@ -146,7 +120,7 @@ class Duty {
 
 char Duty::unmount(mount::UnmountMode mode) const {
     const auto child = system::fork_child([&](int socket) {
-        send_byte(socket, to_byte(unmount_device(duties_.mountpoint, device_minor_, mode)));
+        system::send_byte(socket, to_byte(unmount_device(duties_.mountpoint, device_minor_, mode)));
     });
     if (!child) return to_byte(tl::unexpected(child.error()));
     pollfd waiting[2] = {{child->socket.get(), POLLIN, 0}, {death_.get(), POLLIN, 0}};
@@ -154,7 +128,7 @@ char Duty::unmount(mount::UnmountMode mode) const {
     }
     if (waiting[0].revents == 0 && device_minor_ != 0) (void)mount::abort_connection(device_minor_);
     char answer = EIO;
-    receive_byte(child->socket.get(), answer);
+    system::receive_byte(child->socket.get(), answer);
     system::reap(child->pid);
     return answer;
 }
@@ -175,18 +149,18 @@ void Duty::obey(Command command) {
             break;
         case Command::dismiss: is_dismissed_ = true; break;
         case Command::leave:
-            send_byte(3, is_there() && share::has_left_processes(duties_.mountpoint)
-                             ? EBUSY
-                             : unmount(mount::UnmountMode::normal));
+            system::send_byte(3, is_there() && share::has_left_processes(duties_.mountpoint)
+                                     ? EBUSY
+                                     : unmount(mount::UnmountMode::normal));
             break;
-        case Command::unmount: send_byte(3, unmount(mount::UnmountMode::normal)); break;
-        case Command::lazy: send_byte(3, unmount(mount::UnmountMode::lazy)); break;
+        case Command::unmount: system::send_byte(3, unmount(mount::UnmountMode::normal)); break;
+        case Command::lazy: system::send_byte(3, unmount(mount::UnmountMode::lazy)); break;
     }
 }
 
 void Duty::serve() {
     char byte = 0;
-    while (!is_dismissed_ && has_command() && receive_byte(3, byte))
+    while (!is_dismissed_ && has_command() && system::receive_byte(3, byte))
         obey(static_cast<Command>(byte));
 }
 
@@ -212,7 +186,7 @@ void Duty::clean_up() {
     // mount lives.
     if (const auto null = open_file("/dev/null", O_RDWR))
         for (int fd = 0; fd <= 2; ++fd) ::dup2(null->get(), fd);
-    keep_only(socket, duties.held_fd);
+    system::keep_only(socket, duties.held_fd);
     if (::chdir("/") != 0) ::_exit(1);
     system::forget_starter(system::Processors::all);
     Duty duty(duties, std::move(watch));
@@ -232,13 +206,13 @@ Result<Supervisor> Supervisor::start(const SupervisorDuties& duties) {
 
 void Supervisor::watch_this_thread() {
     watch_.be_watched();
-    send_byte(socket_.get(), static_cast<char>(Command::watch));
+    system::send_byte(socket_.get(), static_cast<char>(Command::watch));
 }
 
 void Supervisor::mounted(std::uint32_t device_minor) {
-    send_byte(socket_.get(), static_cast<char>(Command::mounted));
+    system::send_byte(socket_.get(), static_cast<char>(Command::mounted));
     for (unsigned shift = 0; shift < 32; shift += 8)
-        send_byte(socket_.get(), static_cast<char>(device_minor >> shift));
+        system::send_byte(socket_.get(), static_cast<char>(device_minor >> shift));
 }
 
 Status Supervisor::ask_to_leave() {
@@ -251,20 +225,20 @@ Status Supervisor::ask_to_unmount(mount::UnmountMode mode) {
 }
 
 Status Supervisor::ask(char command) {
-    if (!send_byte(socket_.get(), command)) return fail(Errc::io, kSupervisorIsGone);
+    if (!system::send_byte(socket_.get(), command)) return fail(Errc::io, kSupervisorIsGone);
     return {};
 }
 
 Status Supervisor::answer() {
     char answer = 0;
-    if (!receive_byte(socket_.get(), answer)) return fail(Errc::io, kSupervisorIsGone);
+    if (!system::receive_byte(socket_.get(), answer)) return fail(Errc::io, kSupervisorIsGone);
     if (answer == kGone) return fail(Errc::not_found, "not mounted any more");
     if (answer != 0) return fail_errno(answer, "unmount");
     return {};
 }
 
 void Supervisor::dismiss() {
-    send_byte(socket_.get(), static_cast<char>(Command::dismiss));
+    system::send_byte(socket_.get(), static_cast<char>(Command::dismiss));
     socket_.reset();
 }
 

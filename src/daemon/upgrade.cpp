@@ -2,7 +2,6 @@
 #include "daemon/upgrade.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_depth.h"
+#include "mount/live_statistics.h"
 
 namespace squenv::mount {
 
@@ -27,6 +28,13 @@ Result<Answer> parse_answer(const std::string& text) {
     }
     return fail(Errc::unsupported, "does not answer properly",
                 "another program serves it, or another version of squenv");
+}
+
+Result<Answer> query_answer(const std::string& mountpoint, const system::MountEntry* entry) {
+    SQUENV_TRY_ASSIGN(const auto text, query_statistics(mountpoint, kQueryTimeout, entry));
+    auto answer = parse_answer(text);
+    if (!answer) return with_context(answer.error(), mountpoint);
+    return answer;
 }
 
 std::optional<std::uint64_t> number_in(const Answer& object, const char* key, std::uint64_t least,

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "system/mount_table.h"
 
 namespace squenv::mount {
 
@@ -21,6 +22,11 @@ inline constexpr std::uint64_t kMaxPid = 1U << 22;
 
 /// Errors: unsupported (no JSON object, or one nested more deeply than those of this program).
 [[nodiscard]] Result<Answer> parse_answer(const std::string& text);
+
+/// What the mount at `mountpoint` answers within kQueryTimeout. Errors: those of query_statistics()
+/// and parse_answer().
+[[nodiscard]] Result<Answer> query_answer(const std::string& mountpoint,
+                                          const system::MountEntry* entry = nullptr);
 
 // Nothing when `object` is no object, has no such member, or one of another type or range.
 [[nodiscard]] std::optional<std::uint64_t> number_in(const Answer& object, const char* key,

@@ -2,10 +2,8 @@
 #include "run/mount_remover.h"
 
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "system/child_process.h"
@@ -21,23 +19,13 @@ bool enter_private_namespace() {
     return system::enter_new_namespaces(system::Propagation::none).has_value();
 }
 
-bool receive(int socket, char& byte) {
-    ssize_t got = 0;
-    do {
-        got = ::recv(socket, &byte, 1, 0);
-    } while (got < 0 && errno == EINTR);
-    return got == 1;
-}
-
-bool send(int socket, char byte) {
-    return ::send(socket, &byte, 1, MSG_NOSIGNAL) == 1;
-}
-
 /// Says when it is ready, then removes the directory if it is told to.
 void serve(int socket, const std::string& path) {
     char byte = 0;
-    if (!enter_private_namespace() || !send(socket, 'r') || !receive(socket, byte)) return;
-    send(socket, ::rmdir(path.c_str()) == 0 ? 'y' : 'n');
+    if (!enter_private_namespace() || !system::send_byte(socket, 'r') ||
+        !system::receive_byte(socket, byte))
+        return;
+    system::send_byte(socket, ::rmdir(path.c_str()) == 0 ? 'y' : 'n');
 }
 
 }  // namespace
@@ -48,7 +36,7 @@ MountRemover::MountRemover(std::string path) : path_(std::move(path)) {
     socket_ = std::move(child->socket);
     process_ = child->pid;
     char ready = 0;
-    if (!receive(socket_.get(), ready)) socket_.reset();
+    if (!system::receive_byte(socket_.get(), ready)) socket_.reset();
 }
 
 MountRemover::~MountRemover() {
@@ -58,7 +46,8 @@ MountRemover::~MountRemover() {
 
 bool MountRemover::remove() {
     char answer = 'n';
-    return socket_ && send(socket_.get(), 'g') && receive(socket_.get(), answer) && answer == 'y';
+    return socket_ && system::send_byte(socket_.get(), 'g') &&
+           system::receive_byte(socket_.get(), answer) && answer == 'y';
 }
 
 }  // namespace squenv::run

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "system/child_process.h"
 
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +35,29 @@ Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run) {
                       }));
     reap(intermediate.pid);
     return std::move(intermediate.socket);
+}
+
+bool send_byte(int fd, char byte) {
+    ssize_t sent = 0;
+    do {
+        sent = ::send(fd, &byte, 1, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent == 1;
+}
+
+bool receive_byte(int fd, char& byte) {
+    ssize_t got = 0;
+    do {
+        got = ::recv(fd, &byte, 1, 0);
+    } while (got < 0 && errno == EINTR);
+    return got == 1;
+}
+
+void keep_only(int socket, int other) {
+    const int high = other >= 0 ? ::fcntl(other, F_DUPFD_CLOEXEC, 10) : -1;
+    if (::dup2(socket, 3) < 0) ::_exit(1);
+    if (high >= 0 && ::dup2(high, 4) < 0) ::_exit(1);
+    ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
 }
 
 void reap(pid_t child) {

@@ -24,6 +24,14 @@ struct ChildProcess {
 /// The same, but the process is no child of the caller, which may become another program.
 [[nodiscard]] Result<UniqueFd> fork_detached(const std::function<void(int socket)>& run);
 
+/// Over the socket of such a process. False when the other one is gone.
+bool send_byte(int socket, char byte);
+bool receive_byte(int socket, char& byte);
+
+/// In such a process: closes every descriptor but the standard ones and these. `socket` becomes
+/// number 3, `other` number 4, unless it is -1.
+void keep_only(int socket, int other);
+
 /// Waits for a child that is about to end, or has been killed. Its status does not matter.
 void reap(pid_t child);
 
