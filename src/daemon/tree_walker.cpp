@@ -6,17 +6,22 @@
 #include <fmt/core.h>
 #include <linux/close_range.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -24,6 +29,7 @@
 #include "base/cpus.h"
 #include "mount/kernel_mount.h"
 #include "system/child_process.h"
+#include "system/mount_watch.h"
 #include "system/namespaces.h"
 
 namespace squenv::daemon {
@@ -54,11 +60,55 @@ struct RawEntry {
     char name[1];
 };
 
-/// True when the daemon has closed its end: no more work is wanted.
-bool is_stopped() {
-    char byte = 0;
-    return ::recv(3, &byte, 1, MSG_DONTWAIT) == 0;
-}
+/// What the walker listens to, as numbers 3 and 4.
+class Commands {
+  public:
+    /// `watch` is on the namespace of the mount. One of the walker's own has a copy of the mount,
+    /// which the daemon serves until the walker ends.
+    explicit Commands(system::MountWatch watch) : watch_(std::move(watch)) {}
+
+    /// The mount that counts is now that of `root`.
+    void set_mount(int root) {
+        struct stat status {};
+        if (::fstat(root, &status) == 0) device_minor_ = minor(status.st_dev);
+    }
+    /// True when no more work is wanted: the daemon has closed its end, or the mount is gone.
+    [[nodiscard]] bool is_stopped() {
+        const short events = wait(0);
+        char byte = 0;
+        return events < 0 || (events > 0 && ::recv(kSocket, &byte, 1, MSG_DONTWAIT) == 0);
+    }
+    /// True when another byte of the daemon waits, because it wants the whole tree listed, or no
+    /// more work is wanted.
+    [[nodiscard]] bool is_wanted_elsewhere() { return wait(0) != 0; }
+    /// Waits for a byte of the daemon. False when no more work is wanted.
+    [[nodiscard]] bool receive() {
+        char byte = 0;
+        return wait(-1) > 0 && ::recv(kSocket, &byte, 1, 0) == 1;
+    }
+    /// Tells the daemon that the walker pauses. False when it is gone.
+    [[nodiscard]] bool send_pause() {
+        const char byte = 'p';
+        return ::send(kSocket, &byte, 1, MSG_NOSIGNAL) == 1;
+    }
+
+  private:
+    static constexpr int kSocket = 3;
+    /// What the socket reports within `timeout` milliseconds, -1 for ever; -1 as soon as the mount
+    /// is gone.
+    short wait(int timeout) {
+        while (true) {
+            std::array<pollfd, 2> sources{pollfd{kSocket, POLLIN, 0}, {watch_.fd(), POLLPRI, 0}};
+            if (::poll(sources.data(), sources.size(), timeout) < 0 && errno != EINTR) return -1;
+            if (sources[1].revents != 0 && device_minor_ && !watch_.has_mount(*device_minor_))
+                return -1;
+            if (sources[0].revents != 0 || timeout == 0) return sources[0].revents;
+        }
+    }
+
+    system::MountWatch watch_;
+    std::optional<std::uint32_t> device_minor_{};
+};
 
 /// Lists `directory` to its end. Returns the names of its subdirectories, each with its NUL.
 std::string list(int directory, Budget& budget) {
@@ -89,14 +139,14 @@ struct Level {
 };
 
 /// Lists `root` to its end, then everything below it, in the order of the listing.
-void walk(UniqueFd root, Budget& budget) {
+void walk(UniqueFd root, Budget& budget, Commands& commands) {
     std::vector<Level> levels;
     const auto enter = [&](UniqueFd directory) {
         auto names = list(directory.get(), budget);
         levels.push_back({std::move(directory), std::move(names)});
     };
     enter(std::move(root));
-    while (!levels.empty() && !budget.is_spent() && !is_stopped()) {
+    while (!levels.empty() && !budget.is_spent() && !commands.is_stopped()) {
         Level& level = levels.back();
         if (level.next == level.names.size() || levels.size() > kMaxDepth) {
             levels.pop_back();
@@ -108,13 +158,6 @@ void walk(UniqueFd root, Budget& budget) {
             ::openat(level.directory.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (child) enter(std::move(child));
     }
-}
-
-/// True when a second byte of the daemon waits, because it wants the whole tree listed, or the
-/// daemon is gone.
-bool is_wanted_elsewhere() {
-    char byte = 0;
-    return ::recv(3, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
 /// Opens `path` below `root`. The names come from the image: none leads out of the mount, by ".."
@@ -133,15 +176,31 @@ void visit(int root, const RecordedName& name, Budget& budget) {
     if (opened && name.is_directory) (void)list(opened.get(), budget);
 }
 
-/// Moves to a mount namespace of its own, in which an open directory does not block unmounting. Or
-/// moves to that of the mount, in which no process unmounts.
-bool leave_mount_namespace(const system::Namespaces* namespaces) {
-    if (namespaces != nullptr && *namespaces)
-        return system::join_namespaces(*namespaces).has_value();
+/// Moves to a mount namespace of its own, in which an open directory does not block unmounting.
+bool leave_mount_namespace() {
     if (!mount::may_mount_directly())
         return system::enter_new_namespaces(system::Propagation::none).has_value();
     return ::unshare(CLONE_NEWNS) == 0 &&
            ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+void work(Commands commands, const std::string& mountpoint,
+          const std::vector<RecordedName>& first) {
+    if (!commands.receive()) return;
+    UniqueFd root(::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) return;
+    commands.set_mount(root.get());
+    Budget budget;
+    if (!first.empty()) {
+        for (const RecordedName& name : first) {
+            if (budget.is_spent() || commands.is_wanted_elsewhere()) break;
+            visit(root.get(), name, budget);
+        }
+        if (!commands.is_wanted_elsewhere() && !commands.send_pause()) return;
+        if (!commands.receive()) return;
+        budget.end = Clock::now() + kTimeBudget;
+    }
+    walk(std::move(root), budget, commands);
 }
 
 [[noreturn]] void run_warmer(int socket, const std::string& mountpoint, int processor,
@@ -150,28 +209,16 @@ bool leave_mount_namespace(const system::Namespaces* namespaces) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NAME, "squenv-walker");
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
-    if (!leave_mount_namespace(namespaces)) ::_exit(1);
-    if (::dup2(socket, 3) < 0) ::_exit(1);
-    ::close_range(4, ~0U, 0);
+    const bool joins = namespaces != nullptr && *namespaces;
+    if (joins && !system::join_namespaces(*namespaces)) ::_exit(1);
+    const auto watch = system::MountWatch::open();
+    if (!watch || (!joins && !leave_mount_namespace())) ::_exit(1);
+    system::keep_only(socket, watch->fd());
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(processor), &one);
     ::sched_setaffinity(0, sizeof one, &one);
-    char byte = 0;
-    if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
-    UniqueFd root(::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root) ::_exit(1);
-    Budget budget;
-    if (!first.empty()) {
-        for (const RecordedName& name : first) {
-            if (budget.is_spent() || is_wanted_elsewhere()) break;
-            visit(root.get(), name, budget);
-        }
-        if (!is_wanted_elsewhere() && ::send(3, &byte, 1, MSG_NOSIGNAL) != 1) ::_exit(0);
-        if (::recv(3, &byte, 1, 0) != 1) ::_exit(0);
-        budget.end = Clock::now() + kTimeBudget;
-    }
-    walk(std::move(root), budget);
+    work(Commands(system::MountWatch(UniqueFd(4))), mountpoint, first);
     ::_exit(0);
 }
 
