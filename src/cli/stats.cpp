@@ -62,7 +62,10 @@ void print_table(std::ostream& out, const Answer& json) {
         if (const auto count = count_in(kinds, kind.key().c_str()); count != 0)
             out << fmt::format("  {:<12} {:>10}\n", printable(kind.key()), count);
     out << fmt::format("served       {}\n", size_in(json, "bytes_served"));
-    out << fmt::format("stored ahead {}\n", size_in(json, "bytes_stored_ahead"));
+    out << fmt::format("stored ahead {}{}\n", size_in(json, "bytes_stored_ahead"),
+                       mount::is_set_in(json, "stores_ahead")
+                           ? ""
+                           : ", because prefetch is off or fusectl is not mounted");
     out << fmt::format(
         "image reads  {}, {} in {:.3f} s{}\n", count_in(json, "image_reads"),
         size_in(json, "image_bytes_read"),

@@ -38,8 +38,7 @@ Result<Warmup> Warmup::start(const Request& request, const Opened& opened,
     warmup.stores_pages_ = may_store_pages(request, opened.device_minor);
     if (share == Share::reading) return warmup;
     warmup.processor_ = other_processor();
-    // Without stores there is nothing that the list would be ahead of: the walker lists the tree.
-    if (warmup.stores_pages_) warmup.list_ = load_hot_list(*opened.image);
+    warmup.list_ = load_hot_list(*opened.image);
     if (warmup.processor_ >= 0) SQUENV_TRY(warmup.start_walker(request, opened, namespaces));
     return warmup;
 }

@@ -11,9 +11,10 @@ namespace squenv::prefetch {
 
 /// How a mount prefetches.
 struct PrefetchOptions {
-    /// Decoded bytes go into the page cache before they are asked for.
+    /// Decoded bytes go into the page cache before they are asked for. Otherwise recorded blocks
+    /// are decoded ahead, and stay in the block cache.
     bool stores_pages = true;
-    /// What a program needs early; stored ahead of it when `stores_pages` is on.
+    /// What a program needs early.
     std::vector<appendix::HotItem> recorded{};
     /// A tree walker is about to begin.
     bool has_walker = false;

@@ -227,8 +227,11 @@ bool Pool::store_range(const Work& work) {
 
 bool Pool::store_block(const Work& work, const PlannedBlock& block) {
     if (!locked([&] { return plan_.is_wanted(work.job); })) return false;
-    const auto found = image_.data().block(block.place, block.length, {.stored = work.stored});
+    const bool is_kept = target_ == Target::block_cache;
+    const auto found =
+        image_.data().block(block.place, block.length, {.is_kept = is_kept, .stored = work.stored});
     if (!found) return false;
+    if (is_kept) return true;
     return std::all_of(block.parts.begin(), block.parts.end(), [&](const Part& part) {
         return store_part(work.job, part, found->block->bytes());
     });

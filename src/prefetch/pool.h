@@ -21,6 +21,12 @@
 
 namespace squenv::prefetch {
 
+/// Where decoded blocks go.
+enum class Target : std::uint8_t {
+    page_cache,   ///< of the kernel
+    block_cache,  ///< of the image, where the kernel's requests find them
+};
+
 /// Reads, decodes and stores what a plan wants, and holds the requests at its front. It knows no
 /// policy. Either each decoder reads the block it decodes, or one thread reads ahead of the
 /// decoders, in few large pieces.
@@ -37,8 +43,8 @@ class Pool {
     };
 
     /// All of them outlive the pool.
-    Pool(const image::Image& image, Plan& plan, PageCache& pages)
-        : image_(image), plan_(plan), pages_(pages) {}
+    Pool(const image::Image& image, Plan& plan, PageCache& pages, Target target)
+        : image_(image), plan_(plan), pages_(pages), target_(target) {}
     ~Pool() { stop(); }
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
@@ -110,6 +116,7 @@ class Pool {
     const image::Image& image_;
     Plan& plan_;
     PageCache& pages_;
+    const Target target_;
     std::function<void()> on_idle_;
 
     std::mutex mutex_;                   ///< protects the plan and everything below but threads_

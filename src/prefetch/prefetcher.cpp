@@ -11,8 +11,9 @@ Prefetcher::Prefetcher(const image::Image& image, KernelPages& kernel, PrefetchO
       siblings_(image, pages_),
       walk_phase_(options.has_walker ? WalkPhase::ahead : WalkPhase::over) {
     if (options.stores_pages) sequential_.emplace(image, pages_);
-    if (options.stores_pages && !options.recorded.empty()) {
-        recorded_.emplace(image, std::move(options.recorded), pages_);
+    if (!options.recorded.empty()) {
+        const Target target = options.stores_pages ? Target::page_cache : Target::block_cache;
+        recorded_.emplace(image, std::move(options.recorded), pages_, target);
         if (call_walker_) recorded_->on_idle([this] { call_walker_(WalkerCall::after_pause); });
     }
     if (!options.has_walker) on_walk(WalkPhase::over);

@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint64_t kFirstWindow = 32 << 20;
 /// Part of the machine's memory that recorded content may take.
 constexpr std::uint64_t kMemoryShare = 4;
+/// Part of the block cache that is filled ahead, when decoded blocks stay there.
+constexpr std::uint64_t kCacheShare = 3;
 /// Misses after which it is another program that runs, and how many more for each hit.
 constexpr unsigned kMostMisses = 32;
 constexpr unsigned kMissesPerHit = 4;
@@ -30,7 +32,13 @@ std::uint64_t recorded_bytes_limit(long pages, long page_bytes) {
            kMemoryShare;
 }
 
-RecordedPlan::RecordedPlan() : window_end_(kFirstWindow) {
+RecordedPlan::RecordedPlan() : first_window_(kFirstWindow), growth_(2), window_end_(first_window_) {
+}
+
+RecordedPlan::RecordedPlan(std::uint64_t cache_bytes)
+    : first_window_(std::min(kFirstWindow, cache_bytes / kCacheShare)),
+      growth_(1),
+      window_end_(first_window_) {
 }
 
 RecordedPlan::Hit RecordedPlan::on_hit(std::size_t index, bool is_exhausted,
@@ -38,7 +46,7 @@ RecordedPlan::Hit RecordedPlan::on_hit(std::size_t index, bool is_exhausted,
     ++hits_;
     if (is_exhausted) return {};
     const std::uint64_t at = blocks_->blocks()[index].bytes_before;
-    window_end_ = std::max(window_end_, 2 * at + kFirstWindow);
+    window_end_ = std::max(window_end_, growth_ * at + first_window_);
     if (index < claimed_) return {.is_in_work = true};
     fronts_in_row_ = now - last_front_ < kFrontGap ? fronts_in_row_ + 1 : 0;
     last_front_ = now;

@@ -23,8 +23,11 @@ namespace squenv::prefetch {
 /// the next hit.
 class RecordedPlan final : public Plan {
   public:
-    /// Holds no block before set_blocks().
+    /// Decoded blocks go into the page cache, or stay in a block cache of `cache_bytes` bytes. Of
+    /// that they take no more than a third ahead of the last hit. Holds no block before
+    /// set_blocks().
     RecordedPlan();
+    explicit RecordedPlan(std::uint64_t cache_bytes);
     /// `blocks` outlive the plan.
     void set_blocks(const RecordedBlocks& blocks) { blocks_ = &blocks; }
 
@@ -72,10 +75,12 @@ class RecordedPlan final : public Plan {
 
   private:
     const RecordedBlocks* blocks_ = nullptr;
-    std::size_t cursor_ = 0;    ///< the next block to take
-    std::size_t claimed_ = 0;   ///< after the last block that a decoder began
-    std::size_t passed_ = 0;    ///< a program is here; what is before is not worth storing
-    std::uint64_t window_end_;  ///< in bytes of the plan; 0: suspended
+    std::size_t cursor_ = 0;   ///< the next block to take
+    std::size_t claimed_ = 0;  ///< after the last block that a decoder began
+    std::size_t passed_ = 0;   ///< a program is here; what is before is not worth storing
+    const std::uint64_t first_window_;
+    const std::uint64_t growth_;  ///< bytes of the window for each byte that a request reached
+    std::uint64_t window_end_;    ///< in bytes of the plan; 0: suspended
     Clock::time_point last_front_{};
     unsigned fronts_in_row_ = 0;  ///< front requests shortly after each other
     unsigned long holds_ = 0;

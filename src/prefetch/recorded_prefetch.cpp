@@ -10,12 +10,14 @@
 namespace squenv::prefetch {
 
 RecordedPrefetch::RecordedPrefetch(const image::Image& image, std::vector<appendix::HotItem> items,
-                                   PageCache& pages)
+                                   PageCache& pages, Target target)
     : image_(image),
       pages_(pages),
       items_(std::move(items)),
       most_bytes_(recorded_bytes_limit(::sysconf(_SC_PHYS_PAGES), ::sysconf(_SC_PAGESIZE))),
-      pool_(image, plan_, pages) {
+      plan_(target == Target::page_cache ? RecordedPlan()
+                                         : RecordedPlan(image.counters().blocks.budget_bytes)),
+      pool_(image, plan_, pages, target) {
 }
 
 void RecordedPrefetch::start(unsigned decoders, const cpu_set_t& processors) {

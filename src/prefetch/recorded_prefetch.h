@@ -18,7 +18,7 @@ class RecordedPrefetch {
   public:
     /// Both outlive it. Asks for the machine's memory: before the sandbox forbids that.
     RecordedPrefetch(const image::Image& image, std::vector<appendix::HotItem> items,
-                     PageCache& pages);
+                     PageCache& pages, Target target);
     ~RecordedPrefetch() { stop(); }
 
     /// See Pool.

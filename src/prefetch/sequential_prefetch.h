@@ -11,7 +11,9 @@ class SequentialPrefetch {
   public:
     /// Both outlive it.
     SequentialPrefetch(const image::Image& image, PageCache& pages)
-        : pages_(pages), plan_(image.superblock().block_size), pool_(image, plan_, pages) {}
+        : pages_(pages),
+          plan_(image.superblock().block_size),
+          pool_(image, plan_, pages, Target::page_cache) {}
     ~SequentialPrefetch() { stop(); }
 
     /// See Pool.

@@ -32,6 +32,8 @@ constexpr int kWaits = 1000;
 constexpr timespec kWait{0, 2'000'000};
 /// Other processes may be made without end. A program becomes a daemon with two forks.
 constexpr int kMostLooks = 8;
+/// An environment that is empty in so many looks is no matter of a moment.
+constexpr int kEmptyLooks = 3;
 
 bool is_same_namespace(const std::string& process, const struct stat& own) {
     struct stat other {};
@@ -59,6 +61,14 @@ bool names_mountpoint(std::string_view environment, const std::string& mountpoin
 
 namespace {
 
+/// What looking at the processes gives. The last two are worth another look.
+enum class Look : std::uint8_t {
+    none,
+    found,
+    empty,   ///< a process has an empty environment, perhaps for a moment
+    unsure,  ///< a process starts a program
+};
+
 /// What /proc/PID/stat tells of a process. Its numbers are those of proc(5).
 class Facts {
   public:
@@ -71,15 +81,15 @@ class Facts {
     }
     /// In clock ticks since the machine started; 0 when it is not known.
     [[nodiscard]] std::uint64_t start() const { return number(22); }
-    /// Whether an environment that was just read as empty was that of a process in execve(2). The
-    /// new memory has no environment for a moment, and another one right after.
-    [[nodiscard]] bool was_starting_program() const {
+    /// Why an environment was just read as empty. In execve(2) the new memory has none for a
+    /// moment, then one without bytes for another moment, then the real one.
+    [[nodiscard]] Look reason_of_empty() const {
         constexpr std::uint64_t kKernelThread = 0x00200000;
         const std::uint64_t memory = number(23);
         const std::uint64_t begin = number(50);
         const std::uint64_t end = number(51);
-        const bool is_empty = end != 0 && begin == end;
-        return memory != 0 && (number(9) & kKernelThread) == 0 && !is_empty;
+        if (memory == 0 || (number(9) & kKernelThread) != 0) return Look::none;
+        return end != 0 && begin == end ? Look::empty : Look::unsure;
     }
 
   private:
@@ -106,8 +116,6 @@ std::vector<std::string> all_processes() {
     return processes;
 }
 
-enum class Look { found, none, unsure };
-
 /// Processes older than `since` are skipped: the variable comes from another place. Examples are a
 /// batch job started from a shell with the environment, and an old terminal multiplexer.
 Look look_once(const std::string& mountpoint, std::uint64_t since, const struct stat& own) {
@@ -125,7 +133,7 @@ Look look_once(const std::string& mountpoint, std::uint64_t since, const struct 
         const Facts facts(*process);
         if (facts.start() < since) continue;
         if (is_named && is_same_namespace(*process, own)) return Look::found;
-        if (environment->empty() && facts.was_starting_program()) result = Look::unsure;
+        if (environment->empty()) result = std::max(result, facts.reason_of_empty());
     }
     return result;
 }
@@ -135,11 +143,12 @@ Look look_once(const std::string& mountpoint, std::uint64_t since, const struct 
 bool look_for_processes(const std::string& mountpoint, std::uint64_t since) {
     struct stat own {};
     if (::stat("/proc/self/ns/mnt", &own) != 0) return false;
+    int empty_looks = 0;
     for (int looks = 1;; ++looks) {
         const std::string last = last_process();
         const Look look = look_once(mountpoint, since, own);
         if (look == Look::found) return true;
-        if (look == Look::unsure)
+        if (look == Look::unsure || (look == Look::empty && ++empty_looks < kEmptyLooks))
             ::nanosleep(&kWait, nullptr);
         else if (last == last_process() || looks >= kMostLooks)
             return false;

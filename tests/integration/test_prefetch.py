@@ -2,6 +2,7 @@
 """Being ahead of a program whose start was recorded, on storage that is quick and that is slow."""
 
 import contextlib
+import json
 import os
 import random
 import struct
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from run_support import background, daemon_name
+from run_support import background, daemon_name, quoted
 from support.processes import AS_USER, check, mounts_below, run, wait_for
 from support.slow import on_slow_storage
 
@@ -118,6 +119,31 @@ def test_many_readers_at_once(work, tree, hot_files, hot_image):
         assert all(reader.returncode == 0 for reader in readers)
         assert answers[0] == answers[1]
         mount.umount()
+
+
+def test_without_fusectl_recorded_blocks_are_decoded_ahead(work, tree, hot_files, hot_image):
+    """Nothing may be stored in the page cache there."""
+    path = work.directory("mnt")
+    stats = quoted(work.command("stats", "--json", path))
+    script = f"""
+        umount -a -t fusectl
+        {quoted(work.command('mount', hot_image, path))} || exit 1
+        for _ in $(seq 100); do
+            {stats} >{work.path}/before
+            python3 -c 'import json, sys
+sys.exit(json.load(open("{work.path}/before"))["caches"]["blocks"]["used_bytes"] == 0)' && break
+            sleep 0.1
+        done
+        {quoted([*AS_USER, 'sh', '-c', f"cd {path} && sha256sum {' '.join(hot_files)}"])}
+        {stats} >{work.path}/after
+        {quoted(work.command('umount', path))}"""
+    result = run(["unshare", "-m", "--propagation", "private", "sh", "-c", script])
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == digests_of(tree, hot_files)
+    before, after = (json.loads((work.path / name).read_text()) for name in ("before", "after"))
+    assert before["requests_by_kind"]["read"] == 0
+    assert before["caches"]["blocks"]["used_bytes"] > 0
+    assert after["bytes_stored_ahead"] == 0 and not after["stores_ahead"]
 
 
 def test_off(work, tree, hot_files, hot_image):

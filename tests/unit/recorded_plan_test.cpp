@@ -91,6 +91,22 @@ TEST_F(RecordedPlanTest, AHitGrowsTheWindowToTwiceAsFar) {
     EXPECT_EQ(work_off(), (212 - 92) * kBlocksPerMiB);
 }
 
+TEST_F(RecordedPlanTest, ABlockCacheIsFilledByAThirdAheadOfTheProgram) {
+    RecordedPlan plan(12U << 20);
+    plan.set_blocks(blocks_);
+    const auto taken = [&] {
+        const auto jobs = plan.take(kAll);
+        for (const auto& job : jobs) plan.begin(job);
+        return jobs.size();
+    };
+    EXPECT_EQ(taken(), 4 * kBlocksPerMiB);
+    EXPECT_TRUE(plan.on_hit(3 * kBlocksPerMiB, false, now_).is_in_work);
+    EXPECT_EQ(taken(), 3 * kBlocksPerMiB);
+    RecordedPlan large(std::uint64_t{1} << 40);
+    large.set_blocks(blocks_);
+    EXPECT_EQ(large.take(kAll).size(), 32 * kBlocksPerMiB) << "no more than for the page cache";
+}
+
 TEST_F(RecordedPlanTest, AFrontRequestMakesThePlanJump) {
     const auto found = hit(100);
     EXPECT_TRUE(found.is_at_front);

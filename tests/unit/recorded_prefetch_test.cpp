@@ -139,7 +139,7 @@ TEST_F(RecordedPrefetchTest, StoresEverythingThatIsKnown) {
         FakeKernelPages kernel;
         kernel.set_unknown(files_[4], true);
         prefetch::PageCache pages(kernel);
-        prefetch::RecordedPrefetch recorded(*image_, items_, pages);
+        prefetch::RecordedPrefetch recorded(*image_, items_, pages, prefetch::Target::page_cache);
         recorded.end_walk();
         recorded.start(decoders, allowed_processors());
         recorded.wait_until_idle();
@@ -150,9 +150,22 @@ TEST_F(RecordedPrefetchTest, StoresEverythingThatIsKnown) {
     }
 }
 
+TEST_F(RecordedPrefetchTest, WithoutStoresBlocksWaitInTheCacheOfTheImage) {
+    prefetch::RecordedPrefetch recorded(*image_, items_, pages_, prefetch::Target::block_cache);
+    recorded.start(2, allowed_processors());
+    recorded.wait_until_idle();
+    EXPECT_EQ(pages_.stored_bytes(), 0U);
+    for (const prefetch::FileId file : files_) EXPECT_FALSE(kernel_.has(file, 0));
+    const auto decoded = image_->counters().blocks.misses;
+    EXPECT_GT(decoded, 0U);
+    for (int i = 0; i < kFiles; ++i)
+        EXPECT_EQ(read_file(*image_, name_of(i)).value(), content_of(i));
+    EXPECT_EQ(image_->counters().blocks.misses, decoded) << "a reader decodes nothing again";
+}
+
 TEST_F(RecordedPrefetchTest, WithoutMemoryNothingIsStoredAndItEnds) {
     kernel_.run_out_of_memory();
-    prefetch::RecordedPrefetch recorded(*image_, items_, pages_);
+    prefetch::RecordedPrefetch recorded(*image_, items_, pages_, prefetch::Target::page_cache);
     recorded.end_walk();
     recorded.start(2, allowed_processors());
     recorded.wait_until_idle();
@@ -163,7 +176,7 @@ TEST_F(RecordedPrefetchTest, ThePlanSaysWhenItHasNoMoreToTell) {
     const auto faults = std::make_shared<Faults>();
     const auto image = open_image(built_, faults).value();
     for (int round = 0; round < 20; ++round) {
-        prefetch::RecordedPrefetch recorded(*image, items_, pages_);
+        prefetch::RecordedPrefetch recorded(*image, items_, pages_, prefetch::Target::page_cache);
         recorded.end_walk();
         recorded.start(2, allowed_processors());
         if (round % 2 == 1) recorded.suspend();
@@ -175,7 +188,7 @@ TEST_F(RecordedPrefetchTest, ThePlanSaysWhenItHasNoMoreToTell) {
 
 TEST_F(RecordedPrefetchTest, WaitsForTheKernelToHearOfAFile) {
     kernel_.set_unknown(files_[0], true);
-    prefetch::RecordedPrefetch recorded(*image_, {items_[0]}, pages_);
+    prefetch::RecordedPrefetch recorded(*image_, {items_[0]}, pages_, prefetch::Target::page_cache);
     recorded.start(1, allowed_processors());
     kernel_.wait_for_calls(1);
     kernel_.set_unknown(files_[0], false);
@@ -191,7 +204,7 @@ TEST_F(RecordedPrefetchTest, HeldRequestsAreAnswered) {
     for (int round = 0; round < 20; ++round) {
         FakeKernelPages kernel;
         prefetch::PageCache pages(kernel);
-        prefetch::RecordedPrefetch recorded(*image_, items_, pages);
+        prefetch::RecordedPrefetch recorded(*image_, items_, pages, prefetch::Target::page_cache);
         std::atomic<int> asked{0};
         std::atomic<int> answered{0};
         recorded.start(2, allowed_processors());
@@ -209,7 +222,8 @@ TEST_F(RecordedPrefetchTest, HeldRequestsAreAnswered) {
 TEST_F(RecordedPrefetchTest, WithoutThreadsNothingIsHeld) {
     EXPECT_EXIT(run_without_threads([&] {
                     bool is_idle = false;
-                    prefetch::RecordedPrefetch recorded(*image_, items_, pages_);
+                    prefetch::RecordedPrefetch recorded(*image_, items_, pages_,
+                                                        prefetch::Target::page_cache);
                     recorded.on_idle([&] { is_idle = true; });
                     recorded.start(2, allowed_processors());
                     recorded.wait_until_idle();
@@ -221,7 +235,7 @@ TEST_F(RecordedPrefetchTest, WithoutThreadsNothingIsHeld) {
 
 TEST_F(RecordedPrefetchTest, CanBeStoppedAtAnyTime) {
     for (int round = 0; round < 50; ++round) {
-        prefetch::RecordedPrefetch recorded(*image_, items_, pages_);
+        prefetch::RecordedPrefetch recorded(*image_, items_, pages_, prefetch::Target::page_cache);
         recorded.start(2, allowed_processors());
         if (round % 5 == 0) kernel_.wait_for_calls(1);
     }

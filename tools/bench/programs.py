@@ -76,6 +76,7 @@ class Place:
             subprocess.run(["install", "-m", "755", source, self.work / name], check=True)
         shutil.copytree(HERE / "programs", self.work / "programs", dirs_exist_ok=True)
         setup.let_users_in("/dev/fuse")
+        setup.mount_fusectl()
 
     def command(self, name, root):
         return [f"{root}/bin/python", str(self.work / "programs" / f"{name}.py")]

@@ -103,6 +103,16 @@ def let_users_in(device):
     os.chmod(device, 0o666)
 
 
+def mount_fusectl():
+    """As systemd does at boot; without it squenv stores nothing ahead. Until this process ends."""
+    path = "/sys/fs/fuse/connections"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        if any(line.split(" ")[4] == path for line in file):
+            return
+    subprocess.run(["mount", "-t", "fusectl", "none", path], check=True)
+    atexit.register(subprocess.run, ["umount", path], check=False)
+
+
 def prepare(arguments):
     work = os.path.abspath(arguments.work)
     os.makedirs(work, exist_ok=True)
@@ -140,6 +150,7 @@ def prepare(arguments):
         os.makedirs(directory, exist_ok=True)
         os.chown(directory, 1000, 1000)
     let_users_in("/dev/fuse")
+    mount_fusectl()
     if not os.path.exists(context.replay_list):
         variables = context.python_environment(context.environment)
         record_replay(context.environment, IMPORT, context.replay_list, variables)
