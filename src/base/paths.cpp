@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/paths.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +20,11 @@ Result<std::string> existing_path(const std::string& path) {
 
 std::string real_path(const std::string& path) {
     return existing_path(path).value_or(path);
+}
+
+bool exists(const std::string& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0;
 }
 
 std::string closed_directory(const std::string& path) {

@@ -14,6 +14,9 @@ namespace squenv {
 /// The same, or `path` as it is when that cannot be done.
 [[nodiscard]] std::string real_path(const std::string& path);
 
+/// Whether stat(2) finds `path`.
+[[nodiscard]] bool exists(const std::string& path);
+
 /// The first directory above `path` (absolute, or relative to the working directory) that this user
 /// may not enter; "" when there is none.
 [[nodiscard]] std::string closed_directory(const std::string& path);

@@ -33,7 +33,7 @@ constexpr const char* kUnfinished = "-";
 /// which its users renew it.
 constexpr std::time_t kGrace = 24 * 60 * 60;
 /// Each attempt means that another process replaced the entry between two system calls.
-constexpr int kAttempts = 100;
+constexpr int kEntryAttempts = 100;
 
 Result<UniqueFd> open_entry(const std::string& path) {
     return open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -83,7 +83,7 @@ Status write_record(const std::string& entry, const Record& record) {
 }
 
 std::optional<HeldEntry> hold_entry(const std::string& path) {
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kEntryAttempts; ++attempt) {
         auto directory = open_entry(path);
         if (!directory) return std::nullopt;
         lock_file(directory->get(), LOCK_SH);
@@ -93,7 +93,7 @@ std::optional<HeldEntry> hold_entry(const std::string& path) {
 }
 
 Result<HeldEntry> make_partial_entry(const std::string& directory, const std::string& name) {
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kEntryAttempts; ++attempt) {
         SQUENV_TRY_ASSIGN(const auto path, make_unique_directory(directory, name));
         // Before it was locked, another process may have removed it as the remains of a crash.
         if (auto entry = hold_entry(path)) return std::move(*entry);

@@ -36,7 +36,7 @@ constexpr const char* kLockSuffix = ".lock";
 /// How long the keeper of a tree may take to notice that its last user has ended.
 constexpr std::chrono::milliseconds kKeeperTime{1000};
 /// The number of attempts at a cache directory that other processes remove.
-constexpr int kAttempts = 100;
+constexpr int kDirectoryAttempts = 100;
 
 /// The right to unpack a tree: its lock file, open, which the owner removes. Without locks several
 /// processes get it, and each unpacks for itself; the first to finish wins. Empty when another
@@ -239,7 +239,7 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
     SQUENV_TRY_ASSIGN(const auto directory, cache_directory());
     SQUENV_TRY_ASSIGN(const auto name, name_tree(directory, image_path, image));
     const std::string path = directory + '/' + name.text;
-    for (int attempts = kAttempts;;) {
+    for (int attempts = kDirectoryAttempts;;) {
         if (auto tree = use_entry(path)) return std::move(*tree);
         auto asked = take_turn(path + kLockSuffix);
         // A process that only checked for a cache has removed the empty directory.

@@ -31,7 +31,7 @@ namespace squenv::cli {
 
 namespace {
 
-constexpr const char* kWho = "squenv create";
+constexpr const char* kCreate = "squenv create";
 
 /// The lines of a tool that are shown when it failed, and was to be quiet.
 constexpr std::size_t kLastLines = 20;
@@ -173,7 +173,8 @@ Result<create::Staging> CreateCommand::make_staging(Io& io) const {
     std::string chosen = staging_;
     if (chosen.empty()) {
         const std::uint64_t needed = create::needed_room(known_sizes());
-        if (io.is_verbose) io.err << kWho << ": asks for " << format_size(needed) << " of room\n";
+        if (io.is_verbose)
+            io.err << kCreate << ": asks for " << format_size(needed) << " of room\n";
         std::vector<create::StagingPlace> places;
         for (const std::string& directory : candidates)
             places.push_back(create::inspect_staging_place(directory));
@@ -183,7 +184,7 @@ Result<create::Staging> CreateCommand::make_staging(Io& io) const {
         SQUENV_TRY(create::check_staging_place(create::inspect_staging_place(chosen)));
     }
     SQUENV_TRY_ASSIGN(chosen, existing_path(chosen));
-    if (io.is_verbose) io.err << kWho << ": staging in " << printable(chosen) << '\n';
+    if (io.is_verbose) io.err << kCreate << ": staging in " << printable(chosen) << '\n';
     return create::Staging::make(chosen);
 }
 
@@ -206,7 +207,7 @@ Status CreateCommand::run_plan(Io& io, const create::Plan& plan, const create::S
                                const create::Place& place) {
     if (io.is_verbose)
         for (const auto& step : plan.steps)
-            io.err << kWho << ": " << printable(create::quoted(step.words)) << '\n';
+            io.err << kCreate << ": " << printable(create::quoted(step.words)) << '\n';
     io.err.flush();
     create::BuildOptions options{staging.lock(), STDERR_FILENO};
     std::optional<QuietOutput> quiet;
@@ -221,7 +222,7 @@ Status CreateCommand::run_plan(Io& io, const create::Plan& plan, const create::S
         return tl::unexpected(failed.error());
     }
     if (!failed->empty() && !io.is_quiet)
-        io.err << kWho << ": some modules could not be compiled\n";
+        io.err << kCreate << ": some modules could not be compiled\n";
     return {};
 }
 
@@ -229,7 +230,7 @@ Status CreateCommand::install(Io& io, create::Staging& staging, const std::strin
     SQUENV_TRY_ASSIGN(const auto place,
                       create::Place::make(staging, at, static_cast<bool>(tools_.uv)));
     if (io.is_verbose && place.placement() == create::Placement::elsewhere)
-        io.err << kWho << ": no namespace here; the environment is made relocatable\n";
+        io.err << kCreate << ": no namespace here; the environment is made relocatable\n";
     create::PlanOptions options{place.path(), place.placement() != create::Placement::elsewhere,
                                 python_,      has_system_packages_,
                                 index_url_,   staging.temporary(),
@@ -247,7 +248,7 @@ Status CreateCommand::install(Io& io, create::Staging& staging, const std::strin
 Status CreateCommand::pack(Io& io, const create::Staging& staging, const std::string& at) {
     if (tools_.python) create::add_pip(staging.tree(), creation_);
     PackSteps steps(
-        kWho, PackArguments::of_tree({staging.tree(), output_, at, warm_, is_forced_, keeps_}),
+        kCreate, PackArguments::of_tree({staging.tree(), output_, at, warm_, is_forced_, keeps_}),
         MadeTree{at, creation_});
     SQUENV_TRY_ASSIGN(const pack::Report report, steps.run(io));
     close(io, staging, report, steps.around());
@@ -270,7 +271,7 @@ void CreateCommand::close(Io& io, const create::Staging& staging, const pack::Re
     }
     if (!io.is_quiet)
         io.err << fmt::format(
-            "{}: {}: {}{} packages, {} files before, one file of {} after, {:.1f} s\n", kWho,
+            "{}: {}: {}{} packages, {} files before, one file of {} after, {:.1f} s\n", kCreate,
             printable(output_),
             around.version == 0 ? "" : fmt::format("version {}: ", around.version), packages,
             report.files, format_size(report.image_bytes), seconds);

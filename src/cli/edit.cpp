@@ -29,7 +29,7 @@ namespace squenv::cli {
 
 namespace {
 
-constexpr const char* kWho = "squenv edit: ";
+constexpr const char* kEditPrefix = "squenv edit: ";
 
 class EditCommand final : public Command {
   public:
@@ -46,7 +46,7 @@ class EditCommand final : public Command {
 
   private:
     void say(Io& io, const std::string& text) const {
-        if (!io.is_quiet) io.err << kWho << printable_lines(text) << '\n';
+        if (!io.is_quiet) io.err << kEditPrefix << printable_lines(text) << '\n';
     }
     Status check_arguments() const;
     /// What is left of an earlier session, dealt with as the user asks.

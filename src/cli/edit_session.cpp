@@ -34,7 +34,7 @@ namespace squenv::cli {
 
 namespace {
 
-constexpr const char* kWho = "squenv edit";
+constexpr const char* kEdit = "squenv edit";
 constexpr char kEnded = 'e';
 constexpr char kKilled = 'k';
 /// Above the numbers that shells and scripts use.
@@ -136,7 +136,7 @@ Result<run::HeldMounts> enter(const EditPlan& plan, int socket, Io& io) {
         status = become(plan.launch, *words);
     else
         status = tl::unexpected(words.error());
-    (void)report(io, kWho, status);
+    (void)report(io, kEdit, status);
     io.err.flush();
     ::_exit(launch_status(true, status.error().code));
 }
@@ -153,9 +153,9 @@ void complete(const EditPlan& plan, const std::string& root, Io& io) {
     const auto compiled = compile(plan, root);
     if (io.is_quiet) return;
     if (!compiled)
-        io.err << kWho << ": " << printable(compiled.error().message()) << '\n';
+        io.err << kEdit << ": " << printable(compiled.error().message()) << '\n';
     else if (!*compiled)
-        io.err << kWho << ": some modules could not be compiled\n";
+        io.err << kEdit << ": some modules could not be compiled\n";
 }
 
 [[noreturn]] void run_session(int socket, const EditPlan& plan, pid_t parent, HeldSignals& outer,
@@ -170,7 +170,7 @@ void complete(const EditPlan& plan, const std::string& root, Io& io) {
     }
     const std::string program = plan.command.empty() ? std::string() : plan.command.front();
     if (const auto status = check_environments(plan.launch, *held, program, io); !status) {
-        (void)report(io, kWho, status);
+        (void)report(io, kEdit, status);
         io.err.flush();
         (void)send_message(socket,
                            fmt::format("{}{}", kEnded, launch_status(true, Errc::not_found)));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/image_list.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -18,11 +16,6 @@
 namespace squenv::cli {
 
 namespace {
-
-bool exists(const std::string& path) {
-    struct stat info {};
-    return ::stat(path.c_str(), &info) == 0;
-}
 
 std::string without_backslashes(const std::string& text) {
     std::string plain;

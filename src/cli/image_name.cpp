@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "cli/image_name.h"
 
-#include <sys/stat.h>
-
 #include <optional>
 
+#include "base/paths.h"
 #include "base/process.h"
 
 namespace squenv::cli {
 
 namespace {
-
-bool exists(const std::string& path) {
-    struct stat info {};
-    return ::stat(path.c_str(), &info) == 0;
-}
 
 /// A path of a list that is the tag of a label: it would begin with "/" or "." otherwise.
 bool is_tag(const std::string& path) {

@@ -26,13 +26,13 @@ constexpr std::uint32_t kMaxUmask = 0777;
 /// What a read-only, untrusted image can never be.
 constexpr std::array kImpossible{"rw", "suid", "dev"};
 
-struct Option {
+struct NamedOption {
     std::string name;
     std::string value;
     bool has_value = false;
 };
 
-std::vector<Option> split(const std::string& text, Dialect dialect) {
+std::vector<NamedOption> split(const std::string& text, Dialect dialect) {
     std::vector<std::string> words(1);
     bool is_quoted = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -45,7 +45,7 @@ std::vector<Option> split(const std::string& text, Dialect dialect) {
         else
             words.back() += text[i];
     }
-    std::vector<Option> options;
+    std::vector<NamedOption> options;
     for (const auto& word : words) {
         if (word.empty()) continue;
         const auto equals = word.find('=');
@@ -68,13 +68,13 @@ Result<bool> parse_switch(const std::string& value) {
     return fail(Errc::invalid_argument, "on or off");
 }
 
-Result<std::uint32_t> parse_id(const Option& option) {
+Result<std::uint32_t> parse_id(const NamedOption& option) {
     SQUENV_TRY_ASSIGN(const auto id, parse_number(option.value, kMaxId));
     return static_cast<std::uint32_t>(id);
 }
 
 /// Options of squashfuse and libfuse that have another name in squenv, or no equivalent.
-Result<bool> apply_of_squashfuse(const Option& option, daemon::Request& request) {
+Result<bool> apply_of_squashfuse(const NamedOption& option, daemon::Request& request) {
     if (option.name == "max_threads") {
         // No error where libfuse permits more: beyond this, threads only wait for each other.
         SQUENV_TRY_ASSIGN(const auto threads,
@@ -94,7 +94,7 @@ Result<bool> apply_of_squashfuse(const Option& option, daemon::Request& request)
 }
 
 /// Options with a value. False when `option` is none of them.
-Result<bool> apply_valued(const Option& option, daemon::Request& request) {
+Result<bool> apply_valued(const NamedOption& option, daemon::Request& request) {
     if (option.name == "offset") {
         SQUENV_TRY(parse_offset(option.value, request.image));
     } else if (option.name == "subdir") {
@@ -136,7 +136,7 @@ Result<bool> apply_valued(const Option& option, daemon::Request& request) {
     return true;
 }
 
-bool apply_plain(const Option& option, daemon::Request& request) {
+bool apply_plain(const NamedOption& option, daemon::Request& request) {
     if (option.name == "allow_other")
         request.allow_other = true;
     else if (option.name == "allow_root")
@@ -158,7 +158,7 @@ Status check_subtype(const std::string& subtype) {
                 "use squenv, squashfuse or squashfuse_ll, or leave it out");
 }
 
-Status check_possible(const Option& option) {
+Status check_possible(const NamedOption& option) {
     if (std::find(kImpossible.begin(), kImpossible.end(), option.name) == kImpossible.end())
         return {};
     return fail(Errc::invalid_argument,
@@ -166,7 +166,7 @@ Status check_possible(const Option& option) {
 }
 
 /// False when `option` is not known.
-Result<bool> apply(const Option& option, daemon::Request& request, const OptionRules& rules) {
+Result<bool> apply(const NamedOption& option, daemon::Request& request, const OptionRules& rules) {
     if (!option.has_value) return apply_plain(option, request);
     if (option.value.empty()) return false;
     const bool is_of_squashfuse = rules.dialect == Dialect::squashfuse;
@@ -196,7 +196,7 @@ Status parse_offset(const std::string& text, image::OpenOptions& options) {
 
 Status apply_mount_options(const std::string& options, daemon::Request& request,
                            const OptionRules& rules) {
-    for (const Option& option : split(options, rules.dialect)) {
+    for (const NamedOption& option : split(options, rules.dialect)) {
         const auto* passed =
             find_passed_over(option.name + (option.has_value ? "=" : ""), rules.dialect);
         if (passed != nullptr) {
@@ -218,7 +218,7 @@ Status apply_mount_options(const std::string& options, daemon::Request& request,
 
 bool has_option(const std::string& options, const std::string& name) {
     const auto all = split(options, Dialect::mount);
-    return std::any_of(all.begin(), all.end(), [&](const Option& option) {
+    return std::any_of(all.begin(), all.end(), [&](const NamedOption& option) {
         return !option.has_value && option.name == name;
     });
 }

@@ -10,12 +10,12 @@ namespace squenv::codec {
 
 namespace {
 
-struct FreeDecoder {
+struct FreeGzipDecoder {
     void operator()(libdeflate_decompressor* context) const {
         libdeflate_free_decompressor(context);
     }
 };
-struct FreeEncoder {
+struct FreeGzipEncoder {
     void operator()(libdeflate_compressor* context) const { libdeflate_free_compressor(context); }
 };
 
@@ -39,7 +39,7 @@ class GzipDecompressor final : public Decompressor {
     }
 
   private:
-    mutable ResourcePool<libdeflate_decompressor, FreeDecoder> contexts_;
+    mutable ResourcePool<libdeflate_decompressor, FreeGzipDecoder> contexts_;
 };
 
 class GzipCompressor final : public Compressor {
@@ -57,7 +57,7 @@ class GzipCompressor final : public Compressor {
 
   private:
     int level_;
-    mutable ResourcePool<libdeflate_compressor, FreeEncoder> contexts_;
+    mutable ResourcePool<libdeflate_compressor, FreeGzipEncoder> contexts_;
 };
 
 }  // namespace

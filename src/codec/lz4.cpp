@@ -12,7 +12,7 @@ namespace squenv::codec {
 
 namespace {
 
-struct FreeState {
+struct FreeLz4State {
     void operator()(void* state) const { std::free(state); }
 };
 
@@ -51,7 +51,7 @@ class Lz4Compressor final : public Compressor {
 
   private:
     int level_;
-    mutable ResourcePool<void, FreeState> states_;
+    mutable ResourcePool<void, FreeLz4State> states_;
 };
 
 }  // namespace

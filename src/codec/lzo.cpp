@@ -12,7 +12,7 @@ namespace squenv::codec {
 
 namespace {
 
-struct FreeState {
+struct FreeLzoState {
     void operator()(void* state) const { std::free(state); }
 };
 
@@ -50,7 +50,7 @@ class LzoCompressor final : public Compressor {
 
   private:
     int level_;
-    mutable ResourcePool<void, FreeState> states_;
+    mutable ResourcePool<void, FreeLzoState> states_;
 };
 
 }  // namespace

@@ -13,10 +13,10 @@ namespace squenv::codec {
 
 namespace {
 
-struct FreeDecoder {
+struct FreeZstdDecoder {
     void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
-struct FreeEncoder {
+struct FreeZstdEncoder {
     void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
 
@@ -38,7 +38,7 @@ class ZstdDecompressor final : public Decompressor {
     }
 
   private:
-    mutable ResourcePool<ZSTD_DCtx, FreeDecoder> contexts_;
+    mutable ResourcePool<ZSTD_DCtx, FreeZstdDecoder> contexts_;
 };
 
 /// What level 3 of libzstd leaves on the table for blocks of up to 128 KiB (measurements in
@@ -110,7 +110,7 @@ class ZstdCompressor final : public Compressor {
 
   private:
     int level_;
-    mutable ResourcePool<ZSTD_CCtx, FreeEncoder> contexts_;
+    mutable ResourcePool<ZSTD_CCtx, FreeZstdEncoder> contexts_;
 };
 
 }  // namespace

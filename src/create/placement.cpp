@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDone = "done";
+constexpr const char* kEntered = "done";
 
 bool exists(const std::string& path) {
     struct stat info {};
@@ -43,13 +43,14 @@ std::vector<std::string> missing_parts(const std::string& path) {
 Status try_place(Placement placement, const std::string& tree, const std::string& at) {
     SQUENV_TRY_ASSIGN(auto child, system::fork_child([&](int socket) {
                           const auto status = enter_place(placement, tree, at);
-                          (void)send_message(socket, status ? kDone : encode_error(status.error()));
+                          (void)send_message(socket,
+                                             status ? kEntered : encode_error(status.error()));
                           ::_exit(0);
                       }));
     const auto message = receive_message(child.socket.get());
     system::reap(child.pid);
     if (!message) return tl::unexpected(message.error());
-    if (message->bytes == kDone) return {};
+    if (message->bytes == kEntered) return {};
     if (auto error = decode_error(message->bytes)) return tl::unexpected(std::move(*error));
     return fail(Errc::internal, "the process that makes the namespace died");
 }

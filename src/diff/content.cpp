@@ -81,9 +81,10 @@ bool is_stored_alike(const Side& before, const image::StoredPart& a, const Side&
 }
 
 /// Thread-safe where jobs use it.
-class Comparison {
+class ContentComparison {
   public:
-    Comparison(const image::Image& before, const image::Image& after, std::vector<FilePair>& pairs)
+    ContentComparison(const image::Image& before, const image::Image& after,
+                      std::vector<FilePair>& pairs)
         : before_(before), after_(after), pairs_(pairs) {
         const auto& a = before.superblock();
         const auto& b = after.superblock();
@@ -126,14 +127,14 @@ class Comparison {
     std::atomic<bool> has_failed_{false};
 };
 
-void Comparison::failed(const std::string& path, const Error& error) {
+void ContentComparison::failed(const std::string& path, const Error& error) {
     std::lock_guard lock(mutex_);
     has_failed_ = true;
     if (!error_) error_ = with_context(error, path).value();
 }
 
 /// Decides what is stored alike; the rest is small or large.
-Status Comparison::sort_out() {
+Status ContentComparison::sort_out() {
     for (std::size_t i = 0; i < pairs_.size(); ++i) {
         FilePair& pair = pairs_[i];
         if (pair.before.size_bytes == 0) continue;
@@ -161,8 +162,10 @@ Status Comparison::sort_out() {
 }
 
 /// In the order in which they are stored, so that a fragment block is decoded once.
-void Comparison::digest_small(WorkQueue& queue, const Side& side, image::Inode FilePair::*inode,
-                              std::uint64_t Undecided::*position, Sha256 Undecided::*digest) {
+void ContentComparison::digest_small(WorkQueue& queue, const Side& side,
+                                     image::Inode FilePair::*inode,
+                                     std::uint64_t Undecided::*position,
+                                     Sha256 Undecided::*digest) {
     std::sort(small_.begin(), small_.end(), [&](const Undecided& a, const Undecided& b) {
         return std::tie(a.*position, a.pair) < std::tie(b.*position, b.pair);
     });
@@ -183,8 +186,8 @@ void Comparison::digest_small(WorkQueue& queue, const Side& side, image::Inode F
     }
 }
 
-Result<bool> Comparison::is_same(const FilePair& pair, std::uint64_t start,
-                                 std::uint64_t end) const {
+Result<bool> ContentComparison::is_same(const FilePair& pair, std::uint64_t start,
+                                        std::uint64_t end) const {
     for (std::uint64_t offset = start; offset < end; offset += kStepBytes) {
         const std::uint64_t size = std::min(kStepBytes, end - offset);
         SQUENV_TRY_ASSIGN(const auto a, before_.image().data().read(pair.before, offset, size));
@@ -210,7 +213,7 @@ Result<bool> Comparison::is_same(const FilePair& pair, std::uint64_t start,
     return true;
 }
 
-void Comparison::compare_large(WorkQueue& queue, FilePair& pair) {
+void ContentComparison::compare_large(WorkQueue& queue, FilePair& pair) {
     const auto is_over = std::make_shared<std::atomic<bool>>(false);
     const std::uint64_t size = pair.before.size_bytes;
     for (std::uint64_t start = 0; start < size && !*is_over; start += kPieceBytes) {
@@ -226,7 +229,7 @@ void Comparison::compare_large(WorkQueue& queue, FilePair& pair) {
     }
 }
 
-Status Comparison::run(unsigned threads) {
+Status ContentComparison::run(unsigned threads) {
     SQUENV_TRY(sort_out());
     {
         WorkQueue queue(threads, kMaxWaiting);
@@ -249,7 +252,7 @@ Status Comparison::run(unsigned threads) {
 
 Status compare_contents(const image::Image& before, const image::Image& after,
                         std::vector<FilePair>& pairs, unsigned threads) {
-    return Comparison(before, after, pairs).run(threads);
+    return ContentComparison(before, after, pairs).run(threads);
 }
 
 }  // namespace squenv::diff

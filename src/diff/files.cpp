@@ -56,9 +56,9 @@ Result<FileSide> side_of(const image::Image& image, const Object& object) {
 }
 
 /// Collects what differs, except for the contents, which are compared together at the end.
-class Comparison {
+class FileComparison {
   public:
-    Comparison(const image::Image& before, const image::Image& after)
+    FileComparison(const image::Image& before, const image::Image& after)
         : before_(before), after_(after) {}
 
     [[nodiscard]] Status merge(const std::vector<Object>& before, const std::vector<Object>& after);
@@ -74,7 +74,7 @@ class Comparison {
     std::vector<std::size_t> places_;  ///< of the difference that each pair may become
 };
 
-Status Comparison::compare(const Object& before, const Object& after) {
+Status FileComparison::compare(const Object& before, const Object& after) {
     SQUENV_TRY_ASSIGN(auto one, side_of(before_, before));
     SQUENV_TRY_ASSIGN(auto other, side_of(after_, after));
     const bool has_same_size = before.inode.is_file() && after.inode.is_file() &&
@@ -89,7 +89,7 @@ Status Comparison::compare(const Object& before, const Object& after) {
     return {};
 }
 
-Status Comparison::merge(const std::vector<Object>& before, const std::vector<Object>& after) {
+Status FileComparison::merge(const std::vector<Object>& before, const std::vector<Object>& after) {
     SQUENV_TRY(compare(before.front(), after.front()));
     auto a = before.begin() + 1;
     auto b = after.begin() + 1;
@@ -109,7 +109,7 @@ Status Comparison::merge(const std::vector<Object>& before, const std::vector<Ob
     return {};
 }
 
-Result<std::vector<FileDifference>> Comparison::finish() {
+Result<std::vector<FileDifference>> FileComparison::finish() {
     SQUENV_TRY(compare_contents(before_, after_, pairs_, available_cpus()));
     for (std::size_t i = 0; i < pairs_.size(); ++i)
         differences_[places_[i]].has_other_content = pairs_[i].is_different;
@@ -125,7 +125,7 @@ Result<std::vector<FileDifference>> compare_files(const image::Image& before,
                                                   const image::Image& after) {
     SQUENV_TRY_ASSIGN(auto old_objects, objects_of(before));
     SQUENV_TRY_ASSIGN(auto new_objects, objects_of(after));
-    Comparison comparison(before, after);
+    FileComparison comparison(before, after);
     SQUENV_TRY(comparison.merge(old_objects, new_objects));
     old_objects.clear();
     new_objects.clear();

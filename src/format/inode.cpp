@@ -74,7 +74,7 @@ static_assert(sizeof(RawDirectoryIndex) == kDirectoryIndexSize);
 
 constexpr std::uint16_t kExtendedShift = 7;
 
-tl::unexpected<Error> corrupt(std::string what) {
+tl::unexpected<Error> corrupt_inode(std::string what) {
     return fail(Errc::corrupt, std::move(what));
 }
 
@@ -123,16 +123,18 @@ void parse_file(ByteView body, InodeRecord& inode) {
 
 Status check_file(const InodeRecord& inode, const Superblock& sb) {
     if (inode.size_bytes > kMaxFileSize)
-        return corrupt(fmt::format("file size {} is impossible", inode.size_bytes));
+        return corrupt_inode(fmt::format("file size {} is impossible", inode.size_bytes));
     if (inode.block_count(sb.block_size) != 0 && inode.blocks_start > sb.bytes_used)
-        return corrupt(fmt::format("data position {} is past the image end", inode.blocks_start));
+        return corrupt_inode(
+            fmt::format("data position {} is past the image end", inode.blocks_start));
     if (!inode.has_fragment()) return {};
     if (inode.fragment_index >= sb.fragment_count)
-        return corrupt(fmt::format("fragment {} of {}", inode.fragment_index, sb.fragment_count));
+        return corrupt_inode(
+            fmt::format("fragment {} of {}", inode.fragment_index, sb.fragment_count));
     const std::uint64_t tail = inode.size_bytes % sb.block_size;
-    if (tail == 0) return corrupt("fragment without a tail to hold");
+    if (tail == 0) return corrupt_inode("fragment without a tail to hold");
     if (!fits(inode.fragment_offset, tail, sb.block_size))
-        return corrupt(
+        return corrupt_inode(
             fmt::format("tail at {} does not fit into a fragment block", inode.fragment_offset));
     return {};
 }
@@ -141,22 +143,23 @@ Status check_directory(const InodeRecord& inode, const Superblock& sb) {
     if (inode.size_bytes == 0) return {};
     if (inode.listing_offset >= kMetadataSize ||
         inode.listing_block >= sb.bytes_used - sb.directory_table_start)
-        return corrupt("listing lies outside the directory table");
+        return corrupt_inode("listing lies outside the directory table");
     return {};
 }
 
 Status check_symlink(const InodeRecord& inode) {
     if (inode.size_bytes == 0 || inode.size_bytes > kMaxSymlinkTarget)
-        return corrupt(fmt::format("symlink target of {} bytes", inode.size_bytes));
+        return corrupt_inode(fmt::format("symlink target of {} bytes", inode.size_bytes));
     return {};
 }
 
 Status check(const InodeRecord& inode, const Superblock& sb) {
-    if (inode.mode > 07777) return corrupt(fmt::format("mode {:#o} has type bits", inode.mode));
+    if (inode.mode > 07777)
+        return corrupt_inode(fmt::format("mode {:#o} has type bits", inode.mode));
     if (inode.number == 0 || inode.number > sb.inode_count)
-        return corrupt(fmt::format("inode number {} of {}", inode.number, sb.inode_count));
+        return corrupt_inode(fmt::format("inode number {} of {}", inode.number, sb.inode_count));
     if (inode.uid_index >= sb.id_count || inode.gid_index >= sb.id_count)
-        return corrupt("owner lies outside the id table");
+        return corrupt_inode("owner lies outside the id table");
     switch (inode.type) {
         case InodeType::file: return check_file(inode, sb);
         case InodeType::directory: return check_directory(inode, sb);
@@ -241,7 +244,7 @@ Result<std::size_t> inode_fixed_size(ByteView header) {
         case 5: return kInodeHeaderSize + sizeof(RawDevice) + xattr;
         case 6:
         case 7: return kInodeHeaderSize + sizeof(RawIpc) + xattr;
-        default: return corrupt(fmt::format("inode type {} does not exist", type));
+        default: return corrupt_inode(fmt::format("inode type {} does not exist", type));
     }
 }
 

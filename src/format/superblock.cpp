@@ -35,7 +35,7 @@ struct RawSuperblock {
 };
 static_assert(sizeof(RawSuperblock) == kSuperblockSize);
 
-tl::unexpected<Error> corrupt(std::string what) {
+tl::unexpected<Error> corrupt_superblock(std::string what) {
     return fail(Errc::corrupt, "superblock: " + std::move(what));
 }
 
@@ -55,37 +55,37 @@ Status check_kind(const RawSuperblock& raw) {
                     "repack the tree with a current tool");
     const std::uint16_t compressor = raw.compressor;
     if (compressor < 1 || compressor > 6)
-        return corrupt(fmt::format("compressor {} does not exist", compressor));
+        return corrupt_superblock(fmt::format("compressor {} does not exist", compressor));
     const std::uint32_t block_size = raw.block_size;
     if (std::has_single_bit(block_size) && block_size > kMaxBlockSize)
         return fail(Errc::unsupported,
                     fmt::format("blocks of {} bytes are larger than squashfs 4.0 allows (1 MiB)",
                                 block_size));
     if (!std::has_single_bit(block_size) || block_size < kMinBlockSize)
-        return corrupt(
+        return corrupt_superblock(
             fmt::format("block size {} is not a power of two from 4096 to 1048576", block_size));
     if (raw.block_log > kMaxBlockLog || block_size != 1U << raw.block_log)
-        return corrupt(fmt::format("block size {} and its logarithm {} disagree", block_size,
-                                   raw.block_log.get()));
+        return corrupt_superblock(fmt::format("block size {} and its logarithm {} disagree",
+                                              block_size, raw.block_log.get()));
     return {};
 }
 
 /// Tables follow each other; every list must have room before the next table begins.
 Status check_layout(const Superblock& sb, std::uint64_t image_bytes) {
     if (sb.bytes_used < kSuperblockSize || sb.bytes_used > kMaxFileSize)
-        return corrupt(fmt::format("image length {} is impossible", sb.bytes_used));
+        return corrupt_superblock(fmt::format("image length {} is impossible", sb.bytes_used));
     if (sb.bytes_used > image_bytes)
         return fail(
             Errc::corrupt,
             fmt::format("image is truncated: {} of {} bytes are there", image_bytes, sb.bytes_used),
             "copy or download it again");
-    if (sb.inode_count == 0) return corrupt("no inodes");
-    if (sb.id_count == 0) return corrupt("no ids");
+    if (sb.inode_count == 0) return corrupt_superblock("no inodes");
+    if (sb.id_count == 0) return corrupt_superblock("no ids");
     std::uint64_t end = sb.bytes_used;
     const auto place = [&end](std::uint64_t start, std::uint64_t bytes,
                               const char* table) -> Status {
         if (!fits(start, bytes, end))
-            return corrupt(fmt::format("{} table at {} does not fit", table, start));
+            return corrupt_superblock(fmt::format("{} table at {} does not fit", table, start));
         end = start;
         return {};
     };
@@ -96,18 +96,20 @@ Status check_layout(const Superblock& sb, std::uint64_t image_bytes) {
     if (sb.fragment_count != 0)
         SQUENV_TRY(place(sb.fragment_table_start, list_bytes(sb.fragment_count, 16), "fragment"));
     SQUENV_TRY(place(sb.directory_table_start, 0, "directory"));
-    if (sb.directory_table_start == 0) return corrupt("directory table at 0");
+    if (sb.directory_table_start == 0) return corrupt_superblock("directory table at 0");
     SQUENV_TRY(place(sb.inode_table_start, kMetadataHeaderSize + 1, "inode"));
-    if (sb.inode_table_start < kSuperblockSize) return corrupt("inode table inside the superblock");
+    if (sb.inode_table_start < kSuperblockSize)
+        return corrupt_superblock("inode table inside the superblock");
     // The smallest inode has 20 bytes and a metadata block expands to at most 8192.
     const std::uint64_t most_inodes =
         ceil_div(sb.directory_table_start - sb.inode_table_start, kMetadataHeaderSize + 1) *
         (kMetadataSize / 20 + 1);
     if (sb.inode_count > most_inodes)
-        return corrupt(fmt::format("{} inodes do not fit into the inode table", sb.inode_count));
+        return corrupt_superblock(
+            fmt::format("{} inodes do not fit into the inode table", sb.inode_count));
     if (sb.root_inode.offset >= kMetadataSize ||
         sb.root_inode.block >= sb.directory_table_start - sb.inode_table_start)
-        return corrupt("root inode lies outside the inode table");
+        return corrupt_superblock("root inode lies outside the inode table");
     return {};
 }
 

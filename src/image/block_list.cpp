@@ -17,7 +17,7 @@ constexpr std::uint64_t kStride = 256;
 /// Above this the stride doubles: 8 TiB in 4 KiB blocks stay below 128 KiB of checkpoints.
 constexpr std::size_t kMaxCheckpoints = 4096;
 constexpr std::size_t kWordsAtOnce = 256;
-constexpr std::size_t kShards = 4;
+constexpr std::size_t kIndexShards = 4;
 }  // namespace
 
 /// A position in a block list.
@@ -66,7 +66,7 @@ BlockLists::BlockLists(const MetadataStore& store, const MetadataRegion& inodes,
       inodes_(inodes),
       block_size_(block_size),
       bytes_used_(bytes_used),
-      cache_(cache_bytes, kShards) {
+      cache_(cache_bytes, kIndexShards) {
 }
 
 Result<std::shared_ptr<const std::shared_ptr<BlockLists::Checkpoints>>> BlockLists::checkpoints(

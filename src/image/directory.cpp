@@ -11,7 +11,7 @@
 namespace squenv::image {
 
 namespace {
-constexpr std::size_t kShards = 4;
+constexpr std::size_t kDirectoryShards = 4;
 /// About 2,000 entries: parsed in 50 us, and a directory of a million has 500 of them.
 constexpr std::uint64_t kSegmentBytes = 64 << 10;
 }  // namespace
@@ -111,8 +111,8 @@ Directories::Directories(const MetadataStore& store, const MetadataRegion& listi
     : store_(store),
       listings_(listings),
       inodes_(inodes),
-      listing_cache_(cache_bytes / 2, kShards),
-      segment_cache_(cache_bytes / 2, kShards) {
+      listing_cache_(cache_bytes / 2, kDirectoryShards),
+      segment_cache_(cache_bytes / 2, kDirectoryShards) {
 }
 
 Result<Directories::Listing> Directories::parse(const Inode& directory) const {

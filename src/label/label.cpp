@@ -7,7 +7,6 @@ namespace squenv::label {
 
 namespace {
 
-constexpr std::size_t kDigestDigits = 64;
 constexpr std::size_t kFewestDigits = 4;
 
 bool is_alphanumeric(char c) {

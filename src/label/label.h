@@ -2,6 +2,7 @@
 // How uenv names images: name/version:tag@system%uarch, where all but the name may be missing.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,8 @@ struct Label {
 [[nodiscard]] Result<Label> parse_label(std::string_view text);
 [[nodiscard]] std::string text_of(const Label& label);
 
+/// Hexadecimal digits of a SHA-256.
+inline constexpr std::size_t kDigestDigits = 64;
 /// Whether `text` can be the begin of a SHA-256: 4 to 64 hexadecimal digits.
 [[nodiscard]] bool is_digest_begin(std::string_view text);
 

@@ -14,7 +14,6 @@ namespace squenv::label {
 
 namespace {
 
-constexpr std::size_t kDigestDigits = 64;
 constexpr std::size_t kIdDigits = 16;
 constexpr std::size_t kMostListed = 20;
 

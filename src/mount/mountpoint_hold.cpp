@@ -22,14 +22,14 @@ namespace {
 
 /// Between attempts while another process removes the directory.
 constexpr timespec kPause{0, 1'000'000};
-constexpr int kAttempts = 1000;
+constexpr int kHoldAttempts = 1000;
 /// The longest wait for the mount point of an attempt: it takes 70 ms on a busy machine.
 constexpr int kAttemptPauses = 500;
 /// The number of looks that must find a directory free before it counts as free. Between the hold
 /// and the removal there is a moment without any lock.
 constexpr int kFreeLooks = 3;
 /// Between looks at all namespaces, where directories cannot be locked.
-constexpr timespec kLookPause{1, 0};
+constexpr timespec kNamespacePause{1, 0};
 
 Status make_missing(const std::string& path, std::vector<std::string>& created) {
     SQUENV_TRY_ASSIGN(const auto existing, nearest_directory(path));
@@ -87,14 +87,14 @@ void wait_until_free(int directory, const std::string& path) {
         result = ::flock(directory, LOCK_EX);
     } while (result != 0 && errno == EINTR);
     // Without locks only mounts are visible, not processes that are about to mount.
-    while (result != 0 && is_mounted_anywhere(path)) ::nanosleep(&kLookPause, nullptr);
+    while (result != 0 && is_mounted_anywhere(path)) ::nanosleep(&kNamespacePause, nullptr);
 }
 
 }  // namespace
 
 Result<MountpointHold> hold_mountpoint(const std::string& path) {
     MountpointHold hold;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kHoldAttempts; ++attempt) {
         const auto made = make_missing(path, hold.created);
         // Another process may have removed a parent that it had made.
         if (!made && made.error().sys_errno != ENOENT) {

@@ -28,7 +28,7 @@ namespace squenv::mount {
 namespace {
 
 /// A batch system sends its signal to every process of a job; fusermount3 may be one of them.
-constexpr int kAttempts = 3;
+constexpr int kFusermountAttempts = 3;
 
 Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
     SQUENV_TRY_ASSIGN(const auto program, find_fusermount());
@@ -36,7 +36,7 @@ Status unmount_by_fusermount(const std::string& mountpoint, UnmountMode mode) {
     if (mode == UnmountMode::lazy) arguments.emplace_back("-z");
     arguments.insert(arguments.end(), {"--", mountpoint});
     system::SubprocessResult result;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kFusermountAttempts; ++attempt) {
         SQUENV_TRY_ASSIGN(result, system::run_subprocess(arguments, {}, -1));
         if (!WIFSIGNALED(result.exit_status)) break;
     }

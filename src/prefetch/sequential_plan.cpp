@@ -11,7 +11,7 @@ namespace {
 
 /// Requested without a gap before it counts as a stream.
 constexpr std::uint64_t kStreamRun = 512 << 10;
-constexpr std::uint64_t kFirstWindow = 4 << 20;
+constexpr std::uint64_t kFirstStreamWindow = 4 << 20;
 /// The processors of a small machine have 10 ms of work in it.
 constexpr std::uint64_t kMaxWindow = 16 << 20;
 /// What the kernel reads ahead by itself: its requests for that may be under way already.
@@ -75,7 +75,7 @@ bool SequentialPlan::move_on(Stream& stream, const image::Inode& file, std::uint
     } else {
         stream.may_hold = true;
     }
-    stream.window = std::clamp(stream.window * 2, kFirstWindow, kMaxWindow);
+    stream.window = std::clamp(stream.window * 2, kFirstStreamWindow, kMaxWindow);
     stream.end = std::min(stream.next + stream.window, stream.inode->size_bytes);
     stream.marker = (stream.next + stream.window / 2) / block_size_ * block_size_;
     return true;

@@ -25,7 +25,7 @@ constexpr std::string_view kOpaque = "overlay.opaque";
 /// Index into Tree::devices of the first device of the upper layer.
 constexpr std::uint32_t kUpperDevice = kImageDevice + 1;
 
-constexpr std::size_t kPiece = 1U << 20;
+constexpr std::size_t kComparedPiece = 1U << 20;
 
 bool is_whiteout(const Node& node) {
     return node.type == InodeType::char_device && node.device == 0;
@@ -117,12 +117,12 @@ void MergeSource::hide_below(const std::string& path) {
 }
 
 Result<bool> MergeSource::has_same_bytes(const image::Inode& inode, EntryId id) {
-    ByteVector ours(kPiece);
-    ByteVector theirs(kPiece);
-    for (std::uint64_t offset = 0; offset < inode.size_bytes; offset += kPiece) {
+    ByteVector ours(kComparedPiece);
+    ByteVector theirs(kComparedPiece);
+    for (std::uint64_t offset = 0; offset < inode.size_bytes; offset += kComparedPiece) {
         if (pack::is_cancelled(options_)) return pack::cancelled();
-        const auto size =
-            static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, inode.size_bytes - offset));
+        const auto size = static_cast<std::size_t>(
+            std::min<std::uint64_t>(kComparedPiece, inode.size_bytes - offset));
         // What cannot be read is no longer what it was; packing it says why.
         if (!upper_reader_->read(id, offset, MutableBytes(ours.data(), size))) return false;
         if (!read_file(*image_, inode, offset, MutableBytes(theirs.data(), size))) return false;

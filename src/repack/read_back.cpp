@@ -15,18 +15,18 @@ namespace squenv::repack {
 namespace {
 
 /// A multiple of every block size.
-constexpr std::uint64_t kPiece = 1U << 20;
+constexpr std::uint64_t kHashedPiece = 1U << 20;
 
 Result<pack::Hash128> hash_of(const image::Image& image, const image::Inode& file,
                               const pack::Expectation& expected) {
     pack::ContentHash hash(expected.hasher, expected.options.block_size);
     ByteVector piece;
-    for (std::uint64_t offset = 0; offset < file.size_bytes; offset += kPiece) {
+    for (std::uint64_t offset = 0; offset < file.size_bytes; offset += kHashedPiece) {
         SQUENV_TRY_ASSIGN(const auto data,
                           image.data().seek(file, offset, image::FileData::Seek::data));
         if (!data) break;
-        offset = *data - *data % kPiece;
-        SQUENV_TRY_ASSIGN(const auto slices, image.data().read(file, offset, kPiece));
+        offset = *data - *data % kHashedPiece;
+        SQUENV_TRY_ASSIGN(const auto slices, image.data().read(file, offset, kHashedPiece));
         piece.clear();
         for (const image::DataSlice& slice : slices) append(piece, slice.bytes);
         hash.add(offset, piece);

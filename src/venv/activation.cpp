@@ -7,7 +7,7 @@ namespace squenv::venv {
 
 namespace {
 
-std::vector<Change> own_variables(const std::string& root, EnvironmentKind kind) {
+std::vector<Change> activation_variables(const std::string& root, EnvironmentKind kind) {
     if (kind != EnvironmentKind::conda)
         return {{"VIRTUAL_ENV", root}, {"VIRTUAL_ENV_PROMPT", prompt_name(root)}};
     const std::string name = std::filesystem::path(root).filename().string();
@@ -43,7 +43,7 @@ std::string prompt_name(const std::string& root) {
 std::vector<Change> activation(const std::string& root, const std::string& path,
                                EnvironmentKind kind) {
     const std::string programs = root + "/bin";
-    std::vector<Change> changes = own_variables(root, kind);
+    std::vector<Change> changes = activation_variables(root, kind);
     const bool is_first = (path + ':').starts_with(programs + ':');
     if (!is_first) changes.push_back({"PATH", path.empty() ? programs : programs + ':' + path});
     // It would send the environment's Python to another standard library.

@@ -29,7 +29,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostBytes = 4096;
-constexpr int kAttempts = 100;
+constexpr int kLockAttempts = 100;
 
 struct Editor {
     std::string user{};
@@ -127,7 +127,7 @@ EditorLock::~EditorLock() {
 Result<EditorLock> EditorLock::take(const std::string& image) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     const std::string path = place.directory + "/editor";
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kLockAttempts; ++attempt) {
         SQUENV_TRY_ASSIGN(const bool is_new, make_directory(place));
         auto opened = open_shared(place, path, 0);
         // The last editor has removed the directory meanwhile.

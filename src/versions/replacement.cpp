@@ -21,7 +21,7 @@ namespace squenv::versions {
 namespace {
 
 /// As many as other processes may take meanwhile, where there are no locks.
-constexpr int kAttempts = 1000;
+constexpr int kLinkAttempts = 1000;
 /// Programs that replace the image without the lock, one after the other.
 constexpr int kRaces = 20;
 
@@ -118,7 +118,7 @@ Result<Replacement> Replacement::begin(Store& store, std::string fresh) {
 /// The name that no other process can have at the same time is that of the incoming file.
 Status Replacement::claim() {
     number_ = store_->found().next();
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kLinkAttempts; ++attempt) {
         const std::string incoming = place().file(number_, kIncomingSuffix);
         const int error = rename_new(fresh_, incoming);
         if (error == EXDEV) return {};

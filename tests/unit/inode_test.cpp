@@ -9,7 +9,7 @@
 namespace squenv::format {
 namespace {
 
-Superblock superblock() {
+Superblock inode_superblock() {
     Superblock sb;
     sb.inode_count = 1000;
     sb.id_count = 4;
@@ -35,7 +35,7 @@ InodeRecord basic(InodeType type, bool is_extended = false) {
 }
 
 Result<InodeRecord> reparse(const InodeRecord& inode, const std::string& target = {},
-                            const Superblock& sb = superblock()) {
+                            const Superblock& sb = inode_superblock()) {
     const ByteVector bytes = encode_inode(inode, {}, target, {});
     SQUENV_TRY_ASSIGN(const std::size_t size, inode_fixed_size(bytes));
     return parse_inode(ByteView(bytes).first(size), sb);
@@ -174,7 +174,7 @@ TEST(InodeRecord, SmallDirectorySizesAreEmptyDirectories) {
     for (std::uint16_t stored = 0; stored <= 3; ++stored) {
         ByteVector bytes = encode_inode(basic(InodeType::directory), {}, {}, {});
         bytes[24] = static_cast<std::byte>(stored);
-        EXPECT_EQ(parse_inode(bytes, superblock()).value().size_bytes, 0U) << stored;
+        EXPECT_EQ(parse_inode(bytes, inode_superblock()).value().size_bytes, 0U) << stored;
     }
 }
 

@@ -9,7 +9,7 @@ namespace squenv::create {
 namespace {
 
 constexpr std::uint64_t kMib = 1ULL << 20;
-constexpr std::uint64_t kGib = 1ULL << 30;
+constexpr std::uint64_t kRoomGib = 1ULL << 30;
 
 KnownSizes replaced(std::uint64_t bytes, bool has_same_inputs) {
     return {bytes, has_same_inputs, {}};
@@ -21,22 +21,22 @@ TEST(NeededRoom, IsUsualWhenNothingIsKnown) {
 
 TEST(NeededRoom, IsThatOfTheSameInputsAgain) {
     EXPECT_EQ(needed_room(replaced(100 * kMib, true)), 712 * kMib);
-    EXPECT_EQ(needed_room(replaced(20 * kGib, true)), 40 * kGib + 512 * kMib);
+    EXPECT_EQ(needed_room(replaced(20 * kRoomGib, true)), 40 * kRoomGib + 512 * kMib);
     KnownSizes with_lock = replaced(100 * kMib, true);
-    with_lock.locked = 9 * kGib;
+    with_lock.locked = 9 * kRoomGib;
     EXPECT_EQ(needed_room(with_lock), 712 * kMib);
 }
 
 TEST(NeededRoom, OfOtherInputsIsAtLeastTheUsual) {
     EXPECT_EQ(needed_room(replaced(100 * kMib, false)), kUsualRoom);
-    EXPECT_EQ(needed_room(replaced(20 * kGib, false)), 40 * kGib + 512 * kMib);
+    EXPECT_EQ(needed_room(replaced(20 * kRoomGib, false)), 40 * kRoomGib + 512 * kMib);
 }
 
 TEST(NeededRoom, FollowsFromALock) {
     KnownSizes sizes;
     sizes.locked = 100 * kMib;
     EXPECT_EQ(needed_room(sizes), 812 * kMib);
-    sizes.replaced = 20 * kGib;
+    sizes.replaced = 20 * kRoomGib;
     EXPECT_EQ(needed_room(sizes), 812 * kMib);
     sizes.locked = ~0ULL;
     EXPECT_GT(needed_room(sizes), 1ULL << 50);

@@ -37,7 +37,7 @@ def wait_until_gone(path):
     while is_mounted(path):
         time.sleep(0.005)
     # The daemon ends right behind its mount; its processor time is not the next round's.
-    time.sleep(0.05)
+    time.sleep(0.4)
 
 
 def main():
