@@ -17,7 +17,7 @@ constexpr double kValueWidth = 90;
 constexpr double kBarHeight = 26;
 constexpr double kBarGap = 12;
 
-std::string escaped(const std::string& text) {
+std::string html_escaped(const std::string& text) {
     std::string out;
     for (const char c : text) {
         switch (c) {
@@ -52,13 +52,13 @@ std::string plot(const std::string& title, const std::vector<Bar>& bars) {
     const double height = static_cast<double>(bars.size()) * (kBarHeight + kBarGap);
     std::string out =
         fmt::format("<h2>{}</h2>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n",
-                    escaped(title), kPlotWidth, height, escaped(title));
+                    html_escaped(title), kPlotWidth, height, html_escaped(title));
     double top = 0;
     for (const Bar& bar : bars) {
         const double middle = top + kBarHeight / 2;
         const double width = room * bar.value / largest;
         out += fmt::format("<text class=\"label\" x=\"{}\" y=\"{}\">{}</text>\n", kLabelWidth - 10,
-                           middle + 5, escaped(bar.label));
+                           middle + 5, html_escaped(bar.label));
         out += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" height=\"{}\" rx=\"3\"/>\n",
                            kLabelWidth, top, std::max(width, 1.0), kBarHeight);
         double right = width;
@@ -68,7 +68,7 @@ std::string plot(const std::string& title, const std::vector<Bar>& bars) {
                                kLabelWidth + room * sample / largest, middle);
         }
         out += fmt::format("<text x=\"{:.1f}\" y=\"{}\">{}</text>\n", kLabelWidth + right + 10,
-                           middle + 5, escaped(bar.text));
+                           middle + 5, html_escaped(bar.text));
         top += kBarHeight + kBarGap;
     }
     return out + "</svg>\n";
@@ -124,11 +124,11 @@ std::string as_page(const BenchReport& report) {
         table += fmt::format(
             "<tr><td>{}</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{:.3f} s</td><td>{}</td>"
             "<td>{}</td></tr>\n",
-            escaped(row.name), middle, *best, *worst,
+            html_escaped(row.name), middle, *best, *worst,
             row.requests.empty() ? std::string() : std::to_string(total),
             row.requests.empty() ? std::string() : std::to_string(row.walker_requests));
-        notes +=
-            fmt::format("<li><b>{}</b>: {}</li>\n", escaped(row.name), escaped(row.explanation));
+        notes += fmt::format("<li><b>{}</b>: {}</li>\n", html_escaped(row.name),
+                             html_escaped(row.explanation));
     }
     table += "</table>\n";
     std::string page = fmt::format(
@@ -138,9 +138,9 @@ std::string as_page(const BenchReport& report) {
         "<h1>{0}</h1>\n<p><code>{2}</code></p>\n"
         "<p>{3} at <code>{4}</code>. The command causes {5} metadata operations and reads {6} of "
         "{7} files.</p>\n",
-        escaped(report.image), kStyle, escaped(report.command), format_size(report.image_bytes),
-        escaped(report.mountpoint), report.metadata_operations, format_size(report.bytes_read),
-        report.files_read);
+        html_escaped(report.image), kStyle, html_escaped(report.command),
+        format_size(report.image_bytes), html_escaped(report.mountpoint),
+        report.metadata_operations, format_size(report.bytes_read), report.files_read);
     page += plot("Time, less is better", times);
     if (!requests.empty()) page += plot("Requests of the command to the file system", requests);
     page += plot("First run on slow storage, by time for an operation: an estimate",

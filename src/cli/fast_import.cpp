@@ -70,7 +70,7 @@ finally:
 import sitecustomize
 )";
 
-std::string joined(const std::string& directory, const std::string& name) {
+std::string path_in(const std::string& directory, const std::string& name) {
     return directory + '/' + name;
 }
 
@@ -83,7 +83,7 @@ std::vector<std::string> candidates() {
     };
     if (const auto parent = environment_variable("XDG_RUNTIME_DIR"); usable(parent))
         if (std::error_code error; std::filesystem::is_directory(parent, error))
-            paths.push_back(joined(real_path(parent), kName));
+            paths.push_back(path_in(real_path(parent), kName));
     const auto temporary = environment_variable("TMPDIR");
     paths.push_back(user_directory(real_path(usable(temporary) ? temporary : "/tmp"), kName));
     return paths;
@@ -91,9 +91,9 @@ std::vector<std::string> candidates() {
 
 /// Programs that start meanwhile read the old file or the new one.
 Status write_module(const std::string& directory) {
-    const std::string path = joined(directory, "sitecustomize.py");
+    const std::string path = path_in(directory, "sitecustomize.py");
     if (const auto present = file_content(path); present && *present == kModule) return {};
-    const std::string fresh = unique_name(joined(directory, "fresh-"));
+    const std::string fresh = unique_name(path_in(directory, "fresh-"));
     SQUENV_TRY_ASSIGN(const UniqueFd file, open_file(fresh, O_WRONLY | O_CREAT | O_EXCL, 0600));
     Status status;
     if (const auto written = write_all(file.get(), as_bytes(kModule)); !written)

@@ -24,7 +24,7 @@ constexpr int kSystemError = 2;
 constexpr int kInterrupted = 8;
 constexpr int kMountFailure = 32;
 
-constexpr const char* kHelp =
+constexpr const char* kMountHelp =
     "usage: mount.squenv IMAGE DIR [-sfnv] [-t TYPE] [-o OPTIONS]\n"
     "\n"
     "    -s             ignore unknown mount options\n"
@@ -54,7 +54,7 @@ Status apply_letters(const std::string& word, HelperCall& call) {
             case 'f': call.is_fake = true; break;
             case 'v': call.is_verbose = true; break;
             case 'n': break;  // there is no /etc/mtab to write
-            case 'h': call.answer = kHelp; break;
+            case 'h': call.answer = kMountHelp; break;
             case 'V': call.answer = "mount.squenv (squenv " SQUENV_VERSION ")\n"; break;
             case 'N':
                 return fail(Errc::invalid_argument, "-N: other namespaces are not entered",

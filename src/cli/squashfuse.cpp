@@ -15,7 +15,7 @@ namespace squenv::cli {
 
 namespace {
 
-constexpr const char* kHelp =
+constexpr const char* kSquashfuseHelp =
     "usage: squashfuse [options] ARCHIVE MOUNTPOINT\n"
     "\n"
     "    -h  --help             print this help\n"
@@ -67,7 +67,7 @@ Status run_as_squashfuse(const std::vector<std::string>& arguments, Io& io) {
         } else if (word == "--") {
             is_options = false;
         } else if (word == "-h" || word == "--help") {
-            io.out << kHelp;
+            io.out << kSquashfuseHelp;
             return {};
         } else if (word == "-V" || word == "--version") {
             io.out << "squashfuse (squenv " SQUENV_VERSION ")\n";

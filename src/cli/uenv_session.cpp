@@ -111,7 +111,7 @@ struct StartedUenv {
     std::vector<std::string> views{};  ///< those that apply
 };
 
-std::vector<std::string> split_at(const std::string& text, char separator) {
+std::vector<std::string> split_words(const std::string& text, char separator) {
     std::vector<std::string> parts;
     std::istringstream stream(text);
     for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
@@ -122,7 +122,7 @@ std::vector<std::string> split_at(const std::string& text, char separator) {
 std::vector<StartedUenv> started_uenvs(const UenvSession& session) {
     std::vector<StartedUenv> all;
     std::size_t anonymous = 0;
-    for (const std::string& item : split_at(session.mounts, ',')) {
+    for (const std::string& item : split_words(session.mounts, ',')) {
         const std::size_t colon = item.rfind(':');
         StartedUenv one;
         one.mountpoint = item.substr(colon + 1);
@@ -132,8 +132,8 @@ std::vector<StartedUenv> started_uenvs(const UenvSession& session) {
                 one.metadata = std::move(**metadata);
                 one.name = one.metadata.name;
             }
-        for (const std::string& view : split_at(session.views, ',')) {
-            const auto parts = split_at(view, ':');
+        for (const std::string& view : split_words(session.views, ',')) {
+            const auto parts = split_words(view, ':');
             if (parts.size() != 3 || parts[0] != one.mountpoint) continue;
             one.name = parts[1];
             one.views.push_back(parts[2]);

@@ -33,7 +33,7 @@ constexpr timespec kPause{0, 20'000'000};
 constexpr const char* kMountAgain = "unmount, and mount again, for another version";
 
 /// Root as well asks no other user's daemon: the program would run as that user.
-Status check_owner(const system::MountEntry& entry) {
+Status check_upgrade_owner(const system::MountEntry& entry) {
     if (!entry.user_id || *entry.user_id == ::geteuid()) return {};
     return fail(Errc::denied,
                 fmt::format("{}: a mount of user {}", entry.mountpoint, *entry.user_id),
@@ -92,7 +92,7 @@ Result<system::MountEntry> entry_at(const std::string& mountpoint) {
     if (!entry || !entry->type.starts_with("fuse."))
         return fail(Errc::not_found, path + ": no image is mounted here",
                     "'squenv list' shows your mounts");
-    SQUENV_TRY(check_owner(*entry));
+    SQUENV_TRY(check_upgrade_owner(*entry));
     return std::move(*entry);
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 /// The fixed part of the header of a member (RFC 1952). Compressed bytes look like one by chance
 /// once in 2^40.
-bool is_header(ByteView bytes) {
+bool is_gzip_header(ByteView bytes) {
     const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
     constexpr unsigned kReservedFlags = 0xe0;
     constexpr unsigned kLastSystem = 13;
@@ -37,7 +37,7 @@ void GzipCheck::add_stored(ByteView bytes) {
     append(recent_, bytes);
     std::size_t from = kept < kHeader ? 0 : kept - kHeader + 1;
     if (is_first) {
-        is_gzip_ = recent_.size() >= kHeader && is_header(recent_);
+        is_gzip_ = recent_.size() >= kHeader && is_gzip_header(recent_);
         from = 1;
     }
     if (!is_gzip_) return recent_.clear();
@@ -46,7 +46,7 @@ void GzipCheck::add_stored(ByteView bytes) {
         const auto found =
             std::find(all.begin() + static_cast<std::ptrdiff_t>(from), all.end(), std::byte{0x1f});
         from = static_cast<std::size_t>(found - all.begin());
-        if (from + kHeader <= all.size()) has_more_members_ = is_header(all.subspan(from));
+        if (from + kHeader <= all.size()) has_more_members_ = is_gzip_header(all.subspan(from));
         ++from;
     }
     if (recent_.size() > 2 * kTail)

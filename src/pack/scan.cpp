@@ -73,7 +73,7 @@ struct Task {
 };
 
 /// What one thread found in one directory before it is added to the tree.
-struct Listing {
+struct FoundObjects {
     std::vector<Node> children;
     std::vector<Finding> problems;
     std::vector<SeenEntry> seen;         ///< for the observer
@@ -98,22 +98,23 @@ class Scan {
   private:
     void work();
     void scan_directories(TextArena& text);
-    Status list(const Task& task, TextArena& text, Listing& listing);
-    Status list_tree(const Task& task, TextArena& text, Listing& listing);
-    Status list_overlay(const Task& task, TextArena& text, Listing& listing) const;
+    Status list(const Task& task, TextArena& text, FoundObjects& listing);
+    Status list_tree(const Task& task, TextArena& text, FoundObjects& listing);
+    Status list_overlay(const Task& task, TextArena& text, FoundObjects& listing) const;
     void add_overlay_entry(const Task& task, const std::string& name, const struct stat& info,
-                           TextArena& text, Listing& listing) const;
+                           TextArena& text, FoundObjects& listing) const;
     Status add_entry(int directory, const Task& task, const dirent& entry, TextArena& text,
-                     Listing& listing);
+                     FoundObjects& listing);
     void add_node(int directory, const Task& task, const SeenEntry& seen, const struct stat& info,
-                  Listing& listing);
+                  FoundObjects& listing);
     [[nodiscard]] bool is_left_out(const std::string& path, const struct stat& info) const;
-    void add_problem(const Task& task, Listing& listing, std::string path, int sys_errno) const;
+    void add_problem(const Task& task, FoundObjects& listing, std::string path,
+                     int sys_errno) const;
     /// The file, if the observer is interested in its beginning and it can be opened.
     [[nodiscard]] UniqueFd open_for_head(int directory, const Task& task,
                                          const dirent& entry) const;
     void fill(Node& node, const struct stat& info);
-    void publish(const Task& task, Listing listing);
+    void publish(const Task& task, FoundObjects listing);
     Status add_root();
 
     const int root_;
@@ -161,7 +162,8 @@ bool Scan::is_left_out(const std::string& path, const struct stat& info) const {
     return exclude_.matches(path, S_ISDIR(info.st_mode));
 }
 
-void Scan::add_problem(const Task& task, Listing& listing, std::string path, int sys_errno) const {
+void Scan::add_problem(const Task& task, FoundObjects& listing, std::string path,
+                       int sys_errno) const {
     // No fault of the file, which must not be left out for it.
     if (sys_errno == ENOMEM) throw std::bad_alloc();
     if (task.is_packed()) listing.problems.push_back(failure(std::move(path), sys_errno));
@@ -177,7 +179,7 @@ UniqueFd Scan::open_for_head(int directory, const Task& task, const dirent& entr
 }
 
 Status Scan::add_entry(int directory, const Task& task, const dirent& entry, TextArena& text,
-                       Listing& listing) {
+                       FoundObjects& listing) {
     const char* const name = entry.d_name;
     const std::string path = join(task.path, name);
     const UniqueFd file = open_for_head(directory, task, entry);
@@ -217,7 +219,7 @@ Status Scan::add_entry(int directory, const Task& task, const dirent& entry, Tex
 }
 
 void Scan::add_node(int directory, const Task& task, const SeenEntry& seen, const struct stat& info,
-                    Listing& listing) {
+                    FoundObjects& listing) {
     Node node;
     fill(node, info);
     node.parent = task.node;
@@ -235,7 +237,7 @@ void Scan::add_node(int directory, const Task& task, const SeenEntry& seen, cons
 
 /// An entry of the overlay takes the place of a file; what else is there stays.
 void Scan::add_overlay_entry(const Task& task, const std::string& name, const struct stat& info,
-                             TextArena& text, Listing& listing) const {
+                             TextArena& text, FoundObjects& listing) const {
     const bool is_directory = S_ISDIR(info.st_mode);
     if (!is_directory && !S_ISREG(info.st_mode)) return;
     if (exclude_.matches(join(task.path, name), is_directory)) return;
@@ -267,7 +269,7 @@ void Scan::add_overlay_entry(const Task& task, const std::string& name, const st
         children.insert(place, node);
 }
 
-Status Scan::list_overlay(const Task& task, TextArena& text, Listing& listing) const {
+Status Scan::list_overlay(const Task& task, TextArena& text, FoundObjects& listing) const {
     std::error_code error;
     const fs::path directory = fs::path(overlay_) / task.path;
     for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
@@ -284,13 +286,13 @@ Status Scan::list_overlay(const Task& task, TextArena& text, Listing& listing) c
     return fail_errno(error.value(), directory.string());
 }
 
-Status Scan::list(const Task& task, TextArena& text, Listing& listing) {
+Status Scan::list(const Task& task, TextArena& text, FoundObjects& listing) {
     if (!task.directory.is_overlay) SQUENV_TRY(list_tree(task, text, listing));
     if (overlay_.empty() || listing.is_unreadable) return {};
     return list_overlay(task, text, listing);
 }
 
-Status Scan::list_tree(const Task& task, TextArena& text, Listing& listing) {
+Status Scan::list_tree(const Task& task, TextArena& text, FoundObjects& listing) {
     const auto failed = [&](int sys_errno) {
         listing.is_unreadable = true;
         add_problem(task, listing, task.path.empty() ? "." : task.path, sys_errno);
@@ -324,7 +326,7 @@ Status Scan::list_tree(const Task& task, TextArena& text, Listing& listing) {
     return {};
 }
 
-void Scan::publish(const Task& task, Listing listing) {
+void Scan::publish(const Task& task, FoundObjects listing) {
     for (std::string& path : listing.only_seen) tasks_.push_back({kNoEntry, std::move(path)});
     if (!task.is_packed()) return;
     Tree& tree = result_.tree;
@@ -379,7 +381,7 @@ void Scan::scan_directories(TextArena& text) {
         tasks_.pop_back();
         ++busy_;
         lock.unlock();
-        Listing listing;
+        FoundObjects listing;
         Status status = is_cancelled(options_) ? Status(cancelled()) : list(task, text, listing);
         lock.lock();
         --busy_;

@@ -25,7 +25,7 @@ constexpr std::size_t kReadSize = 1U << 20;
 
 /// Whether a block is the header of a file: its checksum is right. The sum counts its own eight
 /// bytes as blanks.
-bool is_header(ByteView block) {
+bool is_tar_header(ByteView block) {
     constexpr std::size_t kSumAt = 148;
     constexpr std::size_t kSumSize = 8;
     if (is_all_zero(block)) return false;
@@ -53,7 +53,7 @@ class RestWatch {
             std::memcpy(block_.data() + filled_, piece.data(), piece.size());
             filled_ = (filled_ + piece.size()) % kTarBlock;
             bytes = bytes.subspan(piece.size());
-            if (filled_ == 0) has_file_ = is_header(block_);
+            if (filled_ == 0) has_file_ = is_tar_header(block_);
         }
     }
     [[nodiscard]] bool has_file() const { return has_file_; }

@@ -16,7 +16,7 @@ constexpr std::uint64_t kFirstStreamWindow = 4 << 20;
 constexpr std::uint64_t kMaxWindow = 16 << 20;
 /// What the kernel reads ahead by itself: its requests for that may be under way already.
 constexpr std::uint64_t kKernelAhead = 256 << 10;
-constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kMarkerPage = 4096;
 
 }  // namespace
 
@@ -100,7 +100,8 @@ std::vector<Job> SequentialPlan::take(std::size_t /*stored_bytes*/) {
     const std::uint64_t begin = stream->next;
     stream->next += block_size_;
     const std::uint64_t end = std::min(stream->next, stream->inode->size_bytes);
-    const std::uint64_t first = begin == stream->marker ? std::min(begin + kPage, end) : begin;
+    const std::uint64_t first =
+        begin == stream->marker ? std::min(begin + kMarkerPage, end) : begin;
     const FileRange range{stream->file, first, end};
     claims_.push_back({++last_number_, range, false});
     return {{.number = last_number_, .file = stream->inode, .range = range}};

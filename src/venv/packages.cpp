@@ -19,7 +19,7 @@ namespace {
 /// The headers of metadata, which begin the file. A description of any length follows.
 constexpr std::size_t kMaxMetadata = 64U << 10;
 /// No package index takes names of this length.
-constexpr std::size_t kMaxText = 256;
+constexpr std::size_t kMaxField = 256;
 
 /// Packages by normalised name, and the names of their kind that Python found.
 class PackageList {
@@ -69,7 +69,7 @@ std::string trimmed(std::string_view text) {
     const auto begin = text.find_first_not_of(" \t\r");
     if (begin == std::string_view::npos) return {};
     text = text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-    return std::string(text.substr(0, kMaxText));
+    return std::string(text.substr(0, kMaxField));
 }
 
 /// The value of "Name: value", whose name is given in lower case, or "".
@@ -109,17 +109,17 @@ std::string_view without_python(std::string_view stem) {
 }
 
 /// How packages are recorded in a directory of modules.
-struct Record {
+struct MetadataFile {
     std::string_view ending;    ///< of the name
     const char* metadata = "";  ///< in the directory of that name
 };
-constexpr Record kRecords[] = {
+constexpr MetadataFile kRecords[] = {
     {".dist-info", "METADATA"}, {".egg-info", "PKG-INFO"}, {".egg", "EGG-INFO/PKG-INFO"}};
 
 /// The package that `entry` of the directory `site` records, if it does.
 Result<Package> recorded_package(const FileTree& tree, const std::string& site,
                                  const FileEntry& entry) {
-    for (const Record& record : kRecords) {
+    for (const MetadataFile& record : kRecords) {
         // What pip was about to remove has a name that begins with a tilde.
         if (!entry.name.ends_with(record.ending) || entry.name.starts_with('~')) continue;
         std::string path = join(site, entry.name);
