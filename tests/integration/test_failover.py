@@ -111,8 +111,12 @@ def kill_again_and_again(mount, kind, deaths, choose):
 
 
 def processes_settle(work):
-    wait_for(lambda: sorted(map(daemon_name, background(work))) == PROCESSES,
-             "the processes of one mount")
+    def names():
+        return sorted(map(daemon_name, background(work)))
+    try:
+        wait_for(lambda: names() == PROCESSES, "the processes of one mount")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; there are {names()}") from error
 
 
 @pytest.mark.parametrize("kind", KINDS)
