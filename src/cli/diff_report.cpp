@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/image_argument.h"
+#include "cli/version_changes.h"
 
 namespace squenv::cli {
 
@@ -18,12 +19,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using diff::FileDifference;
 using diff::FileSide;
-
-/// "1.26.4", with the build of conda when `with_build`.
-std::string version_text(const venv::Package& package, bool with_build) {
-    const bool is_told = with_build && !package.build.empty();
-    return printable(package.version + (is_told ? " " + package.build : ""));
-}
 
 void print_packages(std::ostream& out, const ImageDiff& diff) {
     const bool has_other_python = diff.python_before != diff.python_after;

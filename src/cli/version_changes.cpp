@@ -36,13 +36,12 @@ Json packages_as_json(const std::vector<venv::Package>& packages) {
     return list;
 }
 
-/// The version, and the build where that alone differs.
-std::string package_version(const venv::Package& package, bool with_build) {
+}  // namespace
+
+std::string version_text(const venv::Package& package, bool with_build) {
     const bool is_told = with_build && !package.build.empty();
     return printable(package.version + (is_told ? " " + package.build : ""));
 }
-
-}  // namespace
 
 const Result<std::vector<venv::Package>>& VersionPackages::of(const versions::Version& version) {
     const auto known = known_.find(version.path);
@@ -64,15 +63,15 @@ std::vector<std::string> change_lines(const venv::PackageDiff& changes) {
     std::vector<std::string> lines;
     for (const auto& package : changes.added)
         lines.push_back(
-            fmt::format("+ {} {}", printable(package.name), package_version(package, false)));
+            fmt::format("+ {} {}", printable(package.name), version_text(package, false)));
     for (const auto& package : changes.removed)
         lines.push_back(
-            fmt::format("- {} {}", printable(package.name), package_version(package, false)));
+            fmt::format("- {} {}", printable(package.name), version_text(package, false)));
     for (const auto& [before, after] : changes.updated) {
         const bool has_other_build = before.version == after.version;
         lines.push_back(fmt::format("~ {} {} -> {}", printable(after.name),
-                                    package_version(before, has_other_build),
-                                    package_version(after, has_other_build)));
+                                    version_text(before, has_other_build),
+                                    version_text(after, has_other_build)));
     }
     if (lines.size() <= kMostLines) return lines;
     const std::size_t more = lines.size() - kMostLines + 1;

@@ -27,6 +27,8 @@ class VersionPackages {
     std::map<std::string, Result<std::vector<venv::Package>>> known_{};  ///< by path
 };
 
+/// "1.26.4", with the build of conda when `with_build`: where that alone differs.
+[[nodiscard]] std::string version_text(const venv::Package& package, bool with_build);
 /// "+ einops 0.8.0", "- scipy 1.11.4" and "~ numpy 1.26.4 -> 2.0.0": at most so many lines that a
 /// terminal shows several versions, and one that counts the rest.
 [[nodiscard]] std::vector<std::string> change_lines(const venv::PackageDiff& changes);

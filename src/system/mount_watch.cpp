@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "base/file_io.h"
 #include "system/mount_table.h"
 
 namespace squenv::system {
@@ -18,13 +19,9 @@ Result<MountWatch> MountWatch::open() {
 
 bool MountWatch::has_mount(std::uint32_t device_minor) const {
     if (::lseek(table_.get(), 0, SEEK_SET) != 0) return true;
-    std::string text;
-    char part[4096];
-    ssize_t got = 0;
-    while ((got = ::read(table_.get(), part, sizeof part)) > 0)
-        text.append(part, static_cast<std::size_t>(got));
-    if (got < 0) return true;
-    std::istringstream lines(text);
+    const auto text = read_to_end(table_.get());
+    if (!text) return true;
+    std::istringstream lines(*text);
     for (std::string line; std::getline(lines, line);) {
         const auto entry = parse_mountinfo_line(line);
         if (entry && entry->type.starts_with("fuse") && entry->device_minor == device_minor)

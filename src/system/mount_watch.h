@@ -13,7 +13,7 @@ namespace squenv::system {
 /// namespace in which it was opened. Not thread-safe.
 class MountWatch {
   public:
-    /// On the mounts of the caller's namespace. Errors: environment (no /proc).
+    /// On the mounts of the caller's namespace. Errors: those of open(2).
     [[nodiscard]] static Result<MountWatch> open();
     /// On a table that was opened before, possibly under another number.
     explicit MountWatch(UniqueFd table) : table_(std::move(table)) {}

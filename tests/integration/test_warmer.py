@@ -102,9 +102,7 @@ for index in range(0, int(sys.argv[2]), int(sys.argv[3])):
 def test_the_warmer_ends_within_a_huge_directory(work, crowd_image):
     """Names that it listed are known to the kernel, the others are asked for."""
     mount = work.mount(crowd_image)
-    program = work.programs / "squenv"
-    wait_for(lambda: not [pid for pid in processes_of(program)
-                          if status(pid).get("Name") == "squenv-walker"], "the end of the warmer")
+    wait_for(lambda: not walkers(work), "the end of the warmer")
     step = 100
     check(["/usr/bin/python3", "-c", STAT_SOME, mount.path, str(ENTRIES), str(step)], user=True)
     known = ENTRIES - mount.stats()["requests_by_kind"]["lookup"] * step
