@@ -57,15 +57,21 @@ std::uint32_t receive_number(int fd) {
 }
 
 /// Unmounts at the present path of the mount: a directory above it may have been renamed, also just
-/// now.
+/// now. A path stands for its visible mount: one that another mount covers is busy until that ends.
 Status unmount_device(const std::string& mountpoint, std::uint32_t device_minor,
                       mount::UnmountMode mode) {
     if (device_minor == 0) return mount::unmount(mountpoint, mode);
     for (int look = 0; look < kPlaceLooks; ++look) {
         const auto place = system::mountpoint_of_device(device_minor);
         if (!place) return fail_errno(kGone, mountpoint + ": not mounted any more");
+        if (system::minor_at(*place) != device_minor)
+            return fail_errno(EBUSY, *place + ": another mount covers it");
         const auto status = mount::unmount(*place, mode);
-        if (status || system::mountpoint_of_device(device_minor) == place) return status;
+        const bool is_there = system::mountpoint_of_device(device_minor) == place;
+        // One came above it between the look and the unmount, and was taken away: its users see
+        // this.
+        if (status && is_there) return fail_errno(EBUSY, *place + ": another mount covered it");
+        if (status || is_there) return status;
     }
     return fail_errno(EAGAIN, mountpoint + ": is being renamed all the time");
 }

@@ -24,7 +24,7 @@ from run_support import (
     wait_until_nothing_is_left,
 )
 from support import trees
-from support.processes import AS_USER, kill_all, mounts_below, run, signal_all, wait_for
+from support.processes import AS_USER, check, kill_all, mounts_below, run, signal_all, wait_for
 
 STRESS = os.environ.get("SQUENV_STRESS") == "1"
 
@@ -119,6 +119,20 @@ def test_image_that_is_replaced_meanwhile(work, tmp_path):
             seen.add(words[0])
     assert seen == {b"old", b"new"}
     wait_until_nothing_is_left(work, place)
+
+
+def test_a_mount_that_another_covers_takes_nothing_away(work, venv_image, venv_source):
+    """It ends when the other one has ended. Two runs that start at once can cover each other."""
+    user = work.start(work.command("run", venv_image, "--", "sh", "-c", "echo; read word"),
+                      stdin=subprocess.PIPE)
+    assert user.stdout.readline() == b"\n"
+    check(["mount", "-t", "tmpfs", "none", venv_source])
+    user.communicate(b"\n", timeout=30)
+    time.sleep(0.5)
+    types = [entry["type"] for entry in mounts_below(venv_source)]
+    assert types == ["fuse.squenv", "tmpfs"]
+    check(["umount", venv_source])
+    wait_until_nothing_is_left(work, venv_source)
 
 
 def test_detached_mount_is_not_joined(work, venv_image, venv_source):
