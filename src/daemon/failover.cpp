@@ -30,8 +30,8 @@ constexpr std::size_t kStandbys = 2;
 /// When all processes of a mount are killed, those that the last ones have forked meanwhile are
 /// left.
 constexpr milliseconds kAtOnce{200};
-/// The first standbys wait until the programs that were waiting for the mount have begun. A server
-/// that dies before is replaced by one that is forked then.
+/// Until the programs that were waiting for the mount have begun, one standby has to do. It has
+/// nothing ready for a server's death yet: that costs as much as the fork.
 constexpr milliseconds kStandbyDelay{100};
 /// A process may be refused for a moment, as by a limit of processes.
 constexpr int kForkAttempts = 50;
@@ -99,6 +99,7 @@ void Failover::add_sources(std::vector<EventSource>& sources) {
 
 void Failover::tend(bool is_unmounting) {
     if (is_unmounting) {
+        announce();
         if (candidate_ && candidate_->visit)
             on_candidate_failed({Errc::busy, 0, "it is being unmounted", {}});
         door_.reset();
@@ -109,7 +110,8 @@ void Failover::tend(bool is_unmounting) {
     bool is_new = false;
     const bool is_time = is_server_ready_ && !standby_timer_ && !is_over_;
     if (is_time) open_door();
-    while (is_time && young_standbys() < kStandbys) {
+    const std::size_t wanted = is_time ? kStandbys : 1;
+    while (is_server_ready_ && !is_over_ && young_standbys() < wanted) {
         const std::uint32_t number = ++memory_.session->servers;
         auto forked = ServerProcess::fork(number);
         if (!forked) {
@@ -125,9 +127,15 @@ void Failover::tend(bool is_unmounting) {
         }
     }
     if (is_new) become_daemon();
+    announce();
     // They are of no use, but that they could become the daemon until now.
     while (is_time && young_standbys() == kStandbys && standbys_.size() > kStandbys)
         drop_standby(standbys_.front().number());
+}
+
+/// Not before there is a standby: from here on programs depend on the mount.
+void Failover::announce() {
+    if (is_ready_ && !std::exchange(is_announced_, true) && service_.on_ready) service_.on_ready();
 }
 
 void Failover::on_message() {
@@ -139,11 +147,8 @@ void Failover::on_message() {
         case Report::ready:
             is_server_ready_ = true;
             end_switch();
-            if (!std::exchange(is_ready_, true)) {
-                // Without a timer it is time now.
-                standby_timer_ = make_timer(kStandbyDelay);
-                if (service_.on_ready) service_.on_ready();
-            }
+            // Without a timer it is time now.
+            if (!std::exchange(is_ready_, true)) standby_timer_ = make_timer(kStandbyDelay);
             break;
         case Report::walk_ended: has_walk_ended_ = true; break;
         case Report::able: break;  // of a candidate alone

@@ -73,6 +73,7 @@ class Failover final : public Serving {
     };
 
     // In the daemon.
+    void announce();
     void on_message();
     void on_standby_message(std::uint32_t number);
     void on_death();
@@ -128,8 +129,9 @@ class Failover final : public Serving {
     std::vector<ServerProcess> standbys_{};
     std::vector<Dying> dying_{};
     Clock::time_point born_{};      ///< this process, when it began as a standby
-    UniqueFd standby_timer_{};      ///< readable when it is time for standbys; empty: it was
+    UniqueFd standby_timer_{};      ///< readable when it is time for all standbys; empty: it was
     bool is_ready_ = false;         ///< INIT was answered
+    bool is_announced_ = false;     ///< to those who wait for the mount
     bool is_server_ready_ = false;  ///< the present server is; no standby is forked before
     bool has_walk_ended_ = false;
     bool is_over_ = false;

@@ -71,8 +71,14 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
     forget_watches();
     forget_upgrade();
     if (service_.members) service_.members->become_shadow();
+    if (service_.on_standby_start) service_.on_standby_start();
+    std::optional<Result<std::unique_ptr<Server>>> server;
     // What can be done before it is needed. Nothing is read of the image: it has all its rights.
-    auto server = create_server({number, true, false, {}});
+    const auto prepare = [&] {
+        standby_timer_.reset();
+        if (!server) server.emplace(create_server({number, true, false, {}}));
+    };
+    if (!standby_timer_) prepare();
     bool has_daemon = true;
     const auto obey = [&] {
         auto message = line.receive();
@@ -81,7 +87,7 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
             return;
         }
         switch (static_cast<Order>(message.bytes[0])) {
-            case Order::serve: serve(std::move(line), std::move(server));
+            case Order::serve: prepare(); serve(std::move(line), std::move(*server));
             case Order::member:
                 service_.members->mirror(key_of(message), member_of(message));
                 break;
@@ -93,6 +99,7 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
             {line.socket(), obey},
             {service_.members ? service_.members->ready_fd() : -1,
              [this] { service_.members->serve(); }},
+            {standby_timer_ ? standby_timer_.get() : -1, prepare},
         };
         if (!wait_for_events(sources, {})) end_process(1);
     }

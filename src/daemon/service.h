@@ -22,6 +22,7 @@ struct Service {
     /// In a process that serves for the daemon: called when it begins, and when INIT was answered.
     std::function<void()> on_server_start{};
     std::function<void()> on_server_ready{};
+    std::function<void()> on_standby_start{};  ///< in a process that may become the daemon
 };
 
 }  // namespace squenv::daemon

@@ -145,6 +145,18 @@ def test_deaths_under_eight_users(kind, work, tree, image):
     wait_for(lambda: not background(work), "the end of all processes")
 
 
+@pytest.mark.parametrize("name", ["squenv", "squenv-server"])
+def test_deaths_in_the_first_moments(name, work, tree, image):
+    """The second standby is not there yet, and the first one has nothing ready."""
+    for moment in range(DEATHS // 2):
+        mount = work.mount(image)
+        time.sleep(0.005 * moment % 0.12)
+        kill_all([pid for pid in background(work) if daemon_name(pid) == name])
+        check([*AS_USER, "cmp", mount.path / "d7" / "large", tree / "d7" / "large"])
+        mount.umount()
+        wait_for(lambda: not background(work), "the end of all processes")
+
+
 @pytest.mark.parametrize("via", ["fusermount", "userns"])
 def test_deaths_under_many_runs(via, work, venv_image, venv_source):
     """64 users of one mount; each reads what no one has read, after the deaths."""
