@@ -43,22 +43,20 @@ class Mounter:
             time.sleep(0.1)
         subprocess.run(["umount", "-l", mountpoint], check=True)
 
-    def daemon_pid(self, mountpoint):
-        """The process that serves the mount, or None for the kernel."""
-        if self.is_privileged:
-            return None
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    words = file.read().split(b"\0")
-                with open(f"/proc/{pid}/comm", "rb") as file:
-                    comm = file.read().strip()
-                is_daemon = not comm.startswith(b"squenv-")
-            except OSError:
-                continue
-            if mountpoint.encode() in words and is_daemon and b"setpriv" not in words[0]:
-                return int(pid)
-        return None
+    def processes(self, mountpoint):
+        """Ids of all that serve the mount: none for the kernel."""
+        return [] if self.is_privileged else [
+            int(pid) for pid in os.listdir("/proc") if pid.isdigit() and serves(pid, mountpoint)
+        ]
+
+
+def serves(pid, mountpoint):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return False
+    return mountpoint.encode() in words and b"setpriv" not in words[0]
 
 
 def erofs_image(context):

@@ -6,7 +6,7 @@ usage: pack.py TREE [ROUNDS] [OUTPUT_DIRECTORY]
 
 Same codec (zstd), level (3) and block size (128 KiB); the tree is read once before, so that it is
 in the page cache, and no program has an old image to replace. SQUENV_PACK, MKSQUASHFS and
-GENSQUASHFS name other builds.
+GENSQUASHFS name other builds; BESIDE names a second squenv-pack to measure too.
 """
 import os
 import statistics
@@ -22,6 +22,9 @@ import orders  # noqa: E402
 
 def commands(tree, directory):
     image = lambda name: os.path.join(directory, f"bench-{name}.squashfs")
+    squenv_pack = lambda name, program: ([program, "-q", "-b", "128K", tree, "-o", image(name)],
+                                         image(name))
+    beside = os.environ.get("BESIDE")
     return {
         "mksquashfs": ([os.environ.get("MKSQUASHFS", "mksquashfs"), tree, image("mksquashfs"),
                         "-comp", "zstd", "-Xcompression-level", "3", "-b", "128K", "-noappend",
@@ -29,8 +32,8 @@ def commands(tree, directory):
         "gensquashfs": ([os.environ.get("GENSQUASHFS", "gensquashfs"), "-D", tree, "-c", "zstd",
                          "-X", "level=3", "-b", "128K", "-q", "-f", image("gensquashfs")],
                         image("gensquashfs")),
-        "squenv-pack": ([os.environ.get("SQUENV_PACK", "squenv-pack"), "-q", "-b", "128K", tree,
-                         "-o", image("squenv-pack")], image("squenv-pack")),
+        "squenv-pack": squenv_pack("squenv-pack", os.environ.get("SQUENV_PACK", "squenv-pack")),
+        **({"beside": squenv_pack("beside", beside)} if beside else {}),
     }
 
 

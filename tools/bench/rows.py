@@ -117,24 +117,27 @@ def measure(row, system, context):
     yield "mount", mount_seconds
 
 
-def peak_memory(systems, context):
-    """Peak resident bytes of each daemon while four readers read everything."""
-    peaks = {}
+def memory(systems, context):
+    """Resident bytes of all processes of each mount, after four readers have read everything.
+
+    What processes share is counted once.
+    """
+    found = {}
     for system in systems:
         if system.is_privileged:
             continue
         system.mount(context.mountpoint)
         try:
             read_all(4)(context)
-            pid = system.daemon_pid(context.mountpoint)
-            if pid is not None:
-                with open(f"/proc/{pid}/status", encoding="ascii") as file:
-                    for line in file:
-                        if line.startswith("VmHWM:"):
-                            peaks[system.name] = int(line.split()[1]) * 1024
+            found[system.name] = sum(map(resident_bytes, system.processes(context.mountpoint)))
         finally:
             system.unmount(context.mountpoint)
-    return peaks
+    return found
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
 
 
 def million_image(context):

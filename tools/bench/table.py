@@ -51,8 +51,8 @@ def render(samples, memory, million, systems, rounds):
                 mounts.setdefault(system, []).extend(values)
     for system, values in mounts.items():
         lines.append(f"mount {system}: {statistics.median(values) * 1000:.1f} ms")
-    for system, peak in memory.items():
-        lines.append(f"peak memory with four readers, {system}: {peak / (1 << 20):.1f} MiB")
+    for system, size in memory.items():
+        lines.append(f"memory after four readers, {system}: {size / (1 << 20):.1f} MiB")
     for system, result in million.items():
         lines.append(
             f"1,000,000 files, {system}: mount {result['mount'] * 1000:.1f} ms, "
@@ -70,6 +70,6 @@ def to_json(samples, memory, million, arguments):
             {"row": name, "temperature": kind, "seconds": by_system}
             for (name, kind), by_system in samples.items()
         ],
-        "peak_memory_bytes": memory,
+        "memory_bytes": memory,
         "million_files": million,
     }
