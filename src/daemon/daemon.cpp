@@ -190,8 +190,6 @@ Status start_daemon(const Request& request, RequestFiles& files, Opened opened, 
     };
     service.on_server_start = [&background] { background.leave_report_to_daemon(); };
     service.on_server_ready = [&background] { background.close_terminal(); };
-    // The report stays: it may have to make it.
-    service.on_standby_start = service.on_server_ready;
     // What is thrown must not reach the code of the program that started this process.
     const auto status = with_memory_errors("the daemon", [&] {
         return run_daemon(request, std::move(files), std::move(opened), std::move(service));

@@ -30,8 +30,8 @@ constexpr std::size_t kStandbys = 2;
 /// When all processes of a mount are killed, those that the last ones have forked meanwhile are
 /// left.
 constexpr milliseconds kAtOnce{200};
-/// Until the programs that were waiting for the mount have begun, one standby has to do. It has
-/// nothing ready for a server's death yet: that costs as much as the fork.
+/// Until then one standby is enough, and it prepares nothing: the processors belong to the programs
+/// that waited for the mount.
 constexpr milliseconds kStandbyDelay{100};
 /// A process may be refused for a moment, as by a limit of processes.
 constexpr int kForkAttempts = 50;

@@ -71,7 +71,7 @@ void Failover::stand_by(DaemonLine line, std::uint32_t number) {
     forget_watches();
     forget_upgrade();
     if (service_.members) service_.members->become_shadow();
-    if (service_.on_standby_start) service_.on_standby_start();
+    if (service_.on_server_ready) service_.on_server_ready();
     std::optional<Result<std::unique_ptr<Server>>> server;
     // What can be done before it is needed. Nothing is read of the image: it has all its rights.
     const auto prepare = [&] {

@@ -19,10 +19,10 @@ struct Service {
     /// What the mount lives in, when it is not ours; let go of as soon as everything runs.
     system::Namespaces namespaces{};
     std::function<void()> on_ready{};  ///< called once when INIT was answered, on any thread
-    /// In a process that serves for the daemon: called when it begins, and when INIT was answered.
+    /// In a process that the daemon forked: called when it begins to serve, and once INIT was
+    /// answered, which may be before it serves.
     std::function<void()> on_server_start{};
     std::function<void()> on_server_ready{};
-    std::function<void()> on_standby_start{};  ///< in a process that may become the daemon
 };
 
 }  // namespace squenv::daemon
