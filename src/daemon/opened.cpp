@@ -5,6 +5,8 @@
 
 #include "base/paths.h"
 #include "mount/connection.h"
+#include "mount/mountpoint.h"
+#include "mount/unmount.h"
 #include "system/mount_table.h"
 #include "system/namespaces.h"
 
@@ -54,6 +56,12 @@ Result<Supervisor> mount_in_place(const Request& request, Opened& opened, int he
     // A directory above the mount may have been renamed by now, so its path is asked last.
     opened.device_minor = mount::connection_of(opened.device.get());
     if (opened.device_minor == 0) opened.device_minor = system::minor_at(opened.mountpoint);
+    auto alone = mount::check_unoccupied(opened.mountpoint, opened.device_minor);
+    if (!alone) {
+        supervisor.dismiss();
+        (void)mount::unmount(opened.mountpoint, mount::UnmountMode::lazy);
+        return tl::unexpected(alone.error());
+    }
     supervisor.mounted(opened.device_minor);
     return supervisor;
 }

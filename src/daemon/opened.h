@@ -39,7 +39,8 @@ struct Opened {
 [[nodiscard]] mount::KernelMount kernel_mount_of(const Request& request, const Opened& opened);
 
 /// Mounts it in place by the method of `request`. Returns its supervisor, which is started before
-/// and holds `held_fd`, unless that is -1. Errors: those of mount_kernel(); limit.
+/// and holds `held_fd`, unless that is -1. Errors: those of mount_kernel(); limit; exists (another
+/// mount of this program came first).
 [[nodiscard]] Result<Supervisor> mount_in_place(const Request& request, Opened& opened,
                                                 int held_fd);
 

@@ -13,6 +13,7 @@
 #include "mount/fuse_device.h"
 #include "mount/fusermount_program.h"
 #include "mount/kernel_mount.h"
+#include "mount/mountpoint.h"
 #include "system/subprocess.h"
 
 namespace squenv::mount {
@@ -57,6 +58,8 @@ Result<UniqueFd> mount_by_fusermount(const KernelMount& request) {
                                {fmt::format("_FUSE_COMMFD={}", theirs.get())}, theirs.get()));
     theirs.reset();
     if (!result.is_success()) {
+        // A mount that another process has just made here is closed to fusermount3.
+        SQUENV_TRY(check_unoccupied(request.mountpoint));
         const std::string reason = fusermount_reason(result);
         return fail(Errc::environment, fmt::format("{}: {}", request.mountpoint, reason),
                     fusermount_remedy(reason));

@@ -99,6 +99,18 @@ Result<std::string> nearest_directory(const std::string& path) {
     }
 }
 
+Status check_unoccupied(const std::string& path, std::uint32_t device_minor) {
+    SQUENV_TRY_ASSIGN(const auto entries, system::read_mount_table());
+    const system::MountEntry* below = nullptr;
+    for (const auto& entry : entries) {
+        if (entry.mountpoint != path) continue;
+        if (device_minor != 0 && entry.device_minor == device_minor) break;
+        below = &entry;
+    }
+    if (below != nullptr && below->is_squenv()) return occupied(path, *below);
+    return {};
+}
+
 Status check_mountpoint(const std::string& path) {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -10,6 +11,11 @@ namespace squenv::mount {
 /// Detaches a stale FUSE mount at `path` (canonical), one whose daemon is gone. Errors: exists (a
 /// living mount of this program is there), busy (it does not answer), denied.
 [[nodiscard]] Status clear_mountpoint(const std::string& path);
+
+/// After a mount at `path` (canonical) of FUSE connection `device_minor`, or an attempt that failed
+/// (0): two processes that both found the path free can mount there. Errors: exists (a mount of
+/// this program is there, below that connection's).
+[[nodiscard]] Status check_unoccupied(const std::string& path, std::uint32_t device_minor = 0);
 
 /// Whether this user can mount on `path`. Errors: not_found, invalid_argument (not a directory),
 /// denied.

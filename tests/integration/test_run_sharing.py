@@ -121,8 +121,32 @@ def test_image_that_is_replaced_meanwhile(work, tmp_path):
     wait_until_nothing_is_left(work, place)
 
 
+@pytest.mark.parametrize("via, user", [("fusermount", True), ("direct", False)])
+def test_two_images_at_one_path_at_once(via, user, work, tmp_path):
+    """One of them comes first and is what its user sees to the end; the other one is told so."""
+    directory = work.directory("images")
+    images = [directory / f"{name}.squashfs" for name in ("one", "two")]
+    for image in images:
+        tree = tmp_path / image.stem
+        tree.mkdir()
+        (tree / "name").write_text(image.stem + "\n")
+        trees.mksquashfs(tree, image)
+    place = work.directory("place")
+    look = f"for i in 1 2 3 4; do cat {place}/name; sleep 0.02; done"
+    for _ in range(20):
+        users = [work.start(work.command("run", "--via", via, f"{image}:{place}", "--", "sh", "-c",
+                                         look, user=user)) for image in images]
+        for image, process in zip(images, users):
+            output, errors = (text.decode() for text in process.communicate(timeout=30))
+            if process.returncode == 0:
+                assert output.split() == [image.stem] * 4
+            else:
+                assert not output and "is mounted here already" in errors, errors
+        wait_until_nothing_is_left(work, place)
+
+
 def test_a_mount_that_another_covers_takes_nothing_away(work, venv_image, venv_source):
-    """It ends when the other one has ended. Two runs that start at once can cover each other."""
+    """It ends when the other one has ended."""
     user = work.start(work.command("run", venv_image, "--", "sh", "-c", "echo; read word"),
                       stdin=subprocess.PIPE)
     assert user.stdout.readline() == b"\n"

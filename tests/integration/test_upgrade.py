@@ -65,7 +65,7 @@ def new(work, version):
     """The program as it would be in another version, at a path of its own."""
     content = (work.programs / "squenv").read_bytes()
     old = b"\0" + version.encode() + b"\0"
-    assert content.count(old) == 1
+    assert old in content  # more than once in a build that does not merge equal strings
     path = work.directory("new") / "squenv"
     path.write_bytes(content.replace(old, b"\0" + NEW.encode().ljust(len(version), b"\0") + b"\0"))
     path.chmod(0o755)
