@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
@@ -17,6 +18,26 @@ namespace squenv::daemon {
 struct DeathWatch::Shared {
     pthread_mutex_t is_alive;  ///< held by the watched thread
 };
+
+struct DeathNotice::Event {
+    std::mutex mutex;
+    UniqueFd descriptor{};  ///< written to and closed under the mutex
+    pid_t process = ::getpid();
+};
+
+int DeathNotice::get() const {
+    return event_ ? event_->descriptor.get() : -1;
+}
+
+void DeathNotice::reset() {
+    if (!event_) return;
+    // In a process that was forked the thread is not there, and may have held the mutex.
+    std::unique_lock lock(event_->mutex, std::defer_lock);
+    if (event_->process == ::getpid()) lock.lock();
+    event_->descriptor.reset();
+    if (lock) lock.unlock();
+    event_.reset();
+}
 
 Result<DeathWatch> DeathWatch::create() {
     SQUENV_TRY_ASSIGN(auto shared, make_shared_object<Shared>());
@@ -55,19 +76,22 @@ void DeathWatch::end_watch() {
     (void)::pthread_mutex_unlock(&shared_->is_alive);
 }
 
-Result<UniqueFd> DeathWatch::watch() {
-    UniqueFd ended(::eventfd(0, EFD_CLOEXEC));
-    if (!ended) return fail_errno(errno, "eventfd");
+Result<DeathNotice> DeathWatch::watch() {
+    DeathNotice notice;
+    notice.event_ = std::make_shared<DeathNotice::Event>();
+    notice.event_->descriptor = UniqueFd(::eventfd(0, EFD_CLOEXEC));
+    if (!notice.event_->descriptor) return fail_errno(errno, "eventfd");
     try {
-        std::thread([shared = shared_, event = ended.get()] {
+        std::thread([shared = shared_, event = notice.event_] {
             // EOWNERDEAD: the watched thread ended. 0: it called end_watch().
             (void)::pthread_mutex_lock(&shared->is_alive);
-            (void)::eventfd_write(event, 1);
+            const std::lock_guard lock(event->mutex);
+            if (event->descriptor) (void)::eventfd_write(event->descriptor.get(), 1);
         }).detach();
     } catch (const std::system_error&) {
         return fail_thread("a thread");
     }
-    return ended;
+    return notice;
 }
 
 }  // namespace squenv::daemon

@@ -9,6 +9,29 @@
 
 namespace squenv::daemon {
 
+/// What tells that a watched thread has ended. Not thread-safe; the thread that waits for that end
+/// may outlive it.
+class DeathNotice {
+  public:
+    DeathNotice() = default;
+    DeathNotice(DeathNotice&& other) noexcept = default;
+    DeathNotice& operator=(DeathNotice&& other) noexcept {
+        std::swap(event_, other.event_);
+        return *this;
+    }
+    ~DeathNotice() { reset(); }
+
+    /// Readable when the thread has ended; -1 when none is watched.
+    [[nodiscard]] int get() const;
+    /// Closes it. No thread writes to the number of its descriptor any more.
+    void reset();
+
+  private:
+    friend class DeathWatch;
+    struct Event;
+    std::shared_ptr<Event> event_{};
+};
+
 /// Reports to one process that the main thread of another one has ended, by any means.
 ///
 /// A killed process is not gone while one of its threads is stuck in the kernel: its pidfd is
@@ -36,11 +59,9 @@ class DeathWatch {
     /// object stays as long as the thread, or until end_watch(): watchers take that for its death.
     void be_watched();
     void end_watch();
-    /// The other process, after be_watched(): a descriptor that is readable when the thread has
-    /// ended. Starts a thread that waits for it, also when this object is gone. Errors: limit (no
-    /// thread or descriptor).
-    /// The descriptor stays open until it is readable: the thread writes to it.
-    [[nodiscard]] Result<UniqueFd> watch();
+    /// The other process, after be_watched(). Starts a thread that waits for the end of the watched
+    /// one, also when this object is gone. Errors: limit (no thread or descriptor).
+    [[nodiscard]] Result<DeathNotice> watch();
 
   private:
     struct Shared;

@@ -2,8 +2,6 @@
 #include "daemon/server_process.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,9 +18,6 @@
 namespace squenv::daemon {
 
 namespace {
-
-/// It takes some 10 us; a descriptor that is lost does less harm than one that is another.
-constexpr int kWatchPatienceMs = 1000;
 
 std::string word(char first, std::string_view text) {
     return first + std::string(text);
@@ -113,13 +108,6 @@ void ServerProcess::signal(int number) const {
 }
 
 std::optional<int> ServerProcess::bury() {
-    // The thread that watches is about to write to it.
-    pollfd watch{death_.get(), POLLIN, 0};
-    eventfd_t value = 0;
-    if (death_ && ::poll(&watch, 1, kWatchPatienceMs) == 0)
-        (void)death_.release();
-    else if (death_)
-        (void)::eventfd_read(death_.get(), &value);
     death_.reset();
     int status = 0;
     pid_t ended = 0;

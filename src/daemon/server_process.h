@@ -87,7 +87,7 @@ class ServerProcess {
     pid_t pid_;
     UniqueFd socket_;
     DeathWatch watch_;
-    UniqueFd death_{};
+    DeathNotice death_{};
     bool is_watched_ = false;
     std::chrono::steady_clock::time_point born_ = std::chrono::steady_clock::now();
 };

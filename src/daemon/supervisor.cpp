@@ -118,7 +118,7 @@ class Duty {
 
     const SupervisorDuties& duties_;
     DeathWatch watch_;
-    UniqueFd death_{};  ///< readable when the daemon's main thread has ended
+    DeathNotice death_{};  ///< readable when the daemon's main thread has ended
     std::uint32_t device_minor_;
     std::uint32_t minor_before_ = system::minor_at(duties_.mountpoint);
     bool is_dismissed_ = false;

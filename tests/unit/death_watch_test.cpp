@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ class DeathWatchTest : public testing::Test {
     }
 
     std::optional<daemon::DeathWatch> watch_;
-    UniqueFd death_;
+    daemon::DeathNotice death_;
     UniqueFd go_;
     pid_t child_ = -1;
 };
@@ -74,6 +75,23 @@ TEST_F(DeathWatchTest, ProcessThatEnds) {
     start(wait_for_word);
     go_.reset();
     EXPECT_TRUE(is_dead(20'000));
+}
+
+TEST_F(DeathWatchTest, NothingIsWrittenToAnotherDescriptorOfItsNumber) {
+    for (int round = 0; round < 100; ++round) {
+        start(wait_for_word);
+        const int number = death_.get();
+        death_.reset();
+        UniqueFd other(::eventfd(0, EFD_NONBLOCK));
+        if (other.get() != number) {
+            ASSERT_EQ(::dup2(other.get(), number), number);
+            other.reset(number);
+        }
+        TearDown();
+        pollfd waiting{number, POLLIN, 0};
+        EXPECT_EQ(::poll(&waiting, 1, 2), 0);
+    }
+    child_ = -1;
 }
 
 TEST_F(DeathWatchTest, AMainThreadThatEndsWhileAnotherGoesOn) {
