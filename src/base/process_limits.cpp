@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
@@ -63,6 +64,10 @@ tl::unexpected<Error> fail_thread(std::string what) {
 
 tl::unexpected<Error> fail_fork(int sys_errno) {
     return fail_errno(sys_errno, "fork", sys_errno == EAGAIN ? processes_hint() : std::string());
+}
+
+bool has_semaphores() {
+    return ::access("/dev/shm", W_OK) == 0;
 }
 
 std::uint64_t memory_kills(const std::string& counters) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which limit it is that refuses a thread, a process or memory. The system answers EAGAIN for a
-// thread in either case.
+// What limits processes: which limit refuses a thread, a process or memory. The system answers
+// EAGAIN for a thread in either case.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +22,9 @@ namespace squenv {
 /// How many processes of this machine the kernel has killed for want of memory, by `counters`; 0
 /// where it does not say so (before Linux 4.13).
 [[nodiscard]] std::uint64_t memory_kills(const std::string& counters = "/proc/vmstat");
+
+/// Whether programs can make semaphores, which are files in /dev/shm. Python makes its worker
+/// processes with them, and containers may lack that directory.
+[[nodiscard]] bool has_semaphores();
 
 }  // namespace squenv

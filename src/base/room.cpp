@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "base/room.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <fstream>
 #include <limits>
 #include <optional>
 #include <sstream>
 #include <string_view>
+#include <vector>
+
+#include "base/file_io.h"
+#include "base/temporary_name.h"
+#include "base/unique_fd.h"
 
 namespace squenv {
 
@@ -119,6 +127,15 @@ std::uint64_t room_in(const std::string& directory) {
     const bool is_memory = ::statfs(directory.c_str(), &type) == 0 &&
                            (type.f_type == TMPFS_MAGIC || type.f_type == RAMFS_MAGIC);
     return is_memory ? std::min(room, memory_room()) : room;
+}
+
+Status try_room(const std::string& directory) {
+    const std::string path = unique_name(directory + "/squenv-room-");
+    SQUENV_TRY_ASSIGN(const auto file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    ::unlink(path.c_str());
+    const std::vector<std::byte> piece(std::size_t{1} << 20U);
+    const auto status = write_all(file.get(), piece);
+    return status ? status : with_context(status.error(), directory);
 }
 
 }  // namespace squenv

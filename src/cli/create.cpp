@@ -152,7 +152,7 @@ Result<std::string> CreateCommand::at() const {
     if (status) return path;
     Error error = status.error();
     error.hint = "name another path with --at";
-    return with_context(std::move(error), "an image is not mounted there by itself");
+    return with_context(std::move(error), output_);
 }
 
 create::KnownSizes CreateCommand::known_sizes() const {

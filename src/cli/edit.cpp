@@ -18,6 +18,7 @@
 #include "cli/init_process.h"
 #include "cli/launch.h"
 #include "cli/stop_signal.h"
+#include "edit/overlay.h"
 #include "edit/session.h"
 #include "edit/staging.h"
 #include "edit/written.h"
@@ -182,6 +183,7 @@ Status EditCommand::discard(Io& io, const edit::Session& left) const {
 Status EditCommand::resume(const edit::Session& left) {
     session_ = left;
     session_.pid = ::getpid();
+    options_.force = true;  // its place was accepted when it began
     if (version_.number == left.parent && version_.digest == left.parent_digest) return {};
     SQUENV_TRY_ASSIGN(const auto all, versions::history(image_));
     for (const auto& version : all)
@@ -246,7 +248,7 @@ Status EditCommand::begin(Io& io) {
     const std::string path = left_ ? left_->mountpoint : std::string();
     if (left_) options.images = escaped(base_, ",:") + ':' + escaped(path, ",:");
     // A file of another owner could not be copied up in a user namespace.
-    if (::geteuid() != 0)
+    if (!edit::shows_owners())
         options.mount_options = {fmt::format("uid={},gid={}", ::geteuid(), ::getegid())};
     SQUENV_TRY_ASSIGN(launch_, prepare_launch(options, io));
     auto status = left_ ? Status() : stage(io);

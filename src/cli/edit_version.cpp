@@ -18,6 +18,7 @@
 #include "cli/hot_touches.h"
 #include "cli/pack_report.h"
 #include "cli/stop_signal.h"
+#include "edit/overlay.h"
 #include "edit/written.h"
 
 namespace squenv::cli {
@@ -140,7 +141,7 @@ Result<std::optional<NextVersion>> VersionMaker::pack_tree(Io& io) {
     SQUENV_TRY_ASSIGN(next_.changes.written, edit::count_written(edited_.session));
     if (next_.changes.is_empty()) return std::optional<NextVersion>();
     // A user's copy has one owner.
-    if (::geteuid() != 0)
+    if (!edit::shows_owners())
         options_.owner = {pack::Ownership::Kind::fixed, image_->root().uid, image_->root().gid};
     SQUENV_TRY_ASSIGN(const auto source, pack::open_directory(edited_.session.tree(),
                                                               edited_.session.image, options_));
@@ -152,7 +153,7 @@ Result<std::optional<NextVersion>> VersionMaker::make(Io& io) {
     SQUENV_TRY(open());
     if (edited_.session.kind == edit::Kind::tree) return pack_tree(io);
     const auto owners =
-        ::geteuid() == 0 ? repack::UpperOwners::as_they_are : repack::UpperOwners::invented;
+        edit::shows_owners() ? repack::UpperOwners::as_they_are : repack::UpperOwners::invented;
     repack::MergeSource source(std::move(image_), edited_.session.layers().upper, owners, options_);
     SQUENV_TRY_ASSIGN(next_.changes, source.compare());
     if (next_.changes.is_empty()) return std::optional<NextVersion>();

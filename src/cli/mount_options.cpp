@@ -109,7 +109,7 @@ Result<bool> apply_valued(const NamedOption& option, daemon::Request& request) {
     } else if (option.name == "cache_size") {
         SQUENV_TRY_ASSIGN(const auto bytes, parse_size(option.value));
         if (bytes < kMinCache || bytes > kMaxCache)
-            return fail(Errc::invalid_argument, "between 1M and 1T");
+            return fail(Errc::invalid_argument, option.value + " is not from 1M to 1T");
         request.image.cache_bytes = static_cast<std::size_t>(bytes);
     } else if (option.name == "threads") {
         SQUENV_TRY_ASSIGN(const auto threads, parse_number(option.value, kMaxThreads));

@@ -2,6 +2,7 @@
 #include "cli/pack_steps.h"
 
 #include <fmt/core.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -10,6 +11,7 @@
 
 #include "appendix/appendix.h"
 #include "base/memory.h"
+#include "base/paths.h"
 #include "base/temporary_name.h"
 #include "base/text.h"
 #include "cli/hot_touches.h"
@@ -32,6 +34,20 @@
 namespace squenv::cli {
 
 namespace {
+
+/// Half a second in total.
+constexpr int kMountLooks = 50;
+constexpr timespec kMountPause{0, 10'000'000};
+
+/// The mount that the tree is or lies in. That of a run goes some 20 ms after its last process.
+std::optional<pack::ImageMount> lasting_mount(const std::string& tree) {
+    auto mount = pack::image_mount_of(tree);
+    for (int look = 0; mount && look < kMountLooks; ++look) {
+        ::nanosleep(&kMountPause, nullptr);
+        mount = pack::image_mount_of(tree);
+    }
+    return mount;
+}
 
 /// What is packed and what is not, when the tree shows an image.
 std::string text_of(const std::string& tree, const pack::ImageMount& mount) {
@@ -91,7 +107,15 @@ Status PackSteps::look_around(Io& io, const std::string& output, pack::Options& 
     if (tree.empty()) return {};
     if (options.manifest.mount_point.empty())
         warn(io, {printable(tree) + ": is not UTF-8 and is not recorded; name it when you mount"});
-    if (const auto mount = pack::image_mount_of(tree)) warn(io, {text_of(tree, *mount)});
+    if (const auto mount = lasting_mount(tree)) {
+        if (real_path(mount->image) == real_path(output))
+            return fail(Errc::invalid_argument,
+                        fmt::format("{} shows {}, which it would be packed to", printable(tree),
+                                    printable(mount->image)),
+                        "to pack what is below the mount, 'squenv umount " + mount->mountpoint +
+                            "' first; to pack the image anew, use --from-image");
+        warn(io, {text_of(tree, *mount)});
+    }
     SQUENV_TRY_ASSIGN(around_.environment, venv::recognise(tree));
     if (made_ && around_.environment) around_.environment->place = made_->at;
     if (!around_.environment) {

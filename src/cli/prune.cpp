@@ -5,11 +5,13 @@
 #include <optional>
 #include <ostream>
 
+#include "base/paths.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/mounted_images.h"
 #include "cli/version_changes.h"
+#include "edit/session.h"
 #include "versions/versions.h"
 
 namespace squenv::cli {
@@ -42,6 +44,11 @@ class PruneCommand final : public Command {
         // What is there in its place must not count as the newest.
         SQUENV_TRY(check_current(image_));
         options_.is_mounted = MountedImages();
+        options_.reason_to_stay =
+            [edited = edit::edited_versions(real_path(image_))](std::uint64_t number) {
+                const auto found = edited.contains(0) ? edited.find(0) : edited.find(number);
+                return found == edited.end() ? std::string() : found->second;
+            };
         SQUENV_TRY_ASSIGN(const auto pruned, versions::prune(image_, options_));
         if (is_json_)
             print_json(io, pruned);

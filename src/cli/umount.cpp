@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "mount/connection.h"
 #include "mount/live_statistics.h"
+#include "mount/mountpoint_hold.h"
 #include "mount/unmount.h"
 #include "system/mount_table.h"
 
@@ -48,20 +49,24 @@ class UmountCommand final : public Command {
         if (is_foreign && entry->is_squenv())
             return fail_errno(EPERM, fmt::format("{}: a mount of user {}", path, owner),
                               "only the user that mounted it can unmount it");
-        if (!entry && waits_) return {};
+        if (!entry && waits_) return after_removal(path);
         if (!entry || is_foreign || !is_ours(*entry))
             return fail(Errc::not_found, path + ": no image is mounted here",
                         "'squenv list' shows your mounts");
         // Started inside the mount, this process would keep it busy itself.
         if (::chdir("/") != 0) return fail_errno(errno, "/");
         if (is_lazy_) return detach(io, *entry);
-        if (waits_) return wait_until_gone(*entry);
+        if (waits_) {
+            SQUENV_TRY(wait_until_gone(*entry));
+            return after_removal(path);
+        }
         const auto status = mount::unmount(path, mount::UnmountMode::normal);
-        if (!status && status.error().sys_errno == EPERM && status.error().hint.empty())
+        if (status) return after_removal(path);
+        if (status.error().sys_errno == EPERM && status.error().hint.empty())
             return fail_errno(EPERM, path,
                               "only the user that mounted it can unmount it; in "
                               "a namespace of 'squenv run' it goes with the command");
-        if (status || status.error().sys_errno != EBUSY) return status;
+        if (status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
             io.err << "squenv umount: process " << holder.pid << " (" << printable(holder.command)
                    << ") holds it: " << holder.how << '\n';
@@ -85,6 +90,12 @@ class UmountCommand final : public Command {
         io.err
             << "squenv umount: " << printable(entry.mountpoint)
             << ": the daemon did not answer; its connection is ended, and its users get errors\n";
+        return {};
+    }
+    /// The mount is gone. A mount point that was made for it goes next; what a script makes there
+    /// must not go with it.
+    static Status after_removal(const std::string& path) {
+        mount::await_mountpoint(path);
         return {};
     }
     /// Waits until the mount that `entry` describes is gone, by this process or another.

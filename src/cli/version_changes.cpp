@@ -97,7 +97,9 @@ Json changes_as_json(const venv::PackageDiff& changes) {
 
 Status check_current(const std::string& image) {
     const auto opened = image::Image::open(image);
-    if (opened || opened.error().code != Errc::unsupported) return {};
+    if (opened) return {};
+    const Errc code = opened.error().code;
+    if (code != Errc::unsupported && code != Errc::corrupt) return {};
     Error error = opened.error();
     if (versions::are_kept(image))
         error.hint = fmt::format("'squenv rollback {}' makes the version before it current",

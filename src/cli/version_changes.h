@@ -35,8 +35,8 @@ class VersionPackages {
 /// {"added": [...], "removed": [...], "updated": [...]}
 [[nodiscard]] nlohmann::ordered_json changes_as_json(const venv::PackageDiff& changes);
 
-/// Whether the current version of `image` is an image at all; what cannot be read passes. Errors:
-/// unsupported.
+/// Whether the current version of `image` is a whole image; what cannot be read passes. Errors:
+/// unsupported, corrupt.
 [[nodiscard]] Status check_current(const std::string& image);
 
 /// "3  2026-11-26 07:12   203.7 MiB".

@@ -59,7 +59,8 @@ Status check_readable(const std::vector<std::string>& files) {
     for (const std::string& file : files) {
         if (is_directory(file))
             return fail(Errc::invalid_argument, file + ": is a directory, not a file");
-        if (::access(file.c_str(), R_OK) != 0) return fail_errno(errno, file);
+        if (::access(file.c_str(), R_OK) != 0)
+            return fail_errno(errno, file, "check its name, and that you may read it");
     }
     return {};
 }

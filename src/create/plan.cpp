@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "base/process_limits.h"
+
 namespace squenv::create {
 
 namespace {
@@ -29,8 +31,8 @@ Words index_words(const PlanOptions& options) {
 Step compile_step(const std::string& tree) {
     // Forms that are compared by time stay true: the image keeps the times of the sources.
     Step step{"compileall",
-              {tree + "/bin/python", "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode",
-               "timestamp", tree + "/lib"}};
+              {tree + "/bin/python", "-m", "compileall", "-qq", "-j", has_semaphores() ? "0" : "1",
+               "--invalidation-mode", "timestamp", tree + "/lib"}};
     step.may_fail = true;
     step.is_optional = true;
     return step;

@@ -81,6 +81,8 @@ Status copy(const image::ByteSource& source, int file, const std::atomic<int>& s
 
 Result<Stage> Stage::open(const std::string& directory) {
     auto file = make_file(directory);
+    if (!file && file.error().hint.empty())
+        file.error().hint = "name another directory with -o stage=DIR";
     if (!file) return with_context(file.error(), "stage");
     SQUENV_TRY_ASSIGN(auto is_complete, make_passable_object<std::atomic<bool>>("squenv-stage"));
     return Stage(std::move(*file), directory, std::move(is_complete));

@@ -19,6 +19,8 @@
 #include "base/file_io.h"
 #include "base/little_endian.h"
 #include "base/process.h"
+#include "base/process_limits.h"
+#include "base/room.h"
 #include "base/unique_fd.h"
 #include "venv/environment.h"
 
@@ -107,6 +109,43 @@ Result<UniqueFd> unnamed_file(const std::string& text) {
     return file;
 }
 
+/// Removes the compiled forms that the session wrote, of modules that are there.
+void remove_forms(const std::string& root, const std::string& tree, const std::string& library,
+                  const IsWritten& is_written) {
+    std::vector<fs::path> forms;
+    std::error_code error;
+    const auto options = fs::directory_options::skip_permission_denied;
+    for (fs::recursive_directory_iterator at(fs::path(tree) / library, options, error), end;
+         !error && at != end; at.increment(error)) {
+        struct stat info {};
+        const fs::path name = at->path().lexically_relative(tree);
+        if (name.extension() != ".pyc" || name.parent_path().filename() != "__pycache__" ||
+            ::lstat(at->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+            continue;
+        const std::string module = name.filename().string();
+        const fs::path source = fs::path(root) / name.parent_path().parent_path() /
+                                (module.substr(0, module.find('.')) + ".py");
+        if (::access(source.c_str(), F_OK) == 0 && is_written(name.string(), info))
+            forms.push_back(fs::path(root) / name);
+    }
+    for (const fs::path& form : forms) fs::remove(form, error);
+}
+
+/// Status of 0 of compileall.
+Result<bool> compile_modules(const std::string& python, const std::string& lines,
+                             std::size_t count) {
+    SQUENV_TRY_ASSIGN(const auto list, unnamed_file(lines));
+    // -B: what compileall itself imports is none of ours.
+    ProgramStart start{{python, "-B", "-m", "compileall", "-q", "-i", "-"}, variables()};
+    if (count > kManyModules && has_semaphores())
+        start.words.insert(start.words.end(), {"-j", "0"});
+    start.input = list.get();
+    start.output = STDERR_FILENO;
+    SQUENV_TRY_ASSIGN(const pid_t child, start_program(start));
+    SQUENV_TRY_ASSIGN(const ProcessEnd end, wait_for(child));
+    return end.shell_status() == 0;
+}
+
 }  // namespace
 
 Result<bool> compile_written(const std::string& root, const std::string& tree,
@@ -115,18 +154,21 @@ Result<bool> compile_written(const std::string& root, const std::string& tree,
     const std::string python = root + "/bin/python";
     if (!environment || environment->library.empty() || ::access(python.c_str(), X_OK) != 0)
         return true;
+    const std::string staging = fs::path(tree).parent_path().string();
+    // The command has compiled modules, too, as pip does.
+    auto room = try_room(staging);
+    bool is_complete = true;
     std::size_t count = 0;
     const auto lines = modules_to_compile(root, tree, environment->library, is_written, count);
-    if (count == 0) return true;
-    SQUENV_TRY_ASSIGN(const auto list, unnamed_file(lines));
-    // -B: what compileall itself imports is none of ours.
-    ProgramStart start{{python, "-B", "-m", "compileall", "-q", "-i", "-"}, variables()};
-    if (count > kManyModules) start.words.insert(start.words.end(), {"-j", "0"});
-    start.input = list.get();
-    start.output = STDERR_FILENO;
-    SQUENV_TRY_ASSIGN(const pid_t child, start_program(start));
-    SQUENV_TRY_ASSIGN(const ProcessEnd end, wait_for(child));
-    return end.shell_status() == 0;
+    if (room && count != 0) {
+        SQUENV_TRY_ASSIGN(is_complete, compile_modules(python, lines, count));
+        room = try_room(staging);
+    }
+    if (room) return is_complete;
+    remove_forms(root, tree, environment->library, is_written);
+    return fail(room.error().code,
+                room.error().message() + ": the modules that were written are not compiled",
+                "edit with more room, by --staging, and they are");
 }
 
 }  // namespace squenv::edit

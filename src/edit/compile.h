@@ -18,7 +18,8 @@ using IsWritten = std::function<bool(const std::string& path, const struct stat&
 /// directory with the same paths, that `is_written` and that have no compiled form that fits. Forms
 /// are checked by time and size of the source, as those that pip makes. False when some modules
 /// cannot be compiled. Without such modules, or such an environment, nothing is started.
-/// Errors: denied, limit, io, and those of starting the program.
+/// Errors: limit (no room beside `tree`; forms that the session wrote may be cut, and are removed
+/// where their sources are), denied, io, and those of starting the program.
 [[nodiscard]] Result<bool> compile_written(const std::string& root, const std::string& tree,
                                            const IsWritten& is_written);
 

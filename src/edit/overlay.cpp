@@ -128,12 +128,16 @@ Status try_once(const std::string& directory, bool is_user_namespace) {
 
 }  // namespace
 
+bool shows_owners() {
+    return ::geteuid() == 0 && system::is_initial_user_namespace();
+}
+
 Status make_layers(const Layers& layers, const image::Inode& root) {
     SQUENV_TRY(make_directory(layers.upper));
     SQUENV_TRY(make_directory(layers.work));
     const timespec times[2]{{root.mtime, 0}, {root.mtime, 0}};
     const bool has_owner =
-        ::geteuid() != 0 || ::chown(layers.upper.c_str(), root.uid, root.gid) == 0;
+        !shows_owners() || ::chown(layers.upper.c_str(), root.uid, root.gid) == 0;
     if (!has_owner || ::chmod(layers.upper.c_str(), root.mode) != 0 ||
         ::utimensat(AT_FDCWD, layers.upper.c_str(), times, 0) != 0)
         return fail_errno(errno, layers.upper);

@@ -20,6 +20,10 @@ struct Layers {
 /// from root, the owner of `root`. Errors: denied, limit, io.
 [[nodiscard]] Status make_layers(const Layers& layers, const image::Inode& root);
 
+/// Whether a session shows and changes owners as the image has them: for root, to whom all users
+/// are mapped. To every other user all files are the own: they could not be copied up otherwise.
+[[nodiscard]] bool shows_owners();
+
 /// Whether the file system of `directory` can carry an upper layer of this user on this machine.
 /// Found out by trying, in namespaces of a process that ends: a file is written, and a directory is
 /// removed and made again. Leaves nothing in `directory`. Before any thread exists.

@@ -12,6 +12,7 @@
 #include <climits>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/file_io.h"
@@ -23,9 +24,14 @@ namespace squenv::edit {
 
 namespace {
 
+namespace fs = std::filesystem;
+
+/// The name of a record begins so.
+constexpr const char* kRecord = "session-";
+
 /// One for each user: the directory may be shared.
 std::string record_path(const std::string& image) {
-    return fmt::format("{}.versions/session-{}.json", image, ::geteuid());
+    return fmt::format("{}.versions/{}{}.json", image, kRecord, ::geteuid());
 }
 
 std::string to_json(const Session& session) {
@@ -64,7 +70,7 @@ Result<Session> from_json(const std::string& path, const std::string& text) {
 }
 
 Status write_record(const std::string& path, const std::string& text) {
-    SQUENV_TRY_ASSIGN(const auto file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    SQUENV_TRY_ASSIGN(const auto file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644));
     if (const auto status = write_all(file.get(), as_bytes(text)); !status)
         return with_context(status.error(), path);
     return {};
@@ -83,6 +89,23 @@ Result<std::optional<Session>> find_session(const std::string& image) {
     SQUENV_TRY_ASSIGN(auto session, from_json(path, *text));
     session.image = image;  // the file may have been moved with its versions
     return std::optional<Session>(std::move(session));
+}
+
+std::map<std::uint64_t, std::string> edited_versions(const std::string& image) {
+    std::map<std::uint64_t, std::string> versions;
+    std::error_code error;
+    for (fs::directory_iterator at(image + ".versions", error), end; !error && at != end;
+         at.increment(error)) {
+        const fs::path& path = at->path();
+        if (!path.filename().string().starts_with(kRecord) || path.extension() != ".json") continue;
+        const auto text = file_content(path.string());
+        const auto session = text ? from_json(path.string(), *text) : tl::unexpected(text.error());
+        if (session)
+            versions[session->parent] = "an edit " + describe(*session) + " began with it";
+        else
+            versions[0] = path.string() + " does not say which version an edit began with";
+    }
+    return versions;
 }
 
 Status record_session(const Session& session) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,10 @@ struct Session {
 /// The session of this user that was begun with `image` (canonical) and has not ended. Nothing
 /// without one. Errors: corrupt, denied, io.
 [[nodiscard]] Result<std::optional<Session>> find_session(const std::string& image);
+
+/// The versions of `image` (canonical) that a session of any user was begun with and has not ended,
+/// by number, with the words for it. 0: it cannot be told which one.
+[[nodiscard]] std::map<std::uint64_t, std::string> edited_versions(const std::string& image);
 
 /// Writes down `session`, so that find_session() finds it. Errors: denied, limit, io.
 [[nodiscard]] Status record_session(const Session& session);

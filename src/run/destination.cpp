@@ -251,7 +251,7 @@ Status check_recorded_destination(const RecordedDestination& place) {
     const std::string leads =
         canonical == place.path ? "" : ", which leads to " + printable(canonical);
     return fail(Errc::invalid_argument,
-                "the recorded path " + printable(place.path) + leads + " is not taken: " + reason,
+                "the recorded path " + printable(place.path) + leads + " is not used: " + reason,
                 "name the path: squenv run IMAGE:PATH, squenv mount IMAGE PATH");
 }
 

@@ -13,6 +13,8 @@
 
 #include "base/environment.h"
 #include "base/process.h"
+#include "base/process_limits.h"
+#include "base/room.h"
 #include "venv/files.h"
 
 namespace squenv::venv {
@@ -135,13 +137,16 @@ Result<CompiledForms> CompiledForms::make(const Environment& environment,
                          "compileall",
                          "-q",
                          "-j",
-                         "0",
+                         has_semaphores() ? "0" : "1",
                          "--invalidation-mode",
                          "unchecked-hash",
                          join(environment.root, environment.library)};
         command.insert(command.end(), rest.begin(), rest.end());
         SQUENV_TRY_ASSIGN(const int status, run(command, settings, cancel));
         forms.is_complete_ = forms.is_complete_ && status == 0;
+        if (const auto room = try_room(forms.directory_); !room)
+            return fail(room.error().code, room.error().message() + ": no room for all forms",
+                        "set TMPDIR to a directory with more room; no image was written");
     }
     SQUENV_TRY(forms.fill_caches());
     return forms;

@@ -19,7 +19,7 @@ class CompiledForms {
     /// optimization (0 to 2), with forms that are never checked against their sources. Stops when
     /// `cancel` is set.
     /// Errors: not_found (no bin/python), unsupported (a Python before 3.8), invalid_argument
-    /// (TMPDIR is in the tree), io, limit (disk full), cancelled, internal (killed).
+    /// (TMPDIR is in the tree), io, limit (the disk became full), cancelled, internal (killed).
     [[nodiscard]] static Result<CompiledForms> make(const Environment& environment,
                                                     const std::vector<int>& levels,
                                                     const std::atomic<bool>& cancel);

@@ -30,9 +30,10 @@ tl::unexpected<Error> no_image(const std::string& image) {
     const auto at = image.rfind('@');
     const bool is_version =
         at != std::string::npos && parse_version_number(std::string_view(image).substr(at + 1));
-    return fail_errno(ENOENT, image,
-                      is_version ? "name the image alone, without " + image.substr(at)
-                                 : "'squenv pack' makes an image of a directory");
+    if (is_version)
+        return fail(Errc::not_found, image + ": is a version, and this takes an image",
+                    "name the image alone, without " + image.substr(at));
+    return fail_errno(ENOENT, image, "'squenv pack' makes an image of a directory");
 }
 
 std::optional<std::uint64_t> parse_version_number(std::string_view text) {

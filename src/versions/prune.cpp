@@ -80,7 +80,8 @@ class Pruning {
         if (found_.image && is_same_inode(file, *found_.image)) return "";
         if (options_.is_mounted && options_.is_mounted(version.path, file.device, file.inode))
             return "mounted";
-        return is_open_elsewhere(version.path) ? "in use" : "";
+        if (is_open_elsewhere(version.path)) return "in use";
+        return options_.reason_to_stay ? options_.reason_to_stay(version.number) : "";
     }
 
     Status remove(const Version& version) {

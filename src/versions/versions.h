@@ -88,13 +88,15 @@ struct PruneOptions {
     std::optional<std::int64_t> older_than_seconds{};  ///< only what was replaced longer ago goes
     bool is_dry_run = false;
     IsMounted is_mounted{};
+    /// Why a version must stay that an edit needs; "" when it need not.
+    std::function<std::string(std::uint64_t number)> reason_to_stay{};
 };
 /// Without a choice this many versions stay.
 inline constexpr std::uint64_t kDefaultKeep = 3;
 
 struct Pruned {
     std::vector<Version> removed;
-    /// What would have gone, and why it stays: "pinned", "mounted", "in use".
+    /// What would have gone, and why it stays: "pinned", "mounted", "in use", reason_to_stay.
     std::vector<std::pair<Version, std::string>> spared;
     std::vector<Version> left;
     std::uint64_t freed_bytes = 0;

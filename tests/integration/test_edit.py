@@ -339,6 +339,27 @@ def test_no_room_for_the_changes(edited):
     assert left == [] and edited.versions() == []
 
 
+@pytest.mark.parametrize("kib", [100, 300, 900, 9000])
+def test_no_room_for_compiled_forms(edited, kib):
+    """Python takes a short write for a whole one: no form is packed that was cut."""
+    staging = edited.work.directory("staging")
+    check(["mount", "-t", "tmpfs", "-o", "size=16m,mode=1777", "none", staging])
+    try:
+        done = edited.sh(
+            "python - <<'END'\nfor number in range(5):\n"
+            f" with open(f'{SITE}/large{{number}}.py', 'w') as file:\n"
+            "  for i in range(5000): file.write(f'V{i} = \"text {number} {i}\"\\n')\nEND\n"
+            f"head -c 40000000 /dev/zero > filler || true\n"
+            f"truncate -s -{kib}K filler", "--staging", staging)
+        assert done.returncode == 0, done.stderr
+    finally:
+        check(["umount", "-l", staging])
+    assert ("are not compiled" in done.stderr) == (kib < 9000), done.stderr
+    assert edited.versions() == ["1.squashfs"]
+    result = edited.python("import large0, large1, large2, large3, large4; print(large4.V4999)")
+    assert result.stdout == "text 4 4999\n", result.stderr
+
+
 def test_no_room_beside_the_image(edited):
     """The changes are kept until there is room."""
     place = edited.work.directory("small", user=False)
@@ -389,6 +410,43 @@ def test_root_keeps_owners(edited):
     lines = {line.split()[-1]: line for line in shown.splitlines()}
     assert " 7 8 " in " ".join(lines["mine"].split()), shown
     assert " 1000 1000 " in " ".join(lines["bin"].split()), shown
+
+
+def test_root_of_a_user_namespace_is_an_ordinary_user(edited):
+    """The owner of the image is not mapped there."""
+    command = edited.work.command("edit", edited.image, "--", "sh", "-c",
+                                  f"echo x >> {edited.root}/pyvenv.cfg; echo 1 > {edited.root}/one")
+    at = command.index("--") + 1
+    check([*command[:at], "unshare", "-Ur", *command[at:]])
+    lines = {line.split()[-1]: line.split() for line in edited.work.squenv(
+        "ls", "-l", edited.image).stdout.splitlines()}
+    assert lines["one"][2:4] == lines["pyvenv.cfg"][2:4] == ["1000", "1000"]
+
+
+def test_a_forced_session_is_resumed(edited):
+    other = edited.work.directory("other")
+    words = ["edit", "--force", f"{edited.image}:{other}", "--", "sh", "-c",
+             f"touch {other}/mark; kill -9 $PPID; sleep 0.2"]
+    edited.work.squenv(*words)
+    time.sleep(0.5)
+    result = edited.edit("--resume", command=["true"])
+    assert result.returncode == 0, result.stderr
+    assert "mark" in edited.ls()
+
+
+def test_prune_leaves_what_a_session_needs(edited):
+    """Also when it was replaced meanwhile, and whoever prunes."""
+    edited.sh("touch second")
+    rollback = quoted(edited.work.command("rollback", edited.image, user=False))
+    result = edited.sh(f"echo precious > kept\n{rollback}")
+    assert result.returncode == 125 and "--resume" in result.stderr, result.stderr
+    for user in (True, False):
+        pruned = edited.work.squenv("prune", "--keep", "1", edited.image, user=user)
+        assert "stays: an edit since" in pruned.stdout, pruned.stdout
+    assert edited.edit("--resume", command=["true"]).returncode == 0
+    assert edited.cat("kept") == "precious\n"
+    pruned = edited.work.squenv("prune", "--keep", "1", edited.image)
+    assert "stays" not in pruned.stdout
 
 
 def test_owners_of_the_image_stay(edited):

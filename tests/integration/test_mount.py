@@ -108,6 +108,23 @@ def test_the_mount_command_lets_go_of_its_pipes(work, plain_image):
     assert work.squenv("umount", path).returncode == 0
 
 
+@pytest.mark.parametrize("how", ["umount", "umount --wait", "run"])
+def test_a_made_mount_point_is_removed_before_the_command_ends(how, work, plain_image):
+    """What a script makes there next must not go with it."""
+    path = work.directory("parent") / "mnt"
+    for _ in range(10):
+        if how == "run":
+            result = work.squenv("run", "--force", f"{plain_image}:{path}", "--", "true")
+        else:
+            result = work.squenv("mount", plain_image, path)
+        assert result.returncode == 0, result.stderr
+        wait = [] if how == "umount" else ["--wait"]
+        assert work.squenv("umount", *wait, path).returncode == 0
+        path.mkdir()
+        time.sleep(0.1)
+        path.rmdir()
+
+
 def test_mount_many_times_in_a_row(work, plain_image):
     """Start-up races show in one of many."""
     for _ in range(40):

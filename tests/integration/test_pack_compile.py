@@ -2,6 +2,7 @@
 """--compile on a real environment: every module in the image has a compiled form that nothing
 invalidates, and the environment stays as it was."""
 import json
+import marshal
 import os
 import py_compile
 import signal
@@ -159,6 +160,43 @@ def test_directory_for_forms_is_not_packed(environment, tmp_path):
     done = run(PACK, "--compile", root, "-o", tmp_path / "image", check=False,
                env=dict(os.environ, TMPDIR=os.fspath(root / "lib")))
     assert done.returncode == 2 and b"is in the tree" in done.stderr
+
+
+def test_a_disk_that_becomes_full(environment, tmp_path):
+    """Python takes a short write for a whole one: no form is packed that was cut."""
+    root, packages = environment
+    for number in range(20):
+        (packages / "pkg" / f"large{number}.py").write_text(
+            "".join(f"V{i} = 'text {number} {i}'\n" for i in range(5000)))
+    place = tmp_path / "place"
+    place.mkdir()
+    ends = set()
+    for kib in (1100, 1500, 2000, 2500, 3000, 12000):
+        run("mount", "-t", "tmpfs", "-o", f"size={kib}k", "none", place)
+        try:
+            done = run(PACK, "-q", "-f", "--compile", root, "-o", tmp_path / "image", check=False,
+                       env=dict(os.environ, TMPDIR=os.fspath(place)))
+        finally:
+            run("umount", place)
+        ends.add(done.returncode)
+        if done.returncode != 0:
+            assert b"no room for all forms" in done.stderr and os.fspath(place) in str(done.stderr)
+            assert not (tmp_path / "image").exists()
+    assert ends == {0, 1}
+    inside = unpacked(tmp_path / "image", tmp_path / "out") / packages.relative_to(root)
+    forms = list((inside / "pkg" / "__pycache__").glob("large*.pyc"))
+    assert len(forms) == 20
+    for form in forms:
+        marshal.loads(form.read_bytes()[16:])
+
+
+def test_without_semaphores(environment, tmp_path):
+    """They are files in /dev/shm. Python makes its worker processes with them."""
+    root, packages = environment
+    run("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm; exec "$@"', "sh",
+        PACK, "-q", "--compile", root, "-o", tmp_path / "image")
+    inside = unpacked(tmp_path / "image", tmp_path / "out") / packages.relative_to(root)
+    assert set(flags_of(inside / "pkg")) == NAMES
 
 
 def test_modules_that_cannot_be_compiled(environment, tmp_path):

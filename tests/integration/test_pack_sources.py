@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pack_support import IS_ROOT, PACK, SQUENV, describe, mounted, run
+from pack_support import IS_ROOT, PACK, SQUENV, describe, mounted, names_in, run
 
 SHIM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support",
                     "lying_files.c")
@@ -172,6 +172,35 @@ def test_summary_of_a_tiny_tree_has_no_percentage(tmp_path):
     (tmp_path / "tree" / "file").write_text("large" * 100_000)
     text = run(PACK, "-f", tmp_path / "tree", "-o", tmp_path / "image").stdout.decode()
     assert text.splitlines()[0].endswith("%)")
+
+
+@needs_mount
+def test_a_tree_that_a_run_has_just_left(tmp_path):
+    """Its mount goes some milliseconds later. What is packed is the tree, not the image over it."""
+    tree, image = tmp_path / "tree", tmp_path / "tree.squashfs"
+    tree.mkdir()
+    run(PACK, "-q", tree, "-o", image)
+    for number in range(5):
+        (tree / f"new{number}").write_text("new")
+        run(SQUENV, "run", "--force", f"{image}:{tree}", "--", "true")
+        run(PACK, "-q", "-f", tree, "-o", image)
+        assert f"new{number}" in names_in(image)
+
+
+@needs_mount
+def test_an_image_is_not_packed_from_its_own_mount(tmp_path):
+    tree, image = tmp_path / "tree", tmp_path / "tree.squashfs"
+    tree.mkdir()
+    run(PACK, "-q", tree, "-o", image)
+    before = image.read_bytes()
+    run(SQUENV, "mount", image, tree)
+    try:
+        done = run(PACK, "-q", "-f", tree, "-o", image, check=False)
+    finally:
+        run(SQUENV, "umount", tree)
+    assert done.returncode == 2 and f"shows {image}, which it would be" in done.stderr.decode()
+    assert f"'squenv umount {tree}' first" in done.stderr.decode()
+    assert image.read_bytes() == before
 
 
 @needs_mount

@@ -51,7 +51,7 @@ def recording(work, plain_image):
 
 def assert_refused(result, code):
     assert result.returncode == code, result
-    assert NAME_IT in result.stderr and "is not taken" in result.stderr, result.stderr
+    assert NAME_IT in result.stderr and "is not used" in result.stderr, result.stderr
     assert len(result.stderr.splitlines()) == 1, result.stderr
 
 
@@ -81,7 +81,7 @@ def test_refused(user, work, home, recording):
 def test_doctor_knows_that_run_refuses(wish, work, home, recording):
     result = work.squenv("doctor", recording(wish.format(home=home)))
     assert result.returncode == 4 and NAME_IT in result.stdout, result.stdout
-    assert "is not taken" in result.stdout and "\x1b" not in result.stdout
+    assert "is not used" in result.stdout and "\x1b" not in result.stdout
 
 
 @pytest.mark.parametrize("wish", ["project/.venv", "empty", "env", "conda", ".venv", ".venvs/x",

@@ -425,6 +425,17 @@ def test_prune_keeps_three(env):
     assert env.numbers() == [5, 6]
 
 
+def test_a_cut_image_is_no_current_version(three):
+    """Nothing is removed in favour of it, and history says what it is."""
+    whole = three.image.read_bytes()
+    three.image.write_bytes(whole[:200])
+    pruned = three.squenv("prune", "--keep", "1", three.image)
+    assert pruned.returncode == 3 and "truncated" in pruned.stderr, pruned.stderr
+    assert "rollback" in pruned.stderr and len(list(three.versions.glob("*.squashfs"))) >= 2
+    assert "truncated" in three.squenv("history", three.image).stderr
+    check(three.work.command("rollback", three.image))
+
+
 def test_prune_spares_pinned_versions(three):
     check(three.work.command("history", three.image, "--pin", "1"))
     pruned = three.prune("--keep", "1")

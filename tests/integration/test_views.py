@@ -257,7 +257,7 @@ def test_a_path_that_only_the_user_may_choose(mount, work):
     mount = mount.replace("HOME", str(home))
     image = make_image(work.path / "bad.squashfs", mount, env_json(mount))
     refused(squenv_run(work, image, ["true"], env=environment(HOME=home)),
-            f"the recorded path {mount} is not taken")
+            f"the recorded path {mount} is not used")
 
 
 def test_a_view_that_was_a_script(work, place):
