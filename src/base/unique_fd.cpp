@@ -2,6 +2,7 @@
 #include "base/unique_fd.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,6 +28,16 @@ Result<UniqueFd> open_file(const std::string& path, int flags, unsigned mode) {
         fd = moved;
     }
     return UniqueFd(fd);
+}
+
+Result<UniqueFd> open_regular_file(const std::string& path, int flags) {
+    auto file = open_file(path, flags | O_NOFOLLOW | O_NONBLOCK);
+    struct stat info {};
+    if (file ? ::fstat(file->get(), &info) == 0 && S_ISREG(info.st_mode)
+             : ::lstat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode))
+        return file;
+    return fail(Errc::denied, path + ": is no regular file",
+                "another user may have put it there: remove it");
 }
 
 void guard_standard_fds() {

@@ -35,6 +35,10 @@ class UniqueFd {
 /// open(2) with O_CLOEXEC added and EINTR retried; the result is never 0, 1 or 2.
 [[nodiscard]] Result<UniqueFd> open_file(const std::string& path, int flags, unsigned mode = 0);
 
+/// The same for a regular file in a directory where other users may put anything. A link is not
+/// followed, and nothing is waited for. Errors: also denied (it is something else).
+[[nodiscard]] Result<UniqueFd> open_regular_file(const std::string& path, int flags);
+
 /// Opens those of the descriptors 0, 1 and 2 that are closed on /dev/null. No later descriptor can
 /// then be taken for the terminal.
 void guard_standard_fds();

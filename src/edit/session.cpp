@@ -69,6 +69,28 @@ Result<Session> from_json(const std::string& path, const std::string& text) {
     }
 }
 
+/// What a record says is done with files of this user, so no other user may have written it.
+Result<std::string> read_own_record(const std::string& path) {
+    SQUENV_TRY_ASSIGN(const auto file, open_regular_file(path, O_RDONLY));
+    struct stat info {};
+    if (::fstat(file.get(), &info) != 0) return fail_errno(errno, path);
+    if (info.st_uid != ::geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return fail(Errc::denied, path + ": another user can have written it", "remove it");
+    auto text = read_to_end(file.get());
+    if (!text) return with_context(text.error(), path);
+    return text;
+}
+
+/// Whether it can have been made for a session of this user. What is on another node cannot be
+/// seen.
+bool is_staging(const Session& session) {
+    const fs::path path(session.staging);
+    if (!path.is_absolute() || !path.filename().string().starts_with(kStaging)) return false;
+    struct stat info {};
+    if (session.host != host_name() || ::lstat(path.c_str(), &info) != 0) return true;
+    return S_ISDIR(info.st_mode) && info.st_uid == ::geteuid();
+}
+
 Status write_record(const std::string& path, const std::string& text) {
     SQUENV_TRY_ASSIGN(const auto file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644));
     if (const auto status = write_all(file.get(), as_bytes(text)); !status)
@@ -80,13 +102,16 @@ Status write_record(const std::string& path, const std::string& text) {
 
 Result<std::optional<Session>> find_session(const std::string& image) {
     const std::string path = record_path(image);
-    const auto text = file_content(path);
+    const auto text = read_own_record(path);
     if (!text) {
         const int error = text.error().sys_errno;
         if (error == ENOENT || error == ENOTDIR) return std::optional<Session>();
         return tl::unexpected(text.error());
     }
     SQUENV_TRY_ASSIGN(auto session, from_json(path, *text));
+    if (!is_staging(session))
+        return fail(Errc::corrupt, path + ": names no directory of a session of yours",
+                    "remove it");
     session.image = image;  // the file may have been moved with its versions
     return std::optional<Session>(std::move(session));
 }
@@ -98,7 +123,8 @@ std::map<std::uint64_t, std::string> edited_versions(const std::string& image) {
          at.increment(error)) {
         const fs::path& path = at->path();
         if (!path.filename().string().starts_with(kRecord) || path.extension() != ".json") continue;
-        const auto text = file_content(path.string());
+        const auto file = open_regular_file(path.string(), O_RDONLY);
+        const auto text = file ? read_to_end(file->get()) : tl::unexpected(file.error());
         const auto session = text ? from_json(path.string(), *text) : tl::unexpected(text.error());
         if (session)
             versions[session->parent] = "an edit " + describe(*session) + " began with it";

@@ -21,6 +21,9 @@ enum class Kind {
     tree,     ///< in an unpacked copy of the whole tree
 };
 
+/// The names of directories with the changes of sessions begin so.
+inline constexpr const char* kStaging = "squenv-edit-";
+
 struct Session {
     std::string image{};  ///< canonical path
     std::string staging{};
@@ -38,7 +41,8 @@ struct Session {
 };
 
 /// The session of this user that was begun with `image` (canonical) and has not ended. Nothing
-/// without one. Errors: corrupt, denied, io.
+/// without one. Errors: corrupt (also: it names another directory than one of a session), denied
+/// (another user can have written it), io.
 [[nodiscard]] Result<std::optional<Session>> find_session(const std::string& image);
 
 /// The versions of `image` (canonical) that a session of any user was begun with and has not ended,

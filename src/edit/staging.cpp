@@ -35,7 +35,7 @@ Result<std::string> make_directory_in(const std::string& place, const Announce& 
     std::error_code error;
     const auto parent = std::filesystem::canonical(place, error);
     if (error) return fail_errno(error.value(), place);
-    std::string path = unique_name((parent / "squenv-edit-").string());
+    std::string path = unique_name((parent / kStaging).string());
     SQUENV_TRY(announce(path));
     if (::mkdir(path.c_str(), 0700) != 0) return fail_errno(errno, place);
     return path;

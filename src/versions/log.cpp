@@ -92,7 +92,7 @@ Log parse_log(std::string_view text) {
 }
 
 Result<Log> read_log(const std::string& path) {
-    auto opened = open_file(path, O_RDONLY);
+    auto opened = open_regular_file(path, O_RDONLY);
     if (!opened && opened.error().sys_errno == ENOENT) return Log{};
     if (!opened) return tl::unexpected(opened.error());
     std::string text;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "versions/place.h"
 
+#include <fmt/core.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -20,10 +22,38 @@ bool Place::is_directory() const {
     return ::stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+namespace {
+
+/// In a directory for all, such as /tmp, any user can have made the directory of versions.
+Status check_owner(const Place& place) {
+    struct stat parent {};
+    struct stat link {};
+    struct stat directory {};
+    struct stat image {};
+    if (::stat(output_directory(place.image).c_str(), &parent) != 0 ||
+        (parent.st_mode & S_ISVTX) == 0 || ::lstat(place.directory.c_str(), &link) != 0)
+        return {};
+    const bool has_image = ::lstat(place.image.c_str(), &image) == 0;
+    const auto is_trusted = [&](uid_t user) {
+        return user == 0 || user == ::geteuid() || user == parent.st_uid ||
+               (has_image && user == image.st_uid);
+    };
+    const bool is_there = ::stat(place.directory.c_str(), &directory) == 0;
+    if (is_trusted(link.st_uid) && (!is_there || is_trusted(directory.st_uid))) return {};
+    return fail(Errc::denied,
+                fmt::format("{}: belongs to user {}, who can put anything there", place.directory,
+                            is_there ? directory.st_uid : link.st_uid),
+                "put the image into a directory of yours");
+}
+
+}  // namespace
+
 Result<Place> find_place(const std::string& image) {
     SQUENV_TRY_ASSIGN(std::string target, follow_links(image));
     std::string directory = target + ".versions";
-    return Place{std::move(target), std::move(directory)};
+    Place place{std::move(target), std::move(directory)};
+    SQUENV_TRY(check_owner(place));
+    return place;
 }
 
 tl::unexpected<Error> no_image(const std::string& image) {

@@ -34,7 +34,8 @@ struct Place {
     [[nodiscard]] bool is_directory() const;
 };
 
-/// Errors: denied, io (a loop of links).
+/// Errors: denied (also: the directory of versions may be a trap of another user), io (a loop of
+/// links).
 [[nodiscard]] Result<Place> find_place(const std::string& image);
 
 /// That there is no `image`; it may be the name of a version, where an image has to be named.

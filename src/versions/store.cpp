@@ -134,8 +134,8 @@ Result<bool> make_directory(const Place& place) {
 
 Result<UniqueFd> open_shared(const Place& place, const std::string& path, int flags) {
     for (;;) {
-        auto there = open_file(path, O_RDWR | flags);
-        if (there) return there;
+        auto there = open_regular_file(path, O_RDWR | flags);
+        if (there || there.error().sys_errno == 0) return there;
         if (there.error().sys_errno != ENOENT) return refused(there.error().sys_errno, path);
         // Under its name it is open to others from the first moment.
         const std::string unnamed = unique_name(place.directory + '/' + std::string(kUnnamed));

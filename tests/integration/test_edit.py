@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import zipfile
@@ -447,6 +448,80 @@ def test_prune_leaves_what_a_session_needs(edited):
     assert edited.cat("kept") == "precious\n"
     pruned = edited.work.squenv("prune", "--keep", "1", edited.image)
     assert "stays" not in pruned.stdout
+
+
+OTHER = 4242  # another user who may write to the directory of versions
+
+
+@pytest.mark.parametrize("owner, staging, reason", [
+    (OTHER, "squenv-edit-1", "another user can have written it"),
+    (1000, "thesis", "names no directory of a session of yours"),
+    (1000, "squenv-edit-link", "names no directory of a session of yours")])
+def test_a_planted_session_is_not_believed(edited, owner, staging, reason):
+    """It says what is thrown away, and what becomes the next version."""
+    assert edited.sh("touch new").returncode == 0
+    places = {}
+    for name in ("thesis", "squenv-edit-1"):
+        places[name] = edited.work.directory(name)
+        (places[name] / "upper").mkdir()
+        (places[name] / "upper" / "text").write_text("precious")
+    link = edited.work.path / "squenv-edit-link"
+    link.symlink_to(places["thesis"])
+    record = Path(f"{edited.image}.versions") / "session-1000.json"
+    record.write_text(json.dumps({
+        "image": str(edited.image), "staging": str(edited.work.path / staging), "kind": "overlay",
+        "mountpoint": str(edited.root), "host": socket.gethostname(), "started": 1, "pid": 1,
+        "parent": 2, "parent_digest": "", "begun": True}))
+    os.chown(record, owner, owner)
+    for args in (["--discard"], ["--resume"], []):
+        result = edited.edit(*args, command=[] if args == ["--discard"] else ["true"])
+        assert result.returncode == OWN_FAILURE and reason in result.stderr, result.stderr
+    assert all((place / "upper" / "text").exists() for place in places.values())
+
+
+@pytest.mark.parametrize("name", ["session-1000.json", "log", "lock", "editor"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "dangling"])
+def test_planted_files_are_no_files_of_versions(edited, name, kind):
+    """Another user of the directory can put anything there: nothing waits, nothing is followed."""
+    assert edited.sh("touch new").returncode == 0
+    victim = edited.work.path / "victim"
+    victim.write_text("mine\n")
+    os.chown(victim, 1000, 1000)
+    path = Path(f"{edited.image}.versions") / name
+    path.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(victim if kind == "link" else "nowhere")
+    os.chown(path, OTHER, OTHER, follow_symlinks=False)
+    result = edited.edit(command=["touch", edited.root / "x"], timeout=20)
+    assert result.returncode != 0 and f"{name}: is no regular file" in result.stderr, result.stderr
+    if name in ("log", "lock"):
+        result = edited.work.squenv("rollback", edited.image, timeout=20)
+        assert f"{name}: is no regular file" in result.stderr, result.stderr
+    assert victim.read_text() == "mine\n"
+
+
+def test_versions_of_another_user_in_a_directory_for_all(edited):
+    """Who made /tmp/env.squashfs.versions first would say what its versions are."""
+    place = edited.work.directory("all")
+    place.chmod(0o1777)
+    os.chown(place, 0, 0)
+    image = place / "env.squashfs"
+    versions = place / "env.squashfs.versions"
+    versions.mkdir(mode=0o777)
+    os.chown(versions, OTHER, OTHER)
+    shutil.copy(edited.image, image)
+    os.chown(image, 1000, 1000)
+    assert edited.work.squenv("pack", "-q", "-f", edited.original, "-o", image).returncode == 0
+    for words in (["history", image], ["rollback", image], ["edit", image, "--", "true"],
+                  ["run", f"{image}@1:{edited.root}", "--", "true"]):
+        result = edited.work.squenv(*words)
+        assert result.returncode != 0 and f"belongs to user {OTHER}" in result.stderr, words
+    assert os.listdir(versions) == []
+    os.chown(versions, 1000, 1000)
+    assert edited.work.squenv("pack", "-q", "-f", edited.original, "-o", image).returncode == 0
+    assert edited.work.squenv("history", image).returncode == 0
 
 
 def test_owners_of_the_image_stay(edited):
