@@ -111,6 +111,22 @@ std::optional<std::uint64_t> available_bytes(const std::string& directory) {
     return static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
+tl::unexpected<Error> no_room_in_cache(const std::string& directory, std::uint64_t needed,
+                                       std::uint64_t limit) {
+    return fail(Errc::limit,
+                fmt::format("{}: unpacked it takes {}, the cache holds {}", directory,
+                            format_size(needed), format_size(limit)),
+                "set SQUENV_CACHE_SIZE to more");
+}
+
+tl::unexpected<Error> no_room_on_disk(const std::string& directory, std::uint64_t needed,
+                                      std::uint64_t available) {
+    return fail(Errc::limit,
+                fmt::format("{}: unpacked it takes {}, the disk has {}", directory,
+                            format_size(needed), format_size(available)),
+                "name a directory with more room in SQUENV_CACHE");
+}
+
 /// What an attempt to make room has come to.
 struct Room {
     Status status{};
@@ -136,23 +152,14 @@ Room remove_oldest(const std::string& directory, std::uint64_t needed, std::uint
         return {fail(Errc::limit, directory + ": the cache is full of trees in use",
                      "set SQUENV_CACHE_SIZE to more"),
                 may_come};
-    if (available < needed)
-        return {fail(Errc::limit,
-                     fmt::format("{}: unpacked it takes {}, the disk has {}", directory,
-                                 format_size(needed), format_size(available)),
-                     "name a directory with more room in SQUENV_CACHE"),
-                may_come};
+    if (available < needed) return {no_room_on_disk(directory, needed, available), may_come};
     return {};
 }
 
 /// Waits for the trees of runs that have just ended, when that can help.
 Status make_room(const std::string& directory, std::uint64_t needed) {
     SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
-    if (needed > limit)
-        return fail(Errc::limit,
-                    fmt::format("{}: unpacked it takes {}, the cache holds {}", directory,
-                                format_size(needed), format_size(limit)),
-                    "set SQUENV_CACHE_SIZE to more");
+    if (needed > limit) return no_room_in_cache(directory, needed, limit);
     const auto end = std::chrono::steady_clock::now() + kKeeperTime;
     for (;;) {
         Room room = remove_oldest(directory, needed, limit);
@@ -260,6 +267,26 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
         ::unlink((path + kLockSuffix).c_str());
         return tree;
     }
+}
+
+Status check_room(const std::string& directory, const std::string& image_path,
+                  const image::Image& image) {
+    const std::uint64_t needed = image::unpacked_bytes(image);
+    SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
+    SQUENV_TRY_ASSIGN(const auto trees, list_trees());
+    if (std::any_of(trees.begin(), trees.end(),
+                    [&](const CacheEntry& tree) { return tree.image == image_path; }))
+        return {};
+    std::uint64_t unused = 0;
+    for (const CacheEntry& tree : trees)
+        if (!tree.is_used) unused += tree.size_bytes;
+    if (needed > limit) return no_room_in_cache(directory, needed, limit);
+    // Where nothing is yet, the disk is that of the directory above.
+    const std::string parent = fs::path(directory).parent_path().string();
+    const auto available = available_bytes(fs::exists(directory) ? directory : parent);
+    if (available && *available + unused < needed)
+        return no_room_on_disk(directory, needed, *available);
+    return {};
 }
 
 Result<std::vector<CacheEntry>> list_trees() {

@@ -31,13 +31,22 @@ constexpr int kFreeLooks = 3;
 /// Between looks at all namespaces, where directories cannot be locked.
 constexpr timespec kNamespacePause{1, 0};
 
+/// This user can use it, whatever the umask is. False with errno when it cannot be made.
+bool make_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0755) != 0) return false;
+    struct stat made {};
+    if (::lstat(path.c_str(), &made) == 0 && (made.st_mode & S_IRWXU) != S_IRWXU)
+        (void)::chmod(path.c_str(), (made.st_mode & 07777U) | S_IRWXU);
+    return true;
+}
+
 Status make_missing(const std::string& path, std::vector<std::string>& created) {
     SQUENV_TRY_ASSIGN(const auto existing, nearest_directory(path));
     if (existing == path) return {};
     std::filesystem::path at = existing;
     for (const auto& part : std::filesystem::path(path).lexically_relative(existing)) {
         at /= part;
-        if (::mkdir(at.c_str(), 0755) == 0)
+        if (make_directory(at.string()))
             created.push_back(at.string());
         else if (errno != EEXIST)
             return fail_errno(errno, at.string() + ": the mount point cannot be made");

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cache/cache_directory.h"
 #include "cache/tree_cache.h"
 #include "mount/answer.h"
 #include "mount/live_statistics.h"
@@ -264,9 +265,10 @@ Result<std::string> attempt_one(Item& item, mount::Method method) {
         SQUENV_TRY(try_in_namespace(request, place));
         return std::string();
     }
-    SQUENV_TRY(image::Image::open(request.file, request.image));
+    SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.file, request.image));
     item.reasons.clear();
     if (!can_be_unpacked(item)) return tl::unexpected(as_one(item.reasons));
+    SQUENV_TRY(cache::check_room(cache::cache_path(), request.image_path, *image));
     if (is_relocatable && !check_tree_place(place))
         return std::string("used from the cache, not from its path");
     return std::string();

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from run_support import OWN_FAILURE, counted, entries_of, squenv_run, wait_until_nothing_is_left
-from support.processes import mounts_below
+from support.processes import check, mounts_below
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -33,6 +33,28 @@ def test_two_users_of_one_path(options, work, other, taken, plain_image):
     result = other("run", "-v", *options, f"{plain_image}:{taken}", "--", *counted(taken))
     assert result.returncode == 0 and int(result.stdout) == entries_of(work, plain_image), result
     assert f"({'extract' if 'extract' in options else 'userns'})" in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--via", "userns"], ["--via", "extract"]],
+                         ids=["auto", "userns", "extract"])
+def test_recorded_path_at_which_another_has_unpacked(options, work, other):
+    """A link is there, into a cache that this user may not enter."""
+    shelf = work.directory("shelf")
+    shelf.chmod(0o1777)
+    place, image = shelf / "env", shelf / "env.squashfs"
+    check(["/usr/bin/python3", "-m", "venv", "--without-pip", place])
+    assert work.squenv("pack", "-q", place, "-o", image).returncode == 0
+    place.rename(shelf / "original")
+    holder = work.start(work.command("run", "--via", "extract", image, "--", "sh", "-c",
+                                     "echo; exec sleep 1000"),
+                        env={**os.environ, "SQUENV_CACHE": str(work.directory("unpacked"))})
+    assert holder.stdout.readline() == b"\n" and place.is_symlink()
+    result = other("run", *options, image, "--", "python", "-c", "import sys; print(sys.prefix)")
+    told = other("doctor", image)
+    holder.kill()
+    assert (result.returncode, result.stdout) == (0, f"{place}\n"), result.stderr
+    assert told.returncode == 0 and re.search(r"userns +yes", told.stdout), told.stdout
+    wait_until_nothing_is_left(work, place)
 
 
 def test_other_user_is_told_whose_mount_it_is(other, taken, plain_image):

@@ -75,6 +75,17 @@ def test_mount_point_that_cannot_be_made(parent, work, plain_image, session_dir)
     assert not os.path.exists(os.path.join(parent, "new"))
 
 
+@pytest.mark.parametrize("mask", ["777", "700", "077"])
+def test_mount_point_is_made_whatever_the_umask_is(mask, work, plain_image):
+    place = work.directory("parent") / "outer" / "inner"
+    words = quoted(work.command("run", "--force", f"{plain_image}:{place}", "--", "ls", place,
+                                user=False))
+    for _ in range(2):
+        result = run(["sh", "-c", f"umask {mask}; {words}"], user=True)
+        assert result.returncode == 0, result.stderr
+        wait_for(lambda: not place.parent.exists(), "the removal of the mount point")
+
+
 def test_private_root_shows_everything_else(work, plain_image):
     """The directory that the new root was assembled on, too, and what is written there stays."""
     places = " ".join(f"/{name}" for name in ["tmp", "mnt", "media", "srv", "opt", "home", "var"])

@@ -73,6 +73,22 @@ def test_entry_without_its_record_is_listed_and_removed(work, cache, plain_image
     assert len(cleaned(work)) == 1 and not os.listdir(cache)
 
 
+def test_doctor_knows_that_there_is_no_room(work, plain_image, monkeypatch):
+    cache = work.directory("small")
+    check(["mount", "-t", "tmpfs", "-o", "size=16k,mode=1777", "none", cache])
+    try:
+        monkeypatch.setenv("SQUENV_CACHE", os.fspath(cache / "cache"))
+        place = work.directory("place")
+        ran = work.squenv("run", "--via", "extract", "--force", f"{plain_image}:{place}", "--",
+                          "true")
+        assert ran.returncode == OWN_FAILURE and "the disk has" in ran.stderr, ran.stderr
+        told = work.squenv("doctor", plain_image, place).stdout
+        line = next(line for line in told.splitlines() if line.split()[:1] == ["extract"])
+        assert line.split()[1] == "no:" and "the disk has" in line, told
+    finally:
+        check(["umount", cache])
+
+
 def test_clean_can_be_quiet(work, cache, plain_image):
     path = work.directory("free") / "a"
     squenv_run(work, f"{plain_image}:{path}", ["true"], "--via", "extract")
