@@ -111,7 +111,23 @@ Status check_unoccupied(const std::string& path, std::uint32_t device_minor) {
     return {};
 }
 
+namespace {
+
+/// A path is canonical, so a link there is one that was kept: that of a run to what it unpacked,
+/// which goes with the run, or one that leads where this user may not look.
+Status check_link(const std::string& path) {
+    std::error_code error;
+    const auto target = std::filesystem::read_symlink(path, error);
+    struct stat info {};
+    if (error || (::stat(path.c_str(), &info) != 0 && errno == ENOENT)) return {};
+    return fail(Errc::exists, path + ": is a link to " + target.string(),
+                "'squenv run' goes around it where there are user namespaces");
+}
+
+}  // namespace
+
 Status check_mountpoint(const std::string& path) {
+    SQUENV_TRY(check_link(path));
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0) {
         const int code = errno;

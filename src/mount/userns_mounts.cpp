@@ -33,11 +33,13 @@ Status ensure_mountpoint(const std::string& path) {
     // fail where the daemon is gone, and be refused on a mount of another user.
     if (system::has_fuse_mount(path)) return {};
     struct stat info {};
-    if (::stat(path.c_str(), &info) == 0)
+    // A link that a run has made to what it unpacked goes with that run.
+    const bool is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+    if (!is_link && ::stat(path.c_str(), &info) == 0)
         return S_ISDIR(info.st_mode) ? Status()
                                      : fail(Errc::invalid_argument, path + ": not a directory",
                                             "an image is mounted on a directory");
-    const int code = errno;
+    const int code = is_link ? ENOENT : errno;
     const bool is_denied = code == EACCES || code == EPERM;
     if (!is_denied && code != ENOENT) return fail_errno(code, path);
     if (is_denied && system::is_mountpoint(path)) return {};

@@ -185,14 +185,17 @@ Status cover_root(const std::string& path) {
     return {};
 }
 
-/// The nearest directory that can be covered.
+/// The nearest directory that can be covered; a link as the last part is covered with its parent.
 struct Coverable {
     std::string path{};
     bool is_closed = false;  ///< nothing in it can be reached
 };
 
 Result<Coverable> coverable_directory(const std::string& path) {
-    for (std::filesystem::path at = path;; at = at.parent_path()) {
+    struct stat link {};
+    const bool is_link = ::lstat(path.c_str(), &link) == 0 && S_ISLNK(link.st_mode);
+    const std::filesystem::path whole(path);
+    for (std::filesystem::path at = is_link ? whole.parent_path() : whole;; at = at.parent_path()) {
         struct stat info {};
         if (::stat(at.c_str(), &info) == 0) {
             if (!S_ISDIR(info.st_mode))

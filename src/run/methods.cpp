@@ -9,10 +9,12 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cache/cache_directory.h"
+#include "cache/entry.h"
 #include "cache/tree_cache.h"
 #include "mount/answer.h"
 #include "mount/live_statistics.h"
@@ -30,6 +32,15 @@ namespace {
 
 /// Above the numbers that shells and scripts use.
 constexpr int kFirstKeptDescriptor = 200;
+
+/// Whether a run of this user shows the image at its path by a link to the tree that it unpacked.
+bool is_unpacked_there(const Item& item) {
+    std::error_code error;
+    const auto target = std::filesystem::read_symlink(item.link_path(), error);
+    if (error || !target.string().starts_with(cache::cache_path() + '/')) return false;
+    const auto record = cache::read_record(target.parent_path().string());
+    return record && record->image == item.placement.image;
+}
 
 /// True for what no other method can mend: an error of a check, not of a system call.
 bool is_final(const Error& error) {
@@ -228,8 +239,13 @@ Result<HeldMounts> Methods::obtain_mounts(const std::vector<Wanted>& wanted) {
     }
     const auto order = outer_first(items_);
     const bool in_place = may_use(mount::Method::direct) || may_use(mount::Method::fusermount);
-    for (Item* item : order)
-        if (in_place) SQUENV_TRY(mount_in_place(*item));
+    for (Item* item : order) {
+        // A mount over the link would go with the run that made it.
+        if (via_ == mount::Method::automatic && item->fitness(mount::Method::extract) &&
+            is_unpacked_there(*item))
+            SQUENV_TRY(unpack(*item));
+        if (in_place && !item->is_done) SQUENV_TRY(mount_in_place(*item));
+    }
     survey(order);
     std::vector<Item*> left;
     for (Item* item : order)

@@ -4,7 +4,9 @@
 import json
 import os
 import shutil
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,32 @@ def test_entry_without_its_record_is_listed_and_removed(work, cache, plain_image
     assert entry["image"] == "" and entry["size_bytes"] > 1_000_000 and not entry["in_use"]
     assert "not known" in work.squenv("cache", "list").stdout
     assert len(cleaned(work)) == 1 and not os.listdir(cache)
+
+
+@pytest.mark.parametrize("via", ["auto", "userns", "fusermount"])
+def test_an_unpacked_image_is_not_mounted_over(via, work, cache, monkeypatch):
+    """The link to it goes with the run that made it, while the other one goes on."""
+    shelf = work.directory("shelf")
+    place, image = shelf / "env", shelf / "env.squashfs"
+    check(["/usr/bin/python3", "-m", "venv", "--without-pip", place])
+    (place / "mark").write_text("seen\n")
+    check(["chown", "-R", "1000:1000", place])
+    assert work.squenv("pack", "-q", place, "-o", image).returncode == 0
+    place.rename(shelf / "original")
+    words = ["--", "sh", "-c", f"cat {place}/mark; read line; cat {place}/mark"]
+    users = []
+    for method in ("extract", via):
+        users.append(work.start(work.command("run", "--via", method, image, *words),
+                                stdin=subprocess.PIPE))
+        first = users[-1].stdout.readline()
+        if via == "fusermount" and method == via:
+            assert first == b"" and b"is a link to" in users.pop().communicate()[1]
+        else:
+            assert first == b"seen\n", users[-1].communicate()
+    for user in users:
+        assert user.communicate(b"\n", timeout=20)[0] == b"seen\n"
+        time.sleep(0.3)
+    wait_until_nothing_is_left(work, place)
 
 
 def test_doctor_knows_that_there_is_no_room(work, plain_image, monkeypatch):
