@@ -43,7 +43,9 @@ Result<mount::MountpointHold> obtain_mountpoint(const std::string& path) {
     auto hold = mount::hold_mountpoint(path);
     if (!hold && hold.error().hint.empty()) {
         Error error = hold.error();
-        error.hint = "create it with 'mkdir -p " + path + "', or name another directory";
+        error.hint = error.code == Errc::denied
+                         ? "name a directory of yours"
+                         : "create it with 'mkdir -p " + path + "', or name another directory";
         return tl::unexpected(std::move(error));
     }
     return hold;

@@ -35,7 +35,7 @@ constexpr timespec kLookPause{0, 10'000'000};
 tl::unexpected<Error> unreachable(int code, const std::string& path) {
     const std::string closed = code == EACCES ? closed_directory(path) : "";
     if (closed.empty()) return fail_errno(code, path);
-    std::string hint = "name another path: IMAGE:PATH, with --force";
+    std::string hint = "name another path: 'squenv run --force IMAGE:PATH', 'squenv mount IMAGE PATH'";
     // What closes a FUSE mount to other users is no file mode.
     if (!system::is_mountpoint(closed))
         hint =
@@ -50,7 +50,7 @@ tl::unexpected<Error> occupied(const std::string& path, const system::MountEntry
     if (owner == ::geteuid() || ::geteuid() == 0)
         return fail(Errc::exists, text, "unmount it first with 'squenv umount " + path + "'");
     return fail(Errc::exists, fmt::format("{}, by user {}", text, owner),
-                "'squenv run' goes around it where there are user namespaces");
+                "'squenv run' without --via goes around it where there are user namespaces");
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ Status clear_mountpoint(const std::string& path) {
         return fail(Errc::exists,
                     path + ": " + entry->source + " is mounted here already, by user " +
                         std::to_string(entry->user_id.value_or(0)),
-                    "'squenv run' goes around it where there are user namespaces");
+                    "'squenv run' without --via goes around it where there are user namespaces");
     if (entry->is_squenv()) {
         const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
         // A look at a mount that does not answer would block as well.
@@ -121,7 +121,7 @@ Status check_link(const std::string& path) {
     struct stat info {};
     if (error || (::stat(path.c_str(), &info) != 0 && errno == ENOENT)) return {};
     return fail(Errc::exists, path + ": is a link to " + target.string(),
-                "'squenv run' goes around it where there are user namespaces");
+                "'squenv run' without --via goes around it where there are user namespaces");
 }
 
 }  // namespace

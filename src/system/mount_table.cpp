@@ -135,7 +135,10 @@ bool has_fuse_mount(const std::string& path) {
 Result<std::string> canonical_mountpoint(const std::string& path) {
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error).lexically_normal();
-    if (error || path.empty()) return fail_errno(error ? error.value() : ENOENT, "'" + path + "'");
+    if (path.empty()) return fail_errno(ENOENT, "''");
+    if (error)
+        return fail_errno(error.value(), "'" + path + "': the working directory",
+                          "change to a directory that is there, or give the whole path");
     if (!absolute.has_filename()) absolute = absolute.parent_path();
     if (absolute == absolute.root_path()) return absolute.string();
     const auto real = [](const std::filesystem::path& name) {

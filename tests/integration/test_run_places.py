@@ -86,6 +86,15 @@ def test_mount_point_is_made_whatever_the_umask_is(mask, work, plain_image):
         wait_for(lambda: not place.parent.exists(), "the removal of the mount point")
 
 
+def test_relative_path_in_a_directory_that_is_gone(work, plain_image):
+    gone = work.directory("gone")
+    words = quoted(work.command("run", "--force", f"{plain_image}:env", "--", "true", user=False))
+    result = run(["sh", "-c", f"cd {gone}; rmdir {gone}; {words}"], user=True)
+    assert result.returncode == OWN_FAILURE
+    assert "'env': the working directory: No such file" in result.stderr, result.stderr
+    assert "give the whole path" in result.stderr
+
+
 def test_private_root_shows_everything_else(work, plain_image):
     """The directory that the new root was assembled on, too, and what is written there stays."""
     places = " ".join(f"/{name}" for name in ["tmp", "mnt", "media", "srv", "opt", "home", "var"])
