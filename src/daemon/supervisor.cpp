@@ -91,7 +91,7 @@ void clean_up_stray(const std::string& mountpoint, std::uint32_t before) {
 /// one.
 [[noreturn]] void finish(const SupervisorDuties& duties) {
     ::close_range(3, ~0U, 0);
-    mount::remove_mountpoint(duties.created);
+    mount::remove_mountpoint_at_last(duties.created);
     ::_exit(0);
 }
 

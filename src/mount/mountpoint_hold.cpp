@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <string>
 
@@ -28,6 +29,8 @@ constexpr int kAttemptPauses = 500;
 /// The number of looks that must find a directory free before it counts as free. Between the hold
 /// and the removal there is a moment without any lock.
 constexpr int kFreeLooks = 3;
+/// Between looks at a mount of another process.
+constexpr timespec kMountPause{0, 20'000'000};
 /// Between looks at all namespaces, where directories cannot be locked.
 constexpr timespec kNamespacePause{1, 0};
 
@@ -99,6 +102,18 @@ void wait_until_free(int directory, const std::string& path) {
     while (result != 0 && is_mounted_anywhere(path)) ::nanosleep(&kNamespacePause, nullptr);
 }
 
+/// Returns 0, or why the innermost directory is still there.
+int remove_created(const std::vector<std::string>& created) {
+    if (created.empty()) return 0;
+    const auto directory = open_file(created.back(), O_RDONLY | O_DIRECTORY);
+    if (!directory) return directory.error().sys_errno;
+    wait_until_free(directory->get(), created.back());
+    const int error = ::rmdir(created.back().c_str()) == 0 ? 0 : errno;
+    for (auto path = std::next(created.rbegin()); path != created.rend(); ++path)
+        ::rmdir(path->c_str());
+    return error;
+}
+
 }  // namespace
 
 Result<MountpointHold> hold_mountpoint(const std::string& path) {
@@ -132,11 +147,14 @@ void await_mountpoint(const std::string& path) {
 }
 
 void remove_mountpoint(const std::vector<std::string>& created) {
-    if (created.empty()) return;
-    const auto directory = open_file(created.back(), O_RDONLY | O_DIRECTORY);
-    if (!directory) return;
-    wait_until_free(directory->get(), created.back());
-    for (auto path = created.rbegin(); path != created.rend(); ++path) ::rmdir(path->c_str());
+    (void)remove_created(created);
+}
+
+void remove_mountpoint_at_last(const std::vector<std::string>& created) {
+    do {
+        while (!created.empty() && system::is_mountpoint(created.back()))
+            ::nanosleep(&kMountPause, nullptr);
+    } while (remove_created(created) == EBUSY);
 }
 
 }  // namespace squenv::mount

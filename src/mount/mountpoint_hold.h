@@ -26,6 +26,10 @@ struct MountpointHold {
 /// until no process holds the mount point. Does nothing when `created` is empty.
 void remove_mountpoint(const std::vector<std::string>& created);
 
+/// The same for a process in the background: waits also while another mount is there, which hides
+/// the directory and who holds it.
+void remove_mountpoint_at_last(const std::vector<std::string>& created);
+
 /// Waits while another process holds the directory at `path`, half a second at most. It may belong
 /// to an attempt to mount there, which is about to remove it.
 void await_mountpoint(const std::string& path);

@@ -86,6 +86,20 @@ def test_mount_point_is_made_whatever_the_umask_is(mask, work, plain_image):
         wait_for(lambda: not place.parent.exists(), "the removal of the mount point")
 
 
+def test_a_made_mount_point_goes_when_the_method_changes(work, plain_image):
+    """The mount of the second run hides the directory that the first one made."""
+    place = work.directory("parent") / "mnt"
+    for _ in range(3):
+        first = work.start(work.command("run", "--via", "userns", "--force",
+                                        f"{plain_image}:{place}", "--", "sh", "-c",
+                                        "echo; sleep 0.3"))
+        assert first.stdout.readline() == b"\n"
+        result = work.squenv("run", "--via", "fusermount", "--force", f"{plain_image}:{place}",
+                             "--", "sleep", "0.6")
+        assert result.returncode == 0, result.stderr
+        wait_for(lambda: "mnt" not in os.listdir(place.parent), "the removal of the mount point")
+
+
 def test_relative_path_in_a_directory_that_is_gone(work, plain_image):
     gone = work.directory("gone")
     words = quoted(work.command("run", "--force", f"{plain_image}:env", "--", "true", user=False))
