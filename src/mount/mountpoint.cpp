@@ -35,7 +35,7 @@ constexpr timespec kLookPause{0, 10'000'000};
 tl::unexpected<Error> unreachable(int code, const std::string& path) {
     const std::string closed = code == EACCES ? closed_directory(path) : "";
     if (closed.empty()) return fail_errno(code, path);
-    std::string hint = "name another path: 'squenv run --force IMAGE:PATH', 'squenv mount IMAGE PATH'";
+    std::string hint = "name another path: 'run --force IMAGE:PATH', 'mount IMAGE PATH'";
     // What closes a FUSE mount to other users is no file mode.
     if (!system::is_mountpoint(closed))
         hint =
