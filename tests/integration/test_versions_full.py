@@ -5,9 +5,8 @@ import contextlib
 import os
 
 import pytest
-from pack_support import compiled
 from support.processes import check, unmount
-from versions_support import Versioned, is_image, lacking
+from versions_support import Versioned, is_image, lacking, lacking_library
 
 PAGE = 4096
 INODES = 40
@@ -109,9 +108,9 @@ def test_edit_without_room_for_its_lock(env, left):
     assert f"{env.versions}" in done.stderr and not env.versions.exists()
 
 
-def test_copies_without_room(env, work, session_dir):
+def test_copies_without_room(env, work, programs, session_dir):
     """Where there are no links, a rollback needs the room of a version."""
-    machine = lacking(compiled("lacking_files", session_dir), "NO_LINKS", "NO_EXCHANGE")
+    machine = lacking(lacking_library(programs, session_dir), "NO_LINKS", "NO_EXCHANGE")
     env.made("one", "two", env=machine)
     fill(env)
     done = env.squenv("rollback", env.image, env=machine)

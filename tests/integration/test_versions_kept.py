@@ -10,10 +10,9 @@ import subprocess
 
 import pytest
 
-from pack_support import compiled
 from support.processes import check
 from versions_support import (GROUP, ONE, OTHER, Versioned, in_parallel, is_image,
-                              lacking, run_as)
+                              lacking, lacking_library, run_as)
 
 STRESS = bool(os.environ.get("SQUENV_STRESS"))
 LACKS = [[], ["NO_LINKS"], ["NO_LINKS", "NO_EXCHANGE"]]
@@ -28,8 +27,8 @@ def three(work):
 
 
 @pytest.fixture(scope="session")
-def library(session_dir):
-    return compiled("lacking_files", session_dir)
+def library(programs, session_dir):
+    return lacking_library(programs, session_dir)
 
 
 @pytest.mark.parametrize("lacks", LACKS + [["NO_LOCKS", *lacks] for lacks in LACKS])

@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 
-from support.processes import run
+import pytest
+
+from pack_support import compiled
+from support.processes import check, run
 
 ONE, OTHER = 1000, 1001
 GROUP = 34322
@@ -101,6 +104,13 @@ def digest_of(path):
 def is_image(path):
     with open(path, "rb") as file:
         return file.read(4) == b"hsqs"
+
+
+def lacking_library(programs, directory):
+    """For lacking(): a library in front of the system's, which a static program does not load."""
+    if "static" in check([programs / "squenv", "--version"]).stdout.split():
+        pytest.skip("a static program loads no library")
+    return compiled("lacking_files", directory)
 
 
 def lacking(library, *what, **more):
