@@ -135,7 +135,7 @@ bool has_fuse_mount(const std::string& path) {
 Result<std::string> canonical_mountpoint(const std::string& path) {
     std::error_code error;
     auto absolute = std::filesystem::absolute(path, error).lexically_normal();
-    if (path.empty()) return fail_errno(ENOENT, "''");
+    if (path.empty()) return fail_errno(EINVAL, "''");
     if (error)
         return fail_errno(error.value(), "'" + path + "': the working directory",
                           "change to a directory that is there, or give the whole path");

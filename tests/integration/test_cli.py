@@ -118,7 +118,7 @@ def test_truncated_image(size, command, refused, work, plain_image):
 def test_mount_point_that_cannot_be_made(work, plain_image):
     closed = work.directory("closed", user=False)
     result = work.squenv("mount", plain_image, closed / "none")
-    assert_refused(result, FAILURE, closed / "none", "cannot be made", "mkdir -p")
+    assert_refused(result, FAILURE, closed / "none", "cannot be made", "name a directory of yours")
     assert os.listdir(closed) == []
 
 
