@@ -269,8 +269,8 @@ Result<CachedTree> obtain_tree(const std::string& image_path, const image::Image
     }
 }
 
-Status check_room(const std::string& directory, const std::string& image_path,
-                  const image::Image& image) {
+Status check_room(const std::string& image_path, const image::Image& image) {
+    const std::string directory = cache_path();
     const std::uint64_t needed = image::unpacked_bytes(image);
     SQUENV_TRY_ASSIGN(const auto limit, cache_size_limit());
     SQUENV_TRY_ASSIGN(const auto trees, list_trees());

@@ -35,10 +35,9 @@ struct CachedTree {
 [[nodiscard]] Result<CachedTree> obtain_tree(const std::string& image_path,
                                              const image::Image& image);
 
-/// Whether `directory`, that of the cache, has or can have room for the tree. Removes nothing, and
-/// does not look whether the tree is damaged. Errors: those of cache_size_limit(); limit.
-[[nodiscard]] Status check_room(const std::string& directory, const std::string& image_path,
-                                const image::Image& image);
+/// Whether the cache has or can have room for the tree. Removes nothing, and does not look whether
+/// the tree is damaged. Errors: those of cache_size_limit(); limit.
+[[nodiscard]] Status check_room(const std::string& image_path, const image::Image& image);
 
 /// A line of `squenv cache list`.
 struct CacheEntry {

@@ -30,6 +30,9 @@ constexpr std::array kNeeded{"/",        "/dev",      "/proc",    "/sys",       
 constexpr int kLooks = 50;
 constexpr timespec kLookPause{0, 10'000'000};
 
+constexpr const char* kGoAround =
+    "'squenv run' without --via goes around it where there are user namespaces";
+
 /// The error for a `path` that cannot be looked at. It names the closed directory on the way, and
 /// the user that can open it. The user is a number: name services may start threads.
 tl::unexpected<Error> unreachable(int code, const std::string& path) {
@@ -49,8 +52,7 @@ tl::unexpected<Error> occupied(const std::string& path, const system::MountEntry
     const auto owner = entry.user_id.value_or(::geteuid());
     if (owner == ::geteuid() || ::geteuid() == 0)
         return fail(Errc::exists, text, "unmount it first with 'squenv umount " + path + "'");
-    return fail(Errc::exists, fmt::format("{}, by user {}", text, owner),
-                "'squenv run' without --via goes around it where there are user namespaces");
+    return fail(Errc::exists, fmt::format("{}, by user {}", text, owner), kGoAround);
 }
 
 }  // namespace
@@ -65,10 +67,7 @@ Status clear_mountpoint(const std::string& path) {
     SQUENV_TRY_ASSIGN(const auto entry, system::find_mount(path));
     if (!entry || !entry->type.starts_with("fuse")) return {};
     if (entry->is_squenv() && ::geteuid() != 0 && !entry->is_trusted_by(::geteuid()))
-        return fail(Errc::exists,
-                    path + ": " + entry->source + " is mounted here already, by user " +
-                        std::to_string(entry->user_id.value_or(0)),
-                    "'squenv run' without --via goes around it where there are user namespaces");
+        return occupied(path, *entry);
     if (entry->is_squenv()) {
         const auto statistics = query_statistics(path, kQueryTimeout, &*entry);
         // A look at a mount that does not answer would block as well.
@@ -120,8 +119,7 @@ Status check_link(const std::string& path) {
     const auto target = std::filesystem::read_symlink(path, error);
     struct stat info {};
     if (error || (::stat(path.c_str(), &info) != 0 && errno == ENOENT)) return {};
-    return fail(Errc::exists, path + ": is a link to " + target.string(),
-                "'squenv run' without --via goes around it where there are user namespaces");
+    return fail(Errc::exists, path + ": is a link to " + target.string(), kGoAround);
 }
 
 }  // namespace

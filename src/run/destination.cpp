@@ -16,7 +16,7 @@
 #include "base/environment.h"
 #include "base/paths.h"
 #include "base/text.h"
-#include "cache/tree_name.h"
+#include "run/tree_link.h"
 #include "system/mount_table.h"
 #include "venv/kind.h"
 
@@ -227,20 +227,6 @@ Occupancy occupancy_of(const std::string& path, const std::string& root) {
     return is_empty(path) ? Occupancy::empty : Occupancy::other;
 }
 
-/// The place of a link that a run of any user has made from `path` to a tree in its cache, which
-/// others may not enter.
-std::optional<std::string> place_of_link(const std::string& path) {
-    std::error_code error;
-    const auto target = std::filesystem::read_symlink(path, error);
-    if (error || !target.is_absolute() || target.filename() != "tree" ||
-        !cache::is_tree_name(target.parent_path().filename().string()))
-        return std::nullopt;
-    const std::filesystem::path link(path);
-    const auto parent = system::canonical_mountpoint(link.parent_path().string());
-    if (!parent) return std::nullopt;
-    return (std::filesystem::path(*parent) / link.filename()).string();
-}
-
 }  // namespace
 
 Status check_recorded_destination(const RecordedDestination& place) {
@@ -269,8 +255,8 @@ Status check_recorded_destination(const std::string& path, const std::string& ro
     for (int look = 1;; ++look) {
         SQUENV_TRY_ASSIGN(place.canonical, system::canonical_mountpoint(place.path));
         place.occupancy = occupancy_of(place.canonical, root);
-        if (auto link = place_of_link(place.path)) {
-            place.canonical = std::move(*link);
+        if (auto link = find_tree_link(place.path)) {
+            place.canonical = std::move(link->place);
             place.occupancy = Occupancy::mounted;
         }
         auto status = check_recorded_destination(place);

@@ -2,11 +2,9 @@
 #include "run/item.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 
-#include "cache/cache_directory.h"
 #include "mount/mountpoint.h"
+#include "run/tree_link.h"
 #include "run/trial.h"
 #include "system/mount_table.h"
 
@@ -29,15 +27,8 @@ Status check_fitness(mount::Method method, const daemon::Request& request) {
 
 /// Canonical. A link of this program at the path counts as the path, not as the tree it shows.
 Result<std::string> place_of(const std::string& path) {
-    SQUENV_TRY_ASSIGN(auto place, system::canonical_mountpoint(path));
-    const auto directory = cache::cache_path();
-    if (!place.starts_with(directory + '/')) return place;
-    const std::filesystem::path given = std::filesystem::absolute(path).lexically_normal();
-    std::error_code error;
-    if (!std::filesystem::is_symlink(given, error)) return place;
-    SQUENV_TRY_ASSIGN(const auto parent,
-                      system::canonical_mountpoint(given.parent_path().string()));
-    return parent + '/' + given.filename().string();
+    if (auto link = find_tree_link(path)) return std::move(link->place);
+    return system::canonical_mountpoint(path);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -35,10 +34,9 @@ constexpr int kFirstKeptDescriptor = 200;
 
 /// Whether a run of this user shows the image at its path by a link to the tree that it unpacked.
 bool is_unpacked_there(const Item& item) {
-    std::error_code error;
-    const auto target = std::filesystem::read_symlink(item.link_path(), error);
-    if (error || !target.string().starts_with(cache::cache_path() + '/')) return false;
-    const auto record = cache::read_record(target.parent_path().string());
+    const auto link = find_tree_link(item.link_path());
+    if (!link || !link->entry.starts_with(cache::cache_path() + '/')) return false;
+    const auto record = cache::read_record(link->entry);
     return record && record->image == item.placement.image;
 }
 
@@ -284,7 +282,7 @@ Result<std::string> attempt_one(Item& item, mount::Method method) {
     SQUENV_TRY_ASSIGN(const auto image, image::Image::open(request.file, request.image));
     item.reasons.clear();
     if (!can_be_unpacked(item)) return tl::unexpected(as_one(item.reasons));
-    SQUENV_TRY(cache::check_room(cache::cache_path(), request.image_path, *image));
+    SQUENV_TRY(cache::check_room(request.image_path, *image));
     if (is_relocatable && !check_tree_place(place))
         return std::string("used from the cache, not from its path");
     return std::string();

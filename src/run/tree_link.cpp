@@ -14,10 +14,12 @@
 
 #include "base/file_lock.h"
 #include "cache/entry.h"
+#include "cache/tree_name.h"
 #include "mount/mountpoint_hold.h"
 #include "share/left_processes.h"
 #include "share/rendezvous.h"
 #include "system/background.h"
+#include "system/mount_table.h"
 #include "system/signal_block.h"
 #include "system/starter.h"
 
@@ -164,6 +166,24 @@ Result<share::Membership> lead_tree(const TreeLink& link, UniqueFd listener,
 }
 
 }  // namespace
+
+std::optional<FoundLink> find_tree_link(const std::string& path) {
+    std::error_code error;
+    std::filesystem::path link = std::filesystem::absolute(path, error).lexically_normal();
+    if (!error && !link.has_filename()) link = link.parent_path();
+    const std::filesystem::path target = target_of(link.string());
+    if (error || !target.is_absolute()) return std::nullopt;
+    // ENTRY/tree, and what is shown of it.
+    std::filesystem::path entry;
+    auto part = target.begin();
+    while (part != target.end() && !cache::is_tree_name(part->string())) entry /= *part++;
+    if (part == target.end()) return std::nullopt;
+    entry /= *part++;
+    if (part == target.end() || *part != "tree") return std::nullopt;
+    const auto parent = system::canonical_mountpoint(link.parent_path().string());
+    if (!parent) return std::nullopt;
+    return FoundLink{(std::filesystem::path(*parent) / link.filename()).string(), entry.string()};
+}
 
 Result<share::Membership> link_tree(const TreeLink& link, const std::vector<int>& inherited_fds) {
     // The name alone decides: a tree that is unpacked anew has the link of the old one.

@@ -3,6 +3,7 @@
 // environment for as long as a process uses it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,14 @@ struct TreeLink {
     std::string entry{};  ///< of the cache, which holds the tree
     int lock = -1;        ///< the entry, open and locked; not owned
 };
+
+/// A link that a run of any user has made to a tree in its cache, which others may not enter.
+struct FoundLink {
+    std::string place{};  ///< of the link, with the links of its parents resolved
+    std::string entry{};  ///< of that cache
+};
+/// The link at `path`; nothing when something else is there.
+[[nodiscard]] std::optional<FoundLink> find_tree_link(const std::string& path);
 
 /// Joins the members of `link`, or begins to keep it. A process in the background holds the lock,
 /// which a command might close. With the last member it removes the link, together with parents
