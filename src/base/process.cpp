@@ -17,8 +17,6 @@
 #include "base/file_io.h"
 #include "base/unique_fd.h"
 
-extern char** environ;
-
 namespace squenv {
 
 namespace {

@@ -53,9 +53,9 @@ Result<std::int64_t> parse_age(std::string_view text) {
         switch (unit) {
             case 's': return 1;
             case 'm': return 60;
-            case 'h': return 60 * 60;
-            case 'd': return 24 * 60 * 60;
-            case 'w': return 7 * 24 * 60 * 60;
+            case 'h': return 3'600;
+            case 'd': return 86'400;
+            case 'w': return 604'800;
             default: return 0;
         }
     };

@@ -31,7 +31,7 @@ constexpr const char* kRecord = "record";
 constexpr const char* kUnfinished = "-";
 /// Without locks, an entry stays for this long after its last renewal: many times the hour after
 /// which its users renew it.
-constexpr std::time_t kGrace = 24 * 60 * 60;
+constexpr std::time_t kGrace = 86'400;
 /// Each attempt means that another process replaced the entry between two system calls.
 constexpr int kEntryAttempts = 100;
 

@@ -143,7 +143,7 @@ void Daemon::replace_supervisor() {
     service_.supervisor = std::move(*another);
 }
 
-Status Daemon::await_supervisor(Status asked) {
+Status Daemon::await_supervisor(const Status& asked) {
     SQUENV_TRY(asked);
     bool is_answered = false;
     while (!is_answered) {

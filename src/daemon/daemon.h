@@ -49,7 +49,7 @@ class Daemon final : private ServedMount {
     [[nodiscard]] bool has_door() const;
     void replace_supervisor();
     /// Waits for the answer of the supervisor. The kernel is answered meanwhile.
-    [[nodiscard]] Status await_supervisor(Status asked);
+    [[nodiscard]] Status await_supervisor(const Status& asked);
 
     Status unmount(mount::UnmountMode mode) override {
         return await_supervisor(service_.supervisor.ask_to_unmount(mode));

@@ -183,7 +183,7 @@ class Filter {
     void add_argument(int call, unsigned argument) {
         add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 4);
         add(BPF_LD | BPF_W | BPF_ABS,
-            static_cast<std::uint32_t>(offsetof(seccomp_data, args) + 8 * argument));
+            static_cast<std::uint32_t>(offsetof(seccomp_data, args) + std::size_t{8} * argument));
     }
 
     std::vector<sock_filter> program_;

@@ -156,7 +156,7 @@ void Duty::obey(Command command) {
         case Command::dismiss: is_dismissed_ = true; break;
         case Command::leave:
             system::send_byte(3, is_there() && share::has_left_processes(duties_.mountpoint)
-                                     ? EBUSY
+                                     ? static_cast<char>(EBUSY)
                                      : unmount(mount::UnmountMode::normal));
             break;
         case Command::unmount: system::send_byte(3, unmount(mount::UnmountMode::normal)); break;

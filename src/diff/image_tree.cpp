@@ -20,7 +20,7 @@ venv::Kind kind_of(format::InodeType type) {
 
 Result<std::optional<image::Inode>> ImageTree::find(const std::string& path) const {
     auto inode = image_.resolve(directory_ + '/' + path);
-    if (inode) return std::optional(std::move(*inode));
+    if (inode) return std::optional(*inode);
     if (inode.error().code == Errc::not_found) return std::optional<image::Inode>();
     return with_context(std::move(inode).error(), path);
 }

@@ -87,8 +87,8 @@ class FileSystem {
     [[nodiscard]] format::Reference reference(NodeId node) const;
 
   private:
-    FileSystem(const image::Image& image, image::Inode root, const ViewOptions& view)
-        : image_(&image), root_(std::move(root)), view_(view) {}
+    FileSystem(const image::Image& image, const image::Inode& root, const ViewOptions& view)
+        : image_(&image), root_(root), view_(view) {}
 
     [[nodiscard]] Result<image::Inode> inode(NodeId node) const;
     [[nodiscard]] struct stat to_stat(const image::Inode& inode) const;

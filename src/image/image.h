@@ -44,7 +44,7 @@ class Image {
                                                              const OpenOptions& options = {});
     /// The same for a file that is open.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(
-        std::shared_ptr<const ImageFile> opened, const OpenOptions& options = {});
+        const std::shared_ptr<const ImageFile>& opened, const OpenOptions& options = {});
     /// The same over any source of bytes; `options.offset` is not used.
     [[nodiscard]] static Result<std::unique_ptr<Image>> open(std::unique_ptr<ByteSource> source,
                                                              const OpenOptions& options = {});

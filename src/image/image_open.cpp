@@ -190,10 +190,10 @@ Result<std::unique_ptr<Image>> Image::open(std::unique_ptr<ByteSource> source,
 
 Result<std::unique_ptr<Image>> Image::open(const std::string& path, const OpenOptions& options) {
     SQUENV_TRY_ASSIGN(auto file, ImageFile::open(path));
-    return open(std::move(file), options);
+    return open(file, options);
 }
 
-Result<std::unique_ptr<Image>> Image::open(std::shared_ptr<const ImageFile> opened,
+Result<std::unique_ptr<Image>> Image::open(const std::shared_ptr<const ImageFile>& opened,
                                            const OpenOptions& options) {
     const std::string& path = opened->path();
     auto file = std::make_unique<FileSource>(opened);

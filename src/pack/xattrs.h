@@ -18,7 +18,7 @@ struct XattrPair {
     std::uint16_t prefix_id = 0;  ///< as format::xattr_prefix() numbers them
     std::string name;             ///< without the prefix
     std::string value;
-    auto operator<=>(const XattrPair&) const = default;
+    auto operator<=>(const XattrPair&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 /// Sorted by prefix and name.
 using XattrSet = std::vector<XattrPair>;

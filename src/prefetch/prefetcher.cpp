@@ -48,7 +48,7 @@ const image::Block* Prefetcher::siblings_in(const std::vector<image::DataSlice>&
 }
 
 std::optional<Prefetcher::Detail> Prefetcher::on_listing(bool is_walker, bool is_first_page,
-                                                         Answer list_everything) {
+                                                         const Answer& list_everything) {
     Listing listing{.phase = walk_phase_,
                     .is_walker = is_walker,
                     .is_first_page = is_first_page,

@@ -60,7 +60,7 @@ class Prefetcher {
     /// A listing with attributes, by the tree walker or by a user. Nothing: it is taken over, and
     /// `list_everything` runs soon.
     [[nodiscard]] std::optional<Detail> on_listing(bool is_walker, bool is_first_page,
-                                                   Answer list_everything);
+                                                   const Answer& list_everything);
     /// The kernel was told of what a listing has.
     void on_listed();
 

@@ -98,6 +98,8 @@ void add_descriptors(const PlacedRequest& placed, std::vector<int>& hidden) {
 Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<daemon::Opened> all,
                        mount::UsernsMounts& mounts, UniqueFd listener, share::Member first,
                        const std::vector<int>& inherited_fds) {
+    // The first daemon takes `listener` and `first`: none is left for the others.
+    // NOLINTBEGIN(bugprone-use-after-move)
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (!placed[i].tree.empty()) continue;
         all[i].device = std::move(mounts.devices[i]);
@@ -127,6 +129,7 @@ Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<dae
         SQUENV_TRY(daemon::start_daemon(placed[i].request, *placed[i].files, std::move(all[i]),
                                         std::move(service), hidden));
     }
+    // NOLINTEND(bugprone-use-after-move)
     return {};
 }
 
