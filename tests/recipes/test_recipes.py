@@ -6,55 +6,16 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from create_support import Tools, tools  # noqa: F401
-from support.processes import AS_USER, check, mounts_below, processes_of, run, wait_for
+from support.processes import AS_USER, check, run, wait_for
+from support.recipes import (BLOCK, BLOCKS, DOCUMENT, ROOT, TRAIN, TRAINED, assert_trained,
+                             project, run_block, variables)  # noqa: F401
 from support.slurm import in_slurm, slurm_of
 
 yaml = pytest.importorskip("yaml", reason="python3-yaml is not installed")
-
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = (ROOT / "doc/recipes.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^(?:#+ (?P<title>[^\n]*)"
-                   r"|```(?P<word>\w*)(?P<test> test)?\n(?P<text>.*?)^```)$",
-                   re.MULTILINE | re.DOTALL)
-TRAINED = "trained"
-TRAIN = f"import os, probe, sys; print('{TRAINED}', probe.VALUE, sys.prefix)\n"
-
-
-def marked_blocks():
-    """{title: [text]} of the blocks that are marked."""
-    found, title = {}, ""
-    for match in BLOCK.finditer(DOCUMENT):
-        if match["title"]:
-            title = match["title"]
-        elif match["test"]:
-            found.setdefault(title, []).append(match["text"])
-    return found
-
-
-BLOCKS = marked_blocks()
-
-
-@pytest.fixture
-def project(work, venv_image, venv_source):
-    """A directory of the user's with an image, a program, and the directory for its home."""
-    path = work.directory("project")
-    shutil.copy(venv_image, path / "env.squashfs")
-    (path / "train.py").write_text(TRAIN, encoding="ascii")
-    for file in path.iterdir():
-        os.chown(file, 1000, 1000)
-    yield path
-    wait_for(lambda: not mounts_below(path) and not mounts_below(venv_source), "the end of mounts")
-    wait_for(lambda: not processes_of(work.programs / "squenv"), "the end of all processes")
-
-
-def variables(work, project, **more):
-    return {"PATH": f"{work.programs}:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(project),
-            "LANG": "C.UTF-8", "SQUENV_CACHE": str(project / "trees"), **more}
 
 
 def with_tools(work, **more):
@@ -63,22 +24,10 @@ def with_tools(work, **more):
             "PATH": f"{work.path}/tools/bin:{more['PATH']}"}
 
 
-def run_block(work, project, text, **more):
-    """By the shell of the recipe."""
-    return run([*AS_USER, "bash", "-euo", "pipefail", "-c", text], cwd=project,
-               env=variables(work, project, **more))
-
-
-def assert_trained(result, prefix, times=1):
-    assert result.returncode == 0, result.stdout + result.stderr
-    lines = [line for line in result.stdout.splitlines() if line.startswith(TRAINED)]
-    assert lines == [f"{TRAINED} 42 {prefix}"] * times, result.stdout + result.stderr
-
-
 def test_every_marked_block_has_a_test():
-    tested = {"Docker", "Kubernetes", "Apptainer", "bubblewrap", "Slurm", "MPI", "GitHub", "GitLab",
-              "Jenkins and others", "systemd", "fstab", "autofs", "Jupyter", "VS Code",
-              "A project of uv", "A project of pixi"}
+    tested = {"Docker", "Podman without root", "Kubernetes", "Apptainer", "bubblewrap", "Slurm",
+              "MPI", "GitHub", "GitLab", "Jenkins and others", "systemd", "fstab", "autofs",
+              "Jupyter", "VS Code", "A project of uv", "A project of pixi"}
     assert set(BLOCKS) == tested
 
 
@@ -125,7 +74,7 @@ def test_docker(work, project, venv_image):
     """The command of the file in a sandbox that has what the file copies, and no /dev/fuse."""
     if shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
-    (text,) = BLOCKS["Docker"]
+    text = BLOCKS["Docker"][0]
     lines = [line.split(maxsplit=1) for line in text.splitlines()]
     (command,) = [json.loads(rest) for word, rest in lines if word == "CMD"]
     (variable,) = [rest for word, rest in lines if word == "ENV"]
