@@ -171,7 +171,7 @@ Status BenchCommand::count_operations() {
         fmt::format("{}/squenv-bench.{}", temporary != nullptr ? temporary : "/tmp", ::getpid()));
     std::string options = "record=" + escaped(file.path(), ",");
     if (!options_.empty()) options += ',' + options_;
-    SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options));
+    SQUENV_TRY_ASSIGN(auto mounted, Mounted::mount(image_, mountpoint_, options, {file.path()}));
     SQUENV_TRY(check_interpreter());
     SQUENV_TRY(time());
     SQUENV_TRY(mounted.unmount());

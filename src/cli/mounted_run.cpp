@@ -7,13 +7,16 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "base/file_io.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
 #include "cli/refused_program.h"
+#include "system/mount_table.h"
 #include "venv/activation.h"
 
 namespace squenv::cli {
@@ -45,6 +48,13 @@ ProgramStart start_of(const Program& program) {
     if (program.is_silent) start.output = -1;
     if (program.prints_as_errors) start.output = STDERR_FILENO;
     return start;
+}
+
+/// As the mount table has it.
+std::string absolute(const std::string& path) {
+    std::error_code error;
+    const auto found = std::filesystem::weakly_canonical(path, error);
+    return error ? path : found.string();
 }
 
 /// The error of a program that start_program() did not start: its own, or one of this process.
@@ -95,20 +105,25 @@ Status write_text_file(const std::string& path, const std::string& text) {
 }
 
 Result<Mounted> Mounted::mount(const std::string& image, const std::string& mountpoint,
-                               const std::string& options) {
+                               const std::string& options, const std::vector<std::string>& files) {
     SQUENV_TRY_ASSIGN(const std::string program, squenv_program());
+    SQUENV_TRY_ASSIGN(const std::string place, system::canonical_mountpoint(mountpoint));
+    LeftBehind left{program, absolute(image), place, {}};
+    for (const std::string& file : files) left.files.push_back(absolute(file));
+    SQUENV_TRY_ASSIGN(auto guard, KillGuard::start(left));
     Program command{{program, "mount", "-q"}};
     if (!options.empty()) command.words.insert(command.words.end(), {"-o", options});
     command.words.insert(command.words.end(), {"--", image, mountpoint});
     SQUENV_TRY_ASSIGN(const int status, run_to_end(command));
     if (status != 0)
         return fail(Errc::environment, mountpoint + ": the image cannot be mounted there");
-    return Mounted(program, mountpoint);
+    return Mounted(program, mountpoint, std::move(guard));
 }
 
 Mounted::Mounted(Mounted&& other) noexcept
     : program_(std::move(other.program_)),
       mountpoint_(std::move(other.mountpoint_)),
+      guard_(std::move(other.guard_)),
       is_mounted_(std::exchange(other.is_mounted_, false)) {
 }
 

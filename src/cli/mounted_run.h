@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "base/temporary_name.h"
+#include "cli/kill_guard.h"
 
 namespace squenv::cli {
 
@@ -42,13 +43,16 @@ struct Program {
 /// The program `squenv`, which lies beside this one. Errors: not_found, denied.
 [[nodiscard]] Result<std::string> squenv_program();
 
-/// A mount made by `squenv mount`. It ends with this object, in every case.
+/// A mount made by `squenv mount`. It ends with this object, and with this process when that is
+/// killed.
 class Mounted {
   public:
-    /// `options` as after -o, or "". Errors: environment; squenv has printed the reason by then.
+    /// `options` as after -o, or "". When this process is killed, `files` are removed, too.
+    /// Errors: environment (squenv has printed the reason by then), limit (no process).
     [[nodiscard]] static Result<Mounted> mount(const std::string& image,
                                                const std::string& mountpoint,
-                                               const std::string& options);
+                                               const std::string& options,
+                                               const std::vector<std::string>& files = {});
     Mounted(Mounted&& other) noexcept;
     Mounted& operator=(Mounted&&) = delete;
     ~Mounted();
@@ -58,10 +62,13 @@ class Mounted {
     [[nodiscard]] Result<std::string> statistics() const;
 
   private:
-    Mounted(std::string program, std::string mountpoint)
-        : program_(std::move(program)), mountpoint_(std::move(mountpoint)) {}
+    Mounted(std::string program, std::string mountpoint, KillGuard guard)
+        : program_(std::move(program)),
+          mountpoint_(std::move(mountpoint)),
+          guard_(std::move(guard)) {}
     std::string program_;
     std::string mountpoint_;
+    KillGuard guard_;
     bool is_mounted_ = true;
 };
 

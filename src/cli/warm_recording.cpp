@@ -28,7 +28,8 @@ Result<trace::Trace> record_command(const std::string& image, const std::string&
                                     const WarmCommand& command) {
     const TemporaryFile file(image + ".trace");
     const StopSignal stop;
-    auto mounted = Mounted::mount(image, mountpoint, "record=" + escaped(file.path(), ","));
+    auto mounted = Mounted::mount(image, mountpoint, "record=" + escaped(file.path(), ","),
+                                  {image, file.path()});
     if (!mounted) {
         Error error = mounted.error();
         error.hint = "pack without --warm, or record where it can be mounted and use --hot";

@@ -5,6 +5,7 @@ import html.parser
 import json
 import os
 import shutil
+import time
 
 import pytest
 from support.processes import AS_USER, check, mounts_below, run, wait_for
@@ -127,3 +128,17 @@ def test_a_command_that_cannot_be_executed(work, packed):
 def test_an_image_that_records_no_path(work, packed, plain_image):
     result = bench(work, plain_image, command=("true",))
     assert result.returncode == 2 and "--mount-point" in result.stderr
+
+
+def test_a_kill_leaves_nothing(work, packed):
+    tree, image = packed
+    before = set(os.listdir("/tmp"))
+    for delay in [0.01, 0.05, 0.3]:
+        timing = work.start([*AS_USER, work.programs / "squenv", "bench", image, "--", "sh", "-c",
+                             f"cat {tree}/lib/*.py; sleep 1"])
+        time.sleep(delay)
+        timing.kill()
+        timing.wait()
+        wait_for(lambda: not mounts_below(work.path), f"the end of the mount after {delay} s")
+    wait_for(lambda: not [name for name in set(os.listdir("/tmp")) - before
+                          if name.startswith("squenv-bench")], "the end of the trace")

@@ -3,11 +3,13 @@
 import os
 import random
 import subprocess
+import time
 
 import pytest
 
 from pack_support import (IS_ROOT, PACK, SQUENV, assert_same, describe, digest, kernel_mount,
                           make_zoo, pack, run)
+from support.processes import wait_for
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="mounting needs root")
 needs_mount = pytest.mark.skipif(not IS_ROOT or not os.path.exists("/dev/fuse")
@@ -217,3 +219,18 @@ def test_warm_is_stopped_by_a_signal(tmp_path):
     assert process.wait(timeout=30) == 1
     process.stdout.close()
     assert os.listdir(tmp_path) == ["tree"] and not os.path.ismount(tree)
+
+
+@needs_mount
+def test_warm_that_is_killed_leaves_no_mount(tmp_path):
+    """At moments of the whole of it, before, while and after the mount is made."""
+    tree = tmp_path / "tree"
+    make_small(tree)
+    for delay in [0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.3]:
+        packing = subprocess.Popen([SQUENV, "pack", "-q", tree, "-o", tmp_path / "image", "--warm",
+                                    f"cat {tree}/lib/one; sleep 1"], stdout=subprocess.DEVNULL)
+        time.sleep(delay)
+        packing.kill()
+        packing.wait()
+        wait_for(lambda: sorted(os.listdir(tmp_path)) == ["tree"] and not os.path.ismount(tree),
+                 f"the end of what was killed after {delay} s")
