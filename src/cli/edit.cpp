@@ -85,6 +85,7 @@ class EditCommand final : public Command {
     UniqueFd hold_;
     std::unique_ptr<VersionMaker> maker_;
     std::optional<int> status_;
+    std::optional<StopSignal> stop_;  ///< once the command has ended, until the session is gone
 };
 
 void EditCommand::declare(Options options) {
@@ -354,6 +355,7 @@ Status EditCommand::run(Io& io) {
     if (discards_) return discard(io, *left_);
     SQUENV_TRY(begin(io));
     SQUENV_TRY_ASSIGN(const EditEnd end, edit(io));
+    stop_.emplace();
     return finish(io, end);
 }
 

@@ -142,7 +142,10 @@ Result<EditorLock> EditorLock::take(const std::string& image) {
         if (locking == Locking::impossible && editor && may_live(*editor))
             return is_edited(image, editor, path, false);
         if (!is_named(opened->get(), path)) continue;
-        SQUENV_TRY(write_editor(opened->get(), path));
+        const auto status = write_editor(opened->get(), path);
+        // With a lock it only names the editor to others, and --discard is wanted on a full disk.
+        if (!status && (locking == Locking::impossible || status.error().code != Errc::limit))
+            return tl::unexpected(status.error());
         return EditorLock(path, std::move(*opened), is_new);
     }
     return fail(Errc::busy, image + ": other editors begin and end all the time", "try again");

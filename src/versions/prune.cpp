@@ -106,16 +106,27 @@ class Pruning {
     Pruned result_{};
 };
 
+/// Without a current version the old ones are all there is.
+Status check_current(const Snapshot& found) {
+    const std::string& image = found.place.image;
+    if (found.image) return {};
+    if (found.kept.empty()) return no_image(image);
+    return fail_errno(ENOENT, image,
+                      "nothing is removed while it is missing; 'squenv rollback " + image +
+                          "' brings the newest version back");
+}
+
 }  // namespace
 
 Result<Pruned> prune(const std::string& image, const PruneOptions& options) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     if (!place.is_directory() || options.is_dry_run) {
         SQUENV_TRY_ASSIGN(const Snapshot found, take_snapshot(place));
-        if (!found.image && found.kept.empty()) return no_image(image);
+        SQUENV_TRY(check_current(found));
         return Pruning(found, options).run();
     }
     SQUENV_TRY_ASSIGN(const Store store, Store::open(place, Store::Purpose::make_room));
+    SQUENV_TRY(check_current(store.found()));
     return Pruning(store.found(), options).run();
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from run_support import OWN_FAILURE, quoted, without_namespaces
-from support.processes import check, processes_of, run, unmount, wait_for
+from support.processes import AS_USER, check, processes_of, run, unmount, wait_for
 
 SITE = "lib/python3.11/site-packages"
 KILLS = 20
@@ -58,6 +58,11 @@ class Edited:
     def versions(self):
         kept = Path(f"{self.image}.versions")
         return sorted(path.name for path in kept.glob("*.squashfs")) if kept.exists() else []
+
+    def numbers(self):
+        """Of all versions."""
+        history = self.work.squenv("history", "--json", self.image)
+        return [version["number"] for version in json.loads(history.stdout)]
 
     def staging(self):
         return [path for path in self.all_staging() if path not in self.before]
@@ -587,3 +592,45 @@ def test_bad_arguments(edited):
                   ["--resume", "--staging", "/tmp"]]:
         result = edited.work.squenv("edit", edited.image, *words)
         assert result.returncode == OWN_FAILURE, words
+
+
+def test_a_session_is_thrown_away_on_a_full_disk(edited):
+    place = edited.work.directory("tiny", user=False)
+    size = edited.image.stat().st_size + 3_000_000
+    check(["mount", "-t", "tmpfs", "-o", f"size={size},mode=1777", "none", place])
+    try:
+        image = place / "env.squashfs"
+        shutil.copy(edited.image, image)
+        os.chown(image, 1000, 1000)
+        ready = edited.directory / "ready"
+        first = edited.work.start(edited.work.command(
+            "edit", image, "--staging", place, "--", "sh", "-c",
+            f"head -c 100000 /dev/urandom > {edited.root}/new; touch {ready}; exec sleep 30"))
+        wait_for(ready.exists, "the session")
+        kill_program(edited, first)
+        run([*AS_USER, "dd", "if=/dev/zero", f"of={place}/fill", "bs=1k"])
+        discarded = edited.work.squenv("edit", image, "--discard")
+        left = [path.name for path in place.iterdir()]
+    finally:
+        unmount(place)
+    assert discarded.returncode == 0, discarded.stderr
+    assert not [name for name in left if name.startswith("squenv-edit")], left
+
+
+def test_an_interrupt_says_whether_there_is_a_version(edited):
+    """Ctrl-C at any moment: an error and no version, or success and one."""
+    versions = edited.numbers()
+    for step in range(12):
+        process = edited.work.start(edited.work.command(
+            "edit", "-q", edited.image, "--", "sh", "-c", f"echo {step} > {edited.root}/step"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.03 + 0.012 * step)
+        pid = next(iter(processes_of(edited.work.programs / "squenv")), None)
+        if pid is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+        is_made = edited.numbers() != versions
+        versions = edited.numbers()
+        assert (process.returncode == 0) == is_made, (step, process.returncode, errors)
+        wait_for(lambda: not processes_of(edited.work.programs / "squenv"), "the session's end")
+        edited.edit("--discard")

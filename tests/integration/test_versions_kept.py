@@ -323,3 +323,14 @@ def test_directory_for_all(work):
     os.chmod(env.directory, 0o1777)
     env.made("one", "two")
     assert stat.S_IMODE(os.stat(env.versions).st_mode) == 0o755
+
+
+def test_prune_removes_nothing_while_the_image_is_missing(three):
+    """The old versions are all there is."""
+    three.image.unlink()
+    for options in [[], ["--keep", "1"], ["--keep", "1", "--dry-run"]]:
+        done = three.squenv("prune", *options, three.image)
+        assert done.returncode == 1 and "squenv rollback" in done.stderr, done.stderr
+    assert three.numbers() == [1, 2]
+    assert three.squenv("rollback", three.image).returncode == 0
+    assert three.content() == "two"
