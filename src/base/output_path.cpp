@@ -39,7 +39,10 @@ Result<std::string> follow_links(const std::string& path) {
     if (!target_of(path)) return path;
     // The kernel is asked first: it does not follow links that others left in a directory for all.
     struct stat info {};
-    if (::stat(path.c_str(), &info) != 0 && errno != ENOENT) return fail_errno(errno, path);
+    const bool is_there = ::stat(path.c_str(), &info) == 0;
+    if (!is_there && errno != ENOENT) return fail_errno(errno, path);
+    // Links of /proc lead to pipes and sockets, which have no path.
+    if (is_there && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return path;
     std::string at = path;
     for (int followed = 0;; ++followed) {
         const auto target = target_of(at);

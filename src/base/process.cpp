@@ -15,6 +15,7 @@
 
 #include "base/environment.h"
 #include "base/file_io.h"
+#include "base/process_limits.h"
 #include "base/unique_fd.h"
 
 namespace squenv {
@@ -39,6 +40,12 @@ class SpawnSettings {
     SpawnSettings() {
         ::posix_spawnattr_init(&attributes_);
         ::posix_spawn_file_actions_init(&actions_);
+        if (!has_taken_file_size_signal()) return;
+        sigset_t back;
+        ::sigemptyset(&back);
+        ::sigaddset(&back, SIGXFSZ);
+        keep(::posix_spawnattr_setsigdefault(&attributes_, &back));
+        add_flag(POSIX_SPAWN_SETSIGDEF);
     }
     SpawnSettings(const SpawnSettings&) = delete;
     SpawnSettings& operator=(const SpawnSettings&) = delete;
@@ -48,7 +55,7 @@ class SpawnSettings {
     }
 
     void make_group() {
-        keep(::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP));
+        add_flag(POSIX_SPAWN_SETPGROUP);
         keep(::posix_spawnattr_setpgroup(&attributes_, 0));
     }
     void connect(int descriptor, int standard) {
@@ -73,9 +80,14 @@ class SpawnSettings {
     void keep(int error) {
         if (error_ == 0) error_ = error;
     }
+    void add_flag(int flag) {
+        flags_ |= flag;
+        keep(::posix_spawnattr_setflags(&attributes_, static_cast<short>(flags_)));
+    }
 
     posix_spawnattr_t attributes_;
     posix_spawn_file_actions_t actions_;
+    int flags_ = 0;
     int error_ = 0;
 };
 

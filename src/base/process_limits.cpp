@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 #include <utility>
 
@@ -18,6 +19,8 @@ namespace squenv {
 namespace {
 
 constexpr std::size_t kUsualStack = 8 << 20;
+
+bool taken_signal = false;  ///< SIGXFSZ had its default action
 
 std::size_t stack_bytes() {
     pthread_attr_t attributes;
@@ -76,6 +79,18 @@ std::uint64_t memory_kills(const std::string& counters) {
     for (std::uint64_t count = 0; events >> name >> count;)
         if (name == "oom_kill") return count;
     return 0;
+}
+
+void outlive_file_size_limit() {
+    taken_signal = ::signal(SIGXFSZ, SIG_IGN) == SIG_DFL;
+}
+
+void restore_file_size_signal() {
+    if (taken_signal) ::signal(SIGXFSZ, SIG_DFL);
+}
+
+bool has_taken_file_size_signal() {
+    return taken_signal;
 }
 
 }  // namespace squenv

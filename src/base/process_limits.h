@@ -27,4 +27,11 @@ namespace squenv {
 /// processes with them, and containers may lack that directory.
 [[nodiscard]] bool has_semaphores();
 
+/// Beyond 'ulimit -f', write(2) fails with EFBIG instead of ending this process.
+void outlive_file_size_limit();
+/// Before an exec: the program has the limit as its user set it.
+void restore_file_size_signal();
+/// Whether outlive_file_size_limit() has taken the signal, which programs have to get back.
+[[nodiscard]] bool has_taken_file_size_signal();
+
 }  // namespace squenv

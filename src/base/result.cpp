@@ -63,7 +63,8 @@ Errc errc_of(int sys_errno) {
         case EMFILE:
         case ENFILE:
         case ENOSPC:
-        case EDQUOT: return Errc::limit;
+        case EDQUOT:
+        case EFBIG: return Errc::limit;
         case EINTR:
         case ECANCELED: return Errc::cancelled;
         default: return Errc::io;

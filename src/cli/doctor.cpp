@@ -5,6 +5,7 @@
 #include <optional>
 #include <ostream>
 
+#include "base/unique_fd.h"
 #include "cli/command.h"
 #include "cli/given_path.h"
 #include "cli/image_argument.h"
@@ -28,6 +29,7 @@ class DoctorCommand final : public Command {
         options.add_flag("--json", is_json_, "Print a JSON object");
     }
     Status run(Io& io) override {
+        guard_standard_fds();
         SQUENV_TRY_ASSIGN(path_, given_path(path_));
         consult_image();
         subject_.interpreter = probe_interpreter();

@@ -14,6 +14,7 @@
 #include "base/environment.h"
 #include "base/inherited_fds.h"
 #include "base/process.h"
+#include "base/process_limits.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "cli/fast_import.h"
@@ -254,6 +255,7 @@ Status become(const Launch& launch, const std::vector<std::string>& command) {
     std::vector<char*> words;
     for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
+    restore_file_size_signal();
     ::execvp(words[0], words.data());
     return tl::unexpected(refused_program(errno, command.front(), inner_hint(launch)));
 }

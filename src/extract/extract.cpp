@@ -30,19 +30,18 @@ constexpr std::uint64_t kPieceBytes = 8 << 20;
 constexpr std::size_t kMaxWaiting = 64;
 
 /// What cannot be listed counts as content.
-bool is_empty(const UniqueFd& directory) {
-    const int own = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const std::unique_ptr<DIR, int (*)(DIR*)> stream(own >= 0 ? ::fdopendir(own) : nullptr,
-                                                     &::closedir);
-    if (!stream) {
-        if (own >= 0) ::close(own);
-        return false;
-    }
+Result<bool> is_empty(const UniqueFd& directory, const std::string& path) {
+    UniqueFd own(::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own) return fail_errno(errno, path);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), &::closedir);
+    if (!stream) return fail_errno(errno, path);
+    (void)own.release();
     errno = 0;
     while (const dirent* entry = ::readdir(stream.get()))
         if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
             return false;
-    return errno == 0;
+    if (errno != 0) return fail_errno(errno, path);
+    return true;
 }
 
 /// Makes the target, if it is not there. It is not followed either: a symlink in a directory that
@@ -95,7 +94,8 @@ class Extractor {
 
 Status Extractor::open_target(const std::string& target, const image::Inode& root) {
     SQUENV_TRY_ASSIGN(auto fd, open_target_directory(target));
-    if (!job_.options().overwrite && !is_empty(fd))
+    SQUENV_TRY_ASSIGN(const bool is_new, is_empty(fd, target));
+    if (!job_.options().overwrite && !is_new)
         return fail(Errc::exists, target + ": exists already and has content",
                     "choose another directory, or add --force to extract into it");
     root_fd_ = fd.get();

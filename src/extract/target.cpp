@@ -142,7 +142,7 @@ TargetDirectory::~TargetDirectory() {
 }
 
 TargetFile::~TargetFile() {
-    if (is_broken && job.is_over()) {
+    if (is_too_large || (is_broken && job.is_over())) {
         // A later run must not take it for whole. Without memory a name cannot be copied.
         ::unlinkat(parent->fd.get(), path.c_str() + path.rfind('/') + 1, 0);
         return;
@@ -167,8 +167,9 @@ void TargetFile::finish() {
 
 void TargetFile::write_part(std::uint64_t offset, std::uint64_t size) noexcept {
     try {
-        if (auto status = copy_part(offset, size); !status && !is_broken.exchange(true))
-            job.failed(path, status.error());
+        const auto status = copy_part(offset, size);
+        if (!status && status.error().sys_errno == EFBIG) is_too_large = true;
+        if (!status && !is_broken.exchange(true)) job.failed(path, status.error());
     } catch (const std::bad_alloc&) {
         is_broken = true;
         job.ran_out_of_memory();

@@ -86,6 +86,7 @@ struct TargetFile {
     image::Inode inode;
     UniqueFd fd;
     std::atomic<bool> is_broken{false};
+    std::atomic<bool> is_too_large = false;  ///< for the limit of file sizes
 
     ~TargetFile();
     /// Writes [offset, offset + size) of the content; holes are left out.

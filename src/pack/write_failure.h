@@ -14,6 +14,8 @@ namespace squenv::pack {
     std::string hint = "choose another place for the image with -o";
     if (sys_errno == ENOSPC || sys_errno == EDQUOT)
         hint = "free some space, or " + hint;
+    else if (sys_errno == EFBIG)
+        hint = "raise 'ulimit -f'";
     else if (sys_errno == EIO)
         hint = "check the disk, or " + hint;
     return fail_errno(sys_errno, std::move(object), std::move(hint));

@@ -13,6 +13,7 @@ tl::unexpected<Error> refused(int sys_errno, const std::string& path) {
         case EDQUOT:
             return fail_errno(sys_errno, path,
                               "free some space; 'squenv prune' removes old versions");
+        case EFBIG: return fail_errno(sys_errno, path, "raise 'ulimit -f'");
         case EROFS: return fail_errno(sys_errno, path, "copy the image to where you may write");
         default:
             return fail_errno(sys_errno, path,

@@ -113,3 +113,25 @@ def test_target_is_not_followed(end, work, image):
         assert str(work.path / "link") in result.stderr and "symlink" in result.stderr
         assert "name the directory" in result.stderr
     assert os.listdir(elsewhere) == [] and mode(elsewhere) == 0o700
+
+
+@pytest.mark.parametrize("files", [5, 6])
+def test_no_descriptor_for_a_new_directory(files, work, image):
+    """That it cannot be read does not mean that it has content."""
+    target = work.path / "new"
+    result = run(["prlimit", f"--nofile={files}", *work.command("extract", image, target)[7:]],
+                 user=True)
+    assert result.returncode == 1 and "Too many open files" in result.stderr, result.stderr
+
+
+def test_a_limit_of_file_sizes(work):
+    """Files below it are extracted; of the others nothing is left."""
+    tree = work.directory("sizes", user=False)
+    trees.write(tree / "large", b"x" * 300_000)
+    trees.write(tree / "small", b"x" * 1000)
+    image = trees.mksquashfs(tree, work.path / "sizes.squashfs")
+    target = work.directory("target") / "new"
+    result = run([*AS_USER, "prlimit", "--fsize=100000", work.programs / "squenv", "extract",
+                  image, target])
+    assert result.returncode == 1 and "large: write: File too large" in result.stderr, result.stderr
+    assert [path.name for path in target.iterdir()] == ["small"]

@@ -79,3 +79,13 @@ def test_jobs_have_a_short_name_and_bounds(tmp_path):
     for words in (["-j", "0"], ["-j", "257"], ["--readers", "257"]):
         done = run(PACK, *words, tmp_path / "tree", "-o", tmp_path / "other", check=False)
         assert done.returncode == 2, (words, done.stderr)
+
+
+def test_a_limit_of_file_sizes(place):
+    """The signal of the system would end the packer without a word."""
+    words = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups",
+             "prlimit", "--fsize=100000", PACK, "-q", f"{place}/tree", "-o", f"{place}/image"]
+    done = run(*words, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"image: File too large; raise 'ulimit -f'" in done.stderr, done.stderr
+    assert sorted(os.listdir(place)) == ["tree"]

@@ -137,3 +137,11 @@ def test_verbose_names_the_passes(tree, tmp_path):
 def test_quiet_outweighs_verbose(tree, tmp_path):
     done = run(PACK, "-v", "-q", tree, "-o", tmp_path / "image")
     assert done.stderr == b"" and done.stdout == b""
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/proc/self/fd/1"])
+def test_a_pipe_is_no_place_for_an_image(name, tree):
+    """Its link in /proc leads to no path."""
+    done = subprocess.run([PACK, "-q", "-f", tree, "-o", name], capture_output=True)
+    assert done.returncode != 0 and done.stdout == b""
+    assert f"{name} is not a regular file".encode() in done.stderr, done.stderr

@@ -145,3 +145,17 @@ def test_doctor_when_nothing_works(work, venv_image, venv_source):
     result = without_namespaces(NO_FUSE + "\n" + quoted(work.command("doctor", venv_image)))
     assert result.returncode == 4
     assert "max_user_namespaces" in result.stdout and "nothing works" in result.stderr
+
+
+def test_doctor_without_standard_descriptors(work):
+    """The trial must not have one of their numbers."""
+    squenv = work.programs / "squenv"
+    before = mount_lines()
+    for closed in ["<&- >&- 2>&-", "<&- >&-", ">&- 2>&-"]:
+        run([*AS_USER, "sh", "-c", f"{squenv} doctor {closed}"])
+    assert mount_lines() == before
+
+
+def mount_lines():
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        return [line for line in mounts if "squenv-doctor" in line]
