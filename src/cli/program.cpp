@@ -63,18 +63,6 @@ class UsageFormatter final : public CLI::Formatter {
     std::string tail_;
 };
 
-/// The words that are neither options nor operands, as they were written. An option that there is
-/// not makes a stray word of an operand: then the option alone.
-std::string stray_words(const CLI::App& app) {
-    std::string words;
-    for (const std::string& word : app.remaining(true)) {
-        if (word == "--") continue;
-        if (word.size() > 1 && word.front() == '-') return word;
-        words += (words.empty() ? "" : " ") + word;
-    }
-    return words;
-}
-
 int parse_failed(Io& io, const std::string& who, const CLI::App& app, const CLI::ParseError& error,
                  const Command& command) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);

@@ -68,6 +68,16 @@ Error error_of(const std::exception& exception) {
 
 }  // namespace
 
+std::string stray_words(const CLI::App& app) {
+    std::string words;
+    for (const std::string& word : app.remaining(true)) {
+        if (word == "--") continue;
+        if (word.size() > 1 && word.front() == '-') return word;
+        words += (words.empty() ? "" : " ") + word;
+    }
+    return words;
+}
+
 void declare_options(CLI::App& app, Command& command, Io& io) {
     app.get_formatter()->column_width(kHelpColumn);
     app.add_flag("-v,--verbose", io.is_verbose, "Say more on stderr");

@@ -20,6 +20,10 @@ inline constexpr int kUsage = 2;
 /// Column of the explanations in a help text.
 inline constexpr std::size_t kHelpColumn = 28;
 
+/// The words that are neither options nor operands, as they were written. An option that there is
+/// not makes a stray word of an operand: then the option alone.
+[[nodiscard]] std::string stray_words(const CLI::App& app);
+
 /// --verbose and --quiet, then the options of `command`. An empty value of any option with a long
 /// name becomes an error: an unset variable of a script must not mean that the option is not there.
 /// `-o ""` of mount, which has no long name, stays an empty list.

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "cli/command.h"
 #include "cli/image_list.h"
+#include "cli/program_frame.h"
 #include "label/settings.h"
 
 namespace squenv::cli {
@@ -45,7 +46,9 @@ class UenvCommand {
     virtual Options declare(Options options) = 0;
     [[nodiscard]] virtual Status run(const UenvOptions& options, Io& io) = 0;
     /// The exit status of a failure: that of uenv.
-    [[nodiscard]] virtual int failure_status(Errc /*code*/) const { return 1; }
+    [[nodiscard]] virtual int failure_status(Errc code) const {
+        return code == Errc::invalid_argument ? kUsage : 1;
+    }
 };
 
 std::unique_ptr<UenvCommand> make_uenv_start();

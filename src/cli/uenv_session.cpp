@@ -69,7 +69,7 @@ class UenvStart final : public UenvCommand {
         return become_shell(launch, io, has_provided_);
     }
     int failure_status(Errc code) const override {
-        return has_provided_ ? launch_status(true, code) : 1;
+        return has_provided_ ? launch_status(true, code) : UenvCommand::failure_status(code);
     }
 
   private:
@@ -94,7 +94,7 @@ class UenvRun final : public UenvCommand {
         return become(launch, command_);
     }
     int failure_status(Errc code) const override {
-        return has_provided_ ? launch_status(true, code) : 1;
+        return has_provided_ ? launch_status(true, code) : UenvCommand::failure_status(code);
     }
 
   private:

@@ -2,11 +2,23 @@
 #include "label/database.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <fmt/core.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
 #include <memory>
 
+#include "base/file_io.h"
 #include "base/memory.h"
+#include "base/unique_fd.h"
 
 namespace squenv::label {
 
@@ -14,6 +26,15 @@ namespace {
 
 constexpr const char* kLibrary = "libsqlite3.so.0";
 constexpr int kBusyTimeoutMs = 2000;
+constexpr const char* kInstead = "name the image file instead of a label";
+/// Thousands of labels are read in milliseconds.
+constexpr std::chrono::seconds kPatience{10};
+constexpr int kStepsPerLook = 100'000;
+/// Of the header of a database: the versions of its format for writers and readers.
+constexpr std::size_t kVersions = 18;
+constexpr std::byte kWal{2};
+
+using Clock = std::chrono::steady_clock;
 
 /// A digest counts alone; ?6 and ?7 are switches.
 constexpr const char* kQuery =
@@ -37,16 +58,20 @@ struct Library {
     decltype(&::sqlite3_step) step = nullptr;
     decltype(&::sqlite3_column_text) column_text = nullptr;
     decltype(&::sqlite3_column_int64) column_int64 = nullptr;
+    decltype(&::sqlite3_progress_handler) watch_progress = nullptr;
     bool is_complete = true;
     bool is_short_of_memory = false;
 };
 
 #ifdef SQUENV_LINKS_SQLITE
 Library load() {
-    return {&::sqlite3_open_v2,      &::sqlite3_close,       &::sqlite3_errmsg,
-            &::sqlite3_busy_timeout, &::sqlite3_db_config,   &::sqlite3_prepare_v2,
-            &::sqlite3_finalize,     &::sqlite3_bind_text,   &::sqlite3_bind_int,
-            &::sqlite3_step,         &::sqlite3_column_text, &::sqlite3_column_int64};
+    return {&::sqlite3_open_v2,         &::sqlite3_close,
+            &::sqlite3_errmsg,          &::sqlite3_busy_timeout,
+            &::sqlite3_db_config,       &::sqlite3_prepare_v2,
+            &::sqlite3_finalize,        &::sqlite3_bind_text,
+            &::sqlite3_bind_int,        &::sqlite3_step,
+            &::sqlite3_column_text,     &::sqlite3_column_int64,
+            &::sqlite3_progress_handler};
 }
 #else
 template <class Function>
@@ -77,6 +102,7 @@ Library load() {
     load_one("sqlite3_step", library.step);
     load_one("sqlite3_column_text", library.column_text);
     load_one("sqlite3_column_int64", library.column_int64);
+    load_one("sqlite3_progress_handler", library.watch_progress);
     return library;
 }
 #endif
@@ -96,8 +122,45 @@ tl::unexpected<Error> database_error(sqlite3* database, int code, const std::str
                       : kind == SQLITE_BUSY || kind == SQLITE_LOCKED    ? Errc::busy
                       : kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN ? Errc::io
                                                                         : Errc::corrupt;
-    const char* text = database != nullptr ? library().message(database) : "out of memory";
-    return fail(errc, path + ": " + text, "name the image file instead of a label");
+    const char* text = kind == SQLITE_INTERRUPT ? "takes longer than ten seconds"
+                       : database != nullptr    ? library().message(database)
+                                                : "out of memory";
+    return fail(errc, path + ": " + text, kInstead);
+}
+
+/// SQLite would wait for a pipe, and has few words for a file that may not be read.
+Status check_file(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return fail_errno(errno, path, kInstead);
+    if (!S_ISREG(info.st_mode)) return fail(Errc::denied, path + ": is no ordinary file", kInstead);
+    if (::access(path.c_str(), R_OK) != 0) return fail_errno(errno, path, kInstead);
+    return {};
+}
+
+/// Whether the file has a log beside it in the mode WAL, and that log has nothing in it.
+bool has_empty_log(const std::string& path) {
+    std::array<std::byte, kVersions + 2> header{};
+    const auto file = open_file(path, O_RDONLY);
+    if (!file || !read_at(file->get(), header, 0)) return false;
+    const bool has_log = header[kVersions] == kWal || header[kVersions + 1] == kWal;
+    struct stat info {};
+    return has_log && (::stat((path + "-wal").c_str(), &info) != 0 || info.st_size == 0);
+}
+
+/// How SQLite opens the file without writing beside it. It would make the files of an empty log.
+std::string address_of(const std::string& path) {
+    std::string address = "file:";
+    for (const char letter : path) {
+        const auto byte = static_cast<unsigned char>(letter);
+        const bool is_plain = std::isalnum(byte) != 0 || std::strchr("/-_.~", letter) != nullptr;
+        address += is_plain ? std::string(1, letter) : fmt::format("%{:02x}", byte);
+    }
+    return address + (has_empty_log(path) ? "?immutable=1" : "");
+}
+
+/// A view of the file may be a query without end.
+int is_late(void* end) {
+    return Clock::now() > *static_cast<Clock::time_point*>(end) ? 1 : 0;
 }
 
 /// Read-only. Functions of the schema are not run: another user may have written it.
@@ -108,8 +171,10 @@ Result<Database> open_database(const std::string& path) {
         return fail(Errc::environment, std::string(kLibrary) + ", which reads labels, is not here",
                     "install it with 'apt install libsqlite3-0' or 'dnf install sqlite-libs', or "
                     "name the image file");
+    SQUENV_TRY(check_file(path));
     sqlite3* raw = nullptr;
-    const int code = sqlite.open(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+    const int code = sqlite.open(address_of(path).c_str(), &raw,
+                                 SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nullptr);
     Database database(raw, sqlite.close);
     if (code != SQLITE_OK) return database_error(raw, code, path);
     sqlite.busy_timeout(raw, kBusyTimeoutMs);
@@ -153,6 +218,8 @@ Result<std::vector<Record>> query_records(const std::string& path, const Label& 
     sqlite3_stmt* raw = nullptr;
     int code = sqlite.prepare(database.get(), kQuery, -1, &raw, nullptr);
     const Statement statement(raw, sqlite.finalize);
+    Clock::time_point end = Clock::now() + kPatience;
+    sqlite.watch_progress(database.get(), kStepsPerLook, &is_late, &end);
     if (code != SQLITE_OK) return database_error(database.get(), code, path);
     bind(raw, label, is_partial);
     std::vector<Record> records;

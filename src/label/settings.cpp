@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -47,12 +48,16 @@ std::string expanded(const std::string& text, const Variables& variables) {
     return result;
 }
 
-/// The text of an ordinary file; nothing when it cannot be read.
-std::optional<std::string> text_of_file(const std::string& path) {
+/// The text of an ordinary file; nothing when there is none. Errors: denied, io.
+Result<std::optional<std::string>> text_of_file(const std::string& path) {
     struct stat info {};
+    // A directory that may not be entered is somebody else's, and so are files in it.
     if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
     std::ifstream file(path);
-    if (!file) return std::nullopt;
+    if (!file)
+        return fail_errno(errno, path,
+                          "repositories of uenvs are configured there: make it "
+                          "readable, or name one with --repo or UENV_REPO_PATH");
     std::string text(static_cast<std::size_t>(kMaxFile), '\0');
     file.read(text.data(), kMaxFile);
     text.resize(static_cast<std::size_t>(file.gcount()));
@@ -91,12 +96,13 @@ std::vector<std::string> config_directories(const Sources& sources) {
     return directories;
 }
 
-std::string default_path(const Sources& sources, const std::vector<std::string>& directories) {
+Result<std::string> default_path(const Sources& sources,
+                                 const std::vector<std::string>& directories) {
     for (const std::string& directory : directories) {
         std::string path = directory + "/config";
         const std::string other = variable(sources.variables, "UENV_SYSTEM_CONFIG");
         if (directory == sources.system_directory && !other.empty()) path = other;
-        const auto text = text_of_file(path);
+        SQUENV_TRY_ASSIGN(const auto text, text_of_file(path));
         const std::string named = text ? repository_in(*text) : "";
         if (!named.empty()) return expanded(named, sources.variables);
     }
@@ -119,7 +125,7 @@ Status add_files(const Sources& sources, const std::vector<std::string>& directo
                  Settings& settings) {
     for (const std::string& directory : directories) {
         const std::string path = directory + "/config.toml";
-        const auto text = text_of_file(path);
+        SQUENV_TRY_ASSIGN(const auto text, text_of_file(path));
         if (!text) continue;
         SQUENV_TRY_ASSIGN(auto read, parse_toml(*text, path));
         if (settings.system.empty()) settings.system = read.system;
@@ -167,8 +173,8 @@ Result<Settings> load_settings(const Sources& sources) {
     Settings settings;
     const auto directories = config_directories(sources);
     const auto status = add_files(sources, directories, settings);
-    add_repository({"default", default_path(sources, directories), kDefaultPriority},
-                   settings.repositories);
+    const auto usual = default_path(sources, directories);
+    add_repository({"default", usual.value_or(""), kDefaultPriority}, settings.repositories);
     std::string list = sources.repository;
     if (list.empty()) list = variable(sources.variables, "UENV_REPO_PATH");
     if (!list.empty()) {
@@ -176,6 +182,7 @@ Result<Settings> load_settings(const Sources& sources) {
         auto named = named_repositories(list, settings.repositories);
         if (!named) {
             SQUENV_TRY(status);
+            SQUENV_TRY(usual);
             return tl::unexpected(named.error());
         }
         settings.repositories = std::move(*named);

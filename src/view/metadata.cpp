@@ -79,16 +79,22 @@ Status Reader::read_list(const std::string& name, const Json& updates, const std
     std::size_t index = 0;
     for (const Json& update : updates) {
         const std::string place = field + '[' + std::to_string(index++) + ']';
-        if (!update.is_object() || !update.contains("op") || !update.contains("value")) {
-            note(place, "has no \"op\" and \"value\", passed over");
+        if (!update.is_object() || !update.contains("op")) {
+            note(place, "has no \"op\", passed over");
             continue;
         }
-        const Json& value = update["value"];
+        const auto kind = kind_of(update["op"]);
+        const bool needs_value = kind != ListUpdate::Kind::unset;
+        if (needs_value && !update.contains("value")) {
+            note(place, "has no \"value\", passed over");
+            continue;
+        }
+        const Json value = update.value("value", Json::array());
         if (!value.is_array()) {
             note(place + ".value", "not an array, passed over");
             continue;
         }
-        ListUpdate read{kind_of(update["op"]), {}};
+        ListUpdate read{kind, {}};
         for (std::size_t i = 0; i < value.size(); ++i) {
             SQUENV_TRY_ASSIGN(auto text,
                               text_in(value[i], place + ".value[" + std::to_string(i) + ']'));
@@ -150,6 +156,7 @@ Result<Metadata> Reader::read(const Json& json) {
     if (!metadata_.mount.starts_with('/')) return wrong("mount", "is no absolute path");
     SQUENV_TRY_ASSIGN(metadata_.default_view, optional_text(json, "default-view", "", ""));
     const auto views = json.find("views");
+    if (views != json.end() && !views->is_object()) note("views", "no object, passed over");
     if (views != json.end() && views->is_object())
         for (const auto& [name, view] : views->items()) SQUENV_TRY(read_view(name, view));
     return std::move(metadata_);

@@ -2,6 +2,7 @@
 """Labels of uenvs in repositories on disk, and the program under the name uenv."""
 
 import json
+import os
 import shutil
 import sqlite3
 
@@ -222,9 +223,12 @@ def test_run_names_what_is_wrong(uenv, repository, image):
     refused(uenv(repo, "run", "nothing/1:v1", "--", "true"), "uenv run: nothing/1:v1: neither")
     refused(uenv("run", "nothing/1:v1", "--", "true"), "there is no repository of uenvs")
     refused(uenv("run", "/none.squashfs", "--", "true"), "/none.squashfs: No such file")
-    refused(uenv("run", "a b", "--", "true"), "is no label of a uenv")
-    refused(uenv("run", f"{image}:./x", "--", "true"), "./x: the path of a uenv is absolute")
-    refused(uenv("run", image, "--view=none", "--", "true"), "view 'none' does not exist")
+    refused(uenv("run", "a b", "--", "true"), "is no label of a uenv",
+            status=2)
+    refused(uenv("run", f"{image}:./x", "--", "true"), "./x: the path of a uenv is absolute",
+            status=2)
+    refused(uenv("run", image, "--view=none", "--", "true"), "view 'none' does not exist",
+            status=2)
     refused(uenv("run", image), "uenv run: ", "--help", status=2)
 
 
@@ -253,7 +257,8 @@ def test_status(uenv, image, place, programs):
         "    modules: activate modules\n    tools (loaded): the tools view\n")
     assert inside("status", "--format=short") == "prgenv\n"
     assert inside("status", "--format=views") == "prgenv[tools]\n"
-    refused(uenv("status", "--format=long"), "--format long: not known")
+    refused(uenv("status", "--format=long"), "--format long: not known",
+            status=2)
 
 
 def test_image_ls(uenv, repository, other):
@@ -277,7 +282,7 @@ def test_image_ls(uenv, repository, other):
     assert (record["name"], record["digest"]) == ("tools", repository.add(
         "tools/1.0:v3@eiger%zen2", other))
     refused(uenv(f"--repo={repository.path}", "image", "ls", "--format={nothing}"),
-            "the fields are name, version")
+            "the fields are name, version", status=2)
     refused(uenv("image", "ls"), "there is no repository of uenvs")
     refused(uenv("--repo=/none", "image", "ls"), "/none: no repository of uenvs")
 
@@ -295,7 +300,8 @@ def test_image_inspect(uenv, repository, image, place):
     assert known["views"][0] == {"name": "default", "description": "the default view"}
     assert inspect("--format={name}:{tag} {sha256} {version}", image) == "prgenv:none none none\n"
     assert inspect("prgenv-gnu", "--format", "{sha256}") == f"{repository.digest}\n"
-    refused(uenv("image", "inspect", "--json", "--format=x", image), "exclude each other")
+    refused(uenv("image", "inspect", "--json", "--format=x", image), "exclude each other",
+            status=2)
 
 
 @pytest.mark.parametrize("words, next_step", [
@@ -314,3 +320,61 @@ def test_start_needs_a_terminal(uenv, image):
     result = uenv("start", "--ignore-tty", "--view=default", image, input=script,
                   env=environment(SHELL="/bin/bash"))
     assert "someone\n" in result.stdout and "prgenv:default\n" in result.stdout
+
+
+# index.db as somebody else may have left it
+
+def test_an_index_with_an_empty_log_is_only_read(uenv, repository, work):
+    """In the mode WAL SQLite would make two files beside it, or fail where it cannot."""
+    with sqlite3.connect(repository.path / "index.db") as database:
+        assert database.execute("PRAGMA journal_mode=wal").fetchone() == ("wal",)
+    database.close()
+    os.chown(repository.path, 0, 0)
+    before = sorted(os.listdir(repository.path))
+    for user in [True, False]:
+        result = uenv("--repo", repository.path, "image", "ls", user=user)
+        assert "prgenv-gnu" in output(result)
+        assert sorted(os.listdir(repository.path)) == before
+
+
+def test_an_index_that_is_being_written(uenv, repository):
+    """What is in the log counts."""
+    writer = sqlite3.connect(repository.path / "index.db")
+    writer.execute("PRAGMA journal_mode=wal")
+    writer.execute("UPDATE uenv SET name = 'renamed'")
+    writer.commit()
+    assert "renamed" in output(uenv("--repo", repository.path, "image", "ls", user=False))
+    writer.close()
+
+
+def test_an_index_that_is_no_file(uenv, repository):
+    index = repository.path / "index.db"
+    index.unlink()
+    os.mkfifo(index)
+    refused(uenv("--repo", repository.path, "image", "ls", timeout=5),
+            "index.db: is no ordinary file", "name the image file")
+    index.unlink()
+    shutil.copy("/etc/passwd", index)
+    index.chmod(0)
+    refused(uenv("--repo", repository.path, "image", "ls"), "index.db: Permission denied")
+
+
+def test_a_query_without_end(uenv, repository):
+    with sqlite3.connect(repository.path / "index.db") as database:
+        database.executescript(
+            "DROP VIEW records; CREATE VIEW records AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+            "SELECT i + 1 FROM n) SELECT i AS name, '1' AS version, 'v' AS tag, 's' AS system, "
+            "'u' AS uarch, 'x' AS sha256, 'i' AS id, 'd' AS date, 1 AS size FROM n WHERE i < 0;")
+    database.close()
+    refused(uenv("--repo", repository.path, "image", "ls", timeout=20),
+            "index.db: takes longer than ten seconds")
+
+
+@pytest.mark.parametrize("words", [
+    ["status", "--format=json"], ["image", "ls", "--bogus"],
+    ["run", "./a,,./b", "--", "true"], ["run", "", "--", "true"], ["bogus"], ["image", "bogus"]])
+def test_a_wrong_command_line(words, uenv):
+    result = uenv(*words)
+    assert result.returncode == 2, (result.returncode, result.stderr)
+    if "bogus" in words:
+        assert "bogus" in result.stderr, result.stderr

@@ -178,3 +178,14 @@ def test_a_broken_file_does_not_matter_to_a_path(work, home, plain_image):
     at = work.directory("tree")
     result = squenv_run(work, f"{plain_image}:{at}", ["true"], env=environment(HOME=home))
     assert result.returncode == 0, result.stderr
+
+
+def test_a_configuration_that_may_not_be_read(work, home, plain_image):
+    write(home / ".config/uenv/config.toml", "repositories = []")
+    (home / ".config/uenv/config.toml").chmod(0)
+    result = work.squenv("run", "gnu", "--", "true", env=environment(HOME=home))
+    assert result.returncode == OWN_FAILURE
+    assert f"{home}/.config/uenv/config.toml: Permission denied" in result.stderr, result.stderr
+    at = work.directory("tree")
+    result = squenv_run(work, f"{plain_image}:{at}", ["true"], env=environment(HOME=home))
+    assert result.returncode == 0, result.stderr

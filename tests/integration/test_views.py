@@ -266,3 +266,15 @@ def test_a_view_that_was_a_script(work, place):
     result = squenv_run(work, image, ["true"], "--view=old")
     assert result.returncode == 0
     assert "view 'old' has only a script, which is not run" in result.stderr
+
+
+def test_unset_needs_no_value(work, place):
+    views = {"default": view(place, "default", PATH=["/nowhere"])}
+    updates = views["default"]["env"]["values"]["list"]["PATH"]
+    updates.insert(0, {"op": "unset"})
+    image = make_image(work.path / "unset.squashfs", place, env_json(place, views=views))
+    result = work.squenv("env", image, "--view", "default", "--format", "json",
+                         env=environment(PATH="/bin"))
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["PATH"] == "/nowhere", result.stdout
+    assert "passed over" not in result.stderr
