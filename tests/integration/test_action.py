@@ -200,7 +200,7 @@ def test_where_nothing_can_be_mounted_it_is_unpacked(work, tools):
 
 
 @pytest.mark.parametrize("inputs, texts", [
-    ({"lock": "nothing.txt"}, ["nothing.txt: is no file", "SQUENV_CI_LOCK"]),
+    ({"lock": "nothing.txt"}, ["nothing.txt: does not exist", "SQUENV_CI_LOCK"]),
     ({"lock": ""}, ["'lock'", "name the file"]),
     ({"lock": "requirements.txt", "from": ""}, ["squenv: is not in PATH", "'from'"]),
     ({"lock": "requirements.txt", "from": "/nowhere"}, ["/nowhere: does not exist"]),
@@ -226,3 +226,50 @@ def test_a_line_end_cannot_set_variables(work, tools):
                      SQUENV_CI_DIRECTORY="a\nkey=other")
     assert result.returncode == 1 and "line end" in result.stderr
     assert "other" not in job.outputs["user"].values()
+
+
+@pytest.mark.parametrize("change", [
+    "export SQUENV_CI_LOCK=nothing.txt", "export SQUENV_CI_DIRECTORY=/root/x",
+    "export SQUENV_CI_LOCK=/etc/shadow", "unset HOME",
+    "export SQUENV_CI_ARGUMENTS='\"unclosed'", "export SQUENV_CI_USE=what"])
+def test_any_failure_ends_a_job_that_evaluates(change, work, tools):
+    job = Job(work, "job", {})
+    script = (f"set -e\ncd {job.workspace}\nexport SQUENV_CI_LOCK=requirements.txt\n"
+              f'export SQUENV_CI_FROM={work.path}/dist HOME={job.temporary}\n{change}\n'
+              f'eval "$({ACTION}/squenv-ci all)"\necho goes on\n')
+    result = run([*AS_USER, "bash", "-c", script], env={
+        "PATH": f"{work.path}/tools/bin:/usr/bin:/bin", "STAND_IN_LOG": str(tools.log),
+        "TMPDIR": str(tools.temporary)})
+    assert result.returncode == 1 and "goes on" not in result.stdout, result.stdout
+    assert "squenv-ci: " in result.stderr and "unbound" not in result.stderr, result.stderr
+
+
+def test_the_key_knows_all_that_the_environment_depends_on(work, tools):
+    place = work.directory("keys", user=False)
+
+    def key(**more):
+        result = check(["bash", ACTION / "squenv-ci", "key"], cwd=place, env={
+            "PATH": "/usr/bin:/bin", "HOME": str(place), "SQUENV_CI_LOCK": "r.txt", **more})
+        return result.stdout
+
+    (place / "r.txt").write_text("-r base.txt\ntiny\n")
+    (place / "base.txt").write_text("--constraint=more/limits.txt\n-r r.txt\n")
+    (place / "more").mkdir()
+    (place / "more/limits.txt").write_text("tiny<2\n")
+    (place / "project").mkdir()
+    (place / "project/pyproject.toml").write_text("[project]\nname = 'own'\n")
+    (place / "project/code.py").write_text("print(1)\n")
+    for changed, more in [("base.txt", {}), ("more/limits.txt", {}),
+                          ("more/limits.txt", {"SQUENV_CI_ARGUMENTS": "-c more/limits.txt"}),
+                          ("project/code.py", {"SQUENV_CI_LOCK": "project"})]:
+        before = key(**more)
+        assert key(**more) == before
+        with open(place / changed, "a", encoding="ascii") as file:
+            file.write("# more\n")
+        assert key(**more) != before, changed
+    # What a job makes there is not of the project.
+    before = key(SQUENV_CI_LOCK="project")
+    for name in [".squenv/a.squashfs", "own/pyvenv.cfg", "own/lib/a.py", "__pycache__/a.pyc"]:
+        (place / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "project" / name).write_text("")
+    assert key(SQUENV_CI_LOCK="project") == before
