@@ -256,3 +256,23 @@ def test_release_for_a_machine_needs_its_compiler(work):
     assert result.returncode == 1 and result.stderr.count("\n") == 1
     assert "none-linux-gnu-g++ is not installed" in result.stderr
     assert os.listdir(work.path / "dist") == []
+
+
+def test_the_line_for_the_profile_is_one_of_a_shell(release, work):
+    prefix = work.directory("a b's")
+    result = install(work, "--prefix", prefix, release)
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if "not in PATH" in line]
+    words = line.split("  ")[1]
+    shown = check(["dash", "-c", f'{words}; echo "$PATH"'], env={"PATH": "/usr/bin:/bin"}).stdout
+    assert shown == f"{prefix}/bin:/usr/bin:/bin\n"
+
+
+def test_an_install_that_ends_halfway_is_uninstalled(release, work):
+    prefix = work.directory("half")
+    (prefix / "libexec").write_text("the user's")
+    result = install(work, "--prefix", prefix, release)
+    assert result.returncode == 1 and "cannot be written there" in result.stderr, result.stderr
+    gone = install(work, "--uninstall", "--prefix", prefix)
+    assert gone.returncode == 0, gone.stderr
+    assert files_below(prefix) == ["libexec"]
