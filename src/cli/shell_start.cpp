@@ -71,8 +71,17 @@ Result<std::vector<std::string>> start_bash(const std::string& shell, const Shel
 /// lead it back to the user's.
 Result<std::vector<std::string>> start_zsh(const std::string& shell, const ShellStart& start) {
     const std::string temporary = environment_variable("TMPDIR");
-    std::string directory = (temporary.empty() ? "/tmp" : temporary) + "/squenv-zsh-XXXXXX";
-    if (::mkdtemp(directory.data()) == nullptr) return fail_errno(errno, directory);
+    const auto made_in = [](const std::string& place) {
+        std::string path = place + "/squenv-zsh-XXXXXX";
+        return ::mkdtemp(path.data()) != nullptr ? path : std::string();
+    };
+    std::string directory = temporary.empty() ? "" : made_in(temporary);
+    if (directory.empty()) directory = made_in("/tmp");
+    if (directory.empty())
+        return fail(Errc::io,
+                    "/tmp: the start-up files of zsh cannot be put there: " +
+                        std::generic_category().message(errno),
+                    "set TMPDIR to a directory that can be written, or SHELL to another shell");
     const std::string own = environment_variable("ZDOTDIR");
     const std::string home = own.empty() ? environment_variable("HOME") : own;
     // The user's .zshenv may choose yet another directory for the rest.

@@ -157,3 +157,11 @@ def test_hangup_ends_everything(terminal, work, venv_image, venv_source):
     one.fd = os.open("/dev/null", os.O_RDONLY)
     wait_for(lambda: not is_running(one.pid), "the end of the command")
     wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("place", ["/nonexistent", "/root"])
+def test_zsh_without_a_temporary_directory(place, terminal, venv_image):
+    one = terminal("shell", venv_image, shell="zsh", TMPDIR=place)
+    one.expect(r"\(project\) own> ")
+    one.type("exit 3\n")
+    assert one.wait() == 3
