@@ -7,8 +7,9 @@
 
 ENVIRONMENT is a virtual environment and IMAGE an image of it. The ranks of a node read from the
 directory, squashfuse_ll, the kernel's squashfs and squenv, each of them from storage that counts
-what it is asked for. For squenv every rank is a `squenv run`. Seconds are those of the slowest
-rank, medians of the rounds, from the moment when all start.
+what it is asked for. For squenv every rank is a `squenv run`, the first of which mounts; the others
+are mounted before. Seconds are those of the slowest rank, medians of the rounds, from the moment
+when all start.
 
 A node of --nodes is a mount of its own, with its own cache of the image, over a store that all
 share: every read takes a delay in ms, and all together get --rate MB a second. The table has what
@@ -83,6 +84,10 @@ class System:
             self.daemon = subprocess.Popen(["squashfuse_ll", "-f", image, self.root])
             while not os.path.ismount(self.root):
                 time.sleep(0.01)
+        else:
+            # The programs of the others are in memory when the ranks start.
+            subprocess.run([self.options.squenv, "--version"], check=True,
+                           stdout=subprocess.DEVNULL)
 
     def command(self):
         """What a rank runs."""
