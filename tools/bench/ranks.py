@@ -8,8 +8,8 @@
 ENVIRONMENT is a virtual environment and IMAGE an image of it. The ranks of a node read from the
 directory, squashfuse_ll, the kernel's squashfs and squenv, each of them from storage that counts
 what it is asked for. For squenv every rank is a `squenv run`, the first of which mounts; the others
-are mounted before. Seconds are those of the slowest rank, medians of the rounds, from the moment
-when all start.
+are mounted before. Squenv has a second row, with `--fast-import`. Seconds are those of the slowest
+rank, medians of the rounds, from the moment when all start.
 
 A node of --nodes is a mount of its own, with its own cache of the image, over a store that all
 share: every read takes a delay in ms, and all together get --rate MB a second. The table has what
@@ -37,6 +37,8 @@ from storage import slow_storage, unmount
 ROOT = Path(__file__).resolve().parents[2]
 # Waits until all are there; the command has nothing to read.
 GATE = ["/bin/sh", "-c", 'read line; exec "$@" < /dev/null', "rank"]
+# What follows `squenv run` in the two rows of squenv.
+RUNS = {"squenv": [], "squenv --fast-import": ["--fast-import"]}
 MODELLED = [1, 4, 16, 64, 256, 1000, 10000]
 
 
@@ -92,13 +94,14 @@ class System:
     def command(self):
         """What a rank runs."""
         python = [f"{self.root}/bin/python", "-c", self.options.code]
-        if self.name != "squenv":
+        if self.name not in RUNS:
             return python
         return self.run_of(python)
 
     def run_of(self, words):
         image = os.path.join(self.slow, "image")
-        return [self.options.squenv, "run", "-v", "--force", f"{image}:{self.root}", "--", *words]
+        return [self.options.squenv, "run", "-v", "--force", *RUNS[self.name],
+                f"{image}:{self.root}", "--", *words]
 
     def memory(self, stats):
         """Peak of the daemon in bytes, or None."""
@@ -196,7 +199,7 @@ def measure_node(options, name, count, work):
         system.begin()
         for _ in range(count):
             ranks.add(system.command(), variables_of(options, system.root, work))
-        if name == "squenv":
+        if name in RUNS:
             # Keeps the daemon until it was asked.
             ranks.hold(system.run_of(["sleep", "1000"]))
         row = {"seconds": ranks.run()}
@@ -334,7 +337,7 @@ def main():
     options = arguments_of()
     if os.getuid() != 0:
         sys.exit("ranks.py: needs root, for the kernel's mount and to drop caches")
-    names = ["directory", "squashfuse_ll", "kernel", "squenv"]
+    names = ["directory", "squashfuse_ll", "kernel", *RUNS]
     if shutil.which("squashfuse_ll") is None:
         names.remove("squashfuse_ll")
     if options.systems or options.nodes:
