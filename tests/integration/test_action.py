@@ -252,14 +252,15 @@ def test_the_key_knows_all_that_the_environment_depends_on(work, tools):
             "PATH": "/usr/bin:/bin", "HOME": str(place), "SQUENV_CI_LOCK": "r.txt", **more})
         return result.stdout
 
-    (place / "r.txt").write_text("-r base.txt\ntiny\n")
+    (place / "r.txt").write_text("-r base.txt\ntiny\n-c end.txt")
+    (place / "end.txt").write_text("tiny>0\n")
     (place / "base.txt").write_text("--constraint=more/limits.txt\n-r r.txt\n")
     (place / "more").mkdir()
     (place / "more/limits.txt").write_text("tiny<2\n")
     (place / "project").mkdir()
     (place / "project/pyproject.toml").write_text("[project]\nname = 'own'\n")
     (place / "project/code.py").write_text("print(1)\n")
-    for changed, more in [("base.txt", {}), ("more/limits.txt", {}),
+    for changed, more in [("base.txt", {}), ("end.txt", {}), ("more/limits.txt", {}),
                           ("more/limits.txt", {"SQUENV_CI_ARGUMENTS": "-c more/limits.txt"}),
                           ("project/code.py", {"SQUENV_CI_LOCK": "project"})]:
         before = key(**more)
@@ -267,6 +268,13 @@ def test_the_key_knows_all_that_the_environment_depends_on(work, tools):
         with open(place / changed, "a", encoding="ascii") as file:
             file.write("# more\n")
         assert key(**more) != before, changed
+    check(["git", "init", "-q", place / "project"])
+    (place / "project/größe.py").write_text("print(1)\n")
+    check(["git", "-C", place / "project", "add", "."])
+    before = key(SQUENV_CI_LOCK="project")
+    (place / "project/größe.py").write_text("print(2)\n")
+    assert key(SQUENV_CI_LOCK="project") != before
+    shutil.rmtree(place / "project/.git")
     # What a job makes there is not of the project.
     before = key(SQUENV_CI_LOCK="project")
     for name in [".squenv/a.squashfs", "own/pyvenv.cfg", "own/lib/a.py", "__pycache__/a.pyc"]:
