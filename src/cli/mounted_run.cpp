@@ -9,10 +9,10 @@
 #include <climits>
 #include <filesystem>
 #include <map>
-#include <system_error>
 #include <utility>
 
 #include "base/file_io.h"
+#include "base/paths.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
 #include "cli/refused_program.h"
@@ -48,13 +48,6 @@ ProgramStart start_of(const Program& program) {
     if (program.is_silent) start.output = -1;
     if (program.prints_as_errors) start.output = STDERR_FILENO;
     return start;
-}
-
-/// As the mount table has it.
-std::string absolute(const std::string& path) {
-    std::error_code error;
-    const auto found = std::filesystem::weakly_canonical(path, error);
-    return error ? path : found.string();
 }
 
 /// The error of a program that start_program() did not start: its own, or one of this process.
@@ -108,8 +101,9 @@ Result<Mounted> Mounted::mount(const std::string& image, const std::string& moun
                                const std::string& options, const std::vector<std::string>& files) {
     SQUENV_TRY_ASSIGN(const std::string program, squenv_program());
     SQUENV_TRY_ASSIGN(const std::string place, system::canonical_mountpoint(mountpoint));
-    LeftBehind left{program, absolute(image), place, {}};
-    for (const std::string& file : files) left.files.push_back(absolute(file));
+    LeftBehind left{program, real_path(image), place, {}};
+    for (const std::string& file : files)
+        left.files.push_back(std::filesystem::absolute(file).string());
     SQUENV_TRY_ASSIGN(auto guard, KillGuard::start(left));
     Program command{{program, "mount", "-q"}};
     if (!options.empty()) command.words.insert(command.words.end(), {"-o", options});

@@ -66,13 +66,10 @@ class UsageFormatter final : public CLI::Formatter {
 int parse_failed(Io& io, const std::string& who, const CLI::App& app, const CLI::ParseError& error,
                  const Command& command) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
-    // Of a word that is unknown and one that is missing, the unknown one says more.
-    const bool has_strays =
-        dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
-        (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !stray_words(app).empty());
-    const std::string hint = has_strays ? command.stray_word_hint() : "";
+    const std::string strays = stray_words(app, error);
+    const std::string hint = !strays.empty() ? command.stray_word_hint() : "";
     io.err << who << ": "
-           << printable(has_strays ? "unexpected '" + stray_words(app) + "'" : error.what()) << "; "
+           << printable(strays.empty() ? error.what() : "unexpected '" + strays + "'") << "; "
            << hint << (hint.empty() ? "" : ", ") << "see '" << who << " --help'\n";
     return command.failure_status(Errc::invalid_argument);
 }

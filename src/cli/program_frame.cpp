@@ -68,7 +68,10 @@ Error error_of(const std::exception& exception) {
 
 }  // namespace
 
-std::string stray_words(const CLI::App& app) {
+std::string stray_words(const CLI::App& app, const CLI::ParseError& error) {
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr &&
+        dynamic_cast<const CLI::RequiredError*>(&error) == nullptr)
+        return {};
     std::string words;
     for (const std::string& word : app.remaining(true)) {
         if (word == "--") continue;

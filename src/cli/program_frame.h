@@ -10,7 +10,8 @@
 
 namespace CLI {
 class App;
-}
+class ParseError;
+}  // namespace CLI
 
 namespace squenv::cli {
 
@@ -21,8 +22,9 @@ inline constexpr int kUsage = 2;
 inline constexpr std::size_t kHelpColumn = 28;
 
 /// The words that are neither options nor operands, as they were written. An option that there is
-/// not makes a stray word of an operand: then the option alone.
-[[nodiscard]] std::string stray_words(const CLI::App& app);
+/// not makes a stray word of an operand: then the option alone. "" when `error` is about neither a
+/// word that is unknown nor one that is missing; of both, the unknown one says more.
+[[nodiscard]] std::string stray_words(const CLI::App& app, const CLI::ParseError& error);
 
 /// --verbose and --quiet, then the options of `command`. An empty value of any option with a long
 /// name becomes an error: an unset variable of a script must not mean that the option is not there.

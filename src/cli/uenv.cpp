@@ -90,15 +90,11 @@ Result<ListedImage> parse_item(const std::string& item, const UenvOptions& optio
 int parse_failed(Io& io, const CLI::App& app, const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
     std::string who = "uenv";
-    std::string strays = stray_words(app);
+    const std::string strays = stray_words(app, error);
     for (const auto* chosen : app.get_subcommands()) {
         who += ' ' + chosen->get_name();
         for (const auto* inner : chosen->get_subcommands()) who += ' ' + inner->get_name();
     }
-    // Of a word that is unknown and one that is missing, the unknown one says more.
-    if (dynamic_cast<const CLI::RequiredError*>(&error) == nullptr &&
-        dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr)
-        strays.clear();
     io.err << who << ": "
            << printable(strays.empty() ? error.what() : "unexpected '" + strays + "'") << "; see '"
            << who << " --help'\n";
