@@ -30,11 +30,12 @@ struct Row {
     ListingAnswer answer;
 };
 
-/// The first row that fits counts. While the walker is ahead, a user that only lists is held for a
-/// moment, and the walker hurries: it is told of directories alone.
+/// The first row that fits counts. While the walker is ahead in the tree, a user that only lists is
+/// held for a moment, and the walker hurries: it is told of directories alone. Recorded names are
+/// not hurried: nothing can be stored in a file that the kernel was not told of.
 constexpr std::array kRows{
     Row{kAhead | kWalker | kStream | kCanHold, ListingAnswer::hold_for_stream},
-    Row{kAhead | kWalker | kOnlyListed | kBegun, ListingAnswer::directories},
+    Row{kAhead | kWalker | kOnlyListed | kBegun | kInTree, ListingAnswer::directories},
     Row{kAhead | kNewUser | kInTree | kCanHold, ListingAnswer::hold_for_walker},
     Row{kAhead, ListingAnswer::everything},
     Row{kOnlyListed | kMany, ListingAnswer::directories},

@@ -99,6 +99,15 @@ InterpreterState check_version(const std::string& what, const std::string& found
             kStartIt};
 }
 
+/// What can be told without a listing, by which a mount would take this process for one that only
+/// lists, and do nothing ahead for the program.
+bool fits_plainly(const std::string& program, const std::string& tree) {
+    const std::string version =
+        version_in(std::string_view(program).substr(program.rfind('/') + 1));
+    if (version.empty()) return program.starts_with(real_path(tree) + '/');
+    return ::access((tree + "/lib/python" + version).c_str(), F_OK) == 0;
+}
+
 InterpreterState none_at_all() {
     return {"it has neither bin/python3 nor bin/python", kPackAgain};
 }
@@ -204,7 +213,9 @@ InterpreterState inspect_interpreter(const std::string& tree) {
     }
     if (first.empty()) return none_at_all();
     const std::string path = tree + '/' + first;
-    return check_version(described(tree, first, end_of_links(path)), version_of(real_path(path)),
+    const std::string program = real_path(path);
+    if (fits_plainly(program, tree)) return {};
+    return check_version(described(tree, first, end_of_links(path)), version_of(program),
                          library_versions(tree));
 }
 

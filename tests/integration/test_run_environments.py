@@ -252,6 +252,20 @@ def test_pip_itself_does_not_fall_back(work):
     assert kept.returncode == 1 and "Defaulting to user" not in kept.stdout, kept
 
 
+@pytest.mark.parametrize("options", [[], ["--copies"]])
+def test_run_lists_nothing_itself(work, options):
+    """A mount takes who only lists for a program that walks the tree, and gives up the recorded
+    one."""
+    tree = work.path / "env"
+    check(["/usr/bin/python3", "-m", "venv", "--without-pip", *options, tree], user=True)
+    image = packed(work, tree)
+    stats = [work.programs / "squenv", "stats", "--json", tree]
+    result = squenv_run(work, image, stats, "-o", "prefetch=off")
+    assert result.returncode == 0, result.stderr
+    kinds = json.loads(result.stdout)["requests_by_kind"]
+    assert (kinds["readdir"], kinds["readdirplus"]) == (0, 0), kinds
+
+
 def test_environment_deeper_in_a_project(work):
     tree = work.directory("project")
     make_venv(tree / ".venv", "/usr/bin/python3")

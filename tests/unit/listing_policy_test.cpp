@@ -65,6 +65,15 @@ TEST(ListingPolicy, TheWalkerHurriesAheadOfUsersThatOnlyList) {
     EXPECT_EQ(answer_of(listing), ListingAnswer::everything);
 }
 
+TEST(ListingPolicy, TheWalkerDoesNotHurryThroughRecordedNames) {
+    Listing listing = walker_ahead();
+    listing.is_walker_in_tree = false;
+    for (const unsigned listings : {0U, 1U, 1000U}) {
+        listing.user_listings = listings;
+        EXPECT_EQ(answer_of(listing), ListingAnswer::everything);
+    }
+}
+
 TEST(ListingPolicy, AStreamGoesBeforeTheWalker) {
     Listing listing = walker_ahead();
     listing.is_stream_read = true;
