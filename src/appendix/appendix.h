@@ -28,6 +28,8 @@ struct Manifest {
     std::string python_version;  ///< of the environment, when it is one
     std::string python_home;     ///< directory of the interpreter the environment was made from
     bool is_relocatable = false;
+    /// Whether an overlay file system above the image shows all of it; older packers do not say.
+    std::optional<bool> fits_overlay;
     Creation creation;  ///< empty unless the tree was made by `squenv create`
     bool operator==(const Manifest&) const = default;
 };

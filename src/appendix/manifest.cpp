@@ -97,6 +97,7 @@ std::string encode_manifest(const Manifest& manifest) {
     json["tool_version"] = manifest.tool_version;
     json["options"] = {
         {"codec", manifest.codec}, {"level", manifest.level}, {"block_size", manifest.block_size}};
+    if (manifest.fits_overlay) json["fits_overlay"] = *manifest.fits_overlay;
     if (!manifest.python_version.empty())
         json["python"] = {{"version", manifest.python_version},
                           {"home", manifest.python_home},
@@ -121,6 +122,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
     manifest.python_version = text_of(python, "version");
     manifest.python_home = text_of(python, "home");
     manifest.is_relocatable = flag_of(python, "relocatable");
+    if (json.contains("fits_overlay")) manifest.fits_overlay = flag_of(json, "fits_overlay");
     manifest.creation = creation_of(member(json, "created"));
     if (manifest.mount_point.find('\0') != std::string::npos ||
         manifest.python_home.find('\0') != std::string::npos)

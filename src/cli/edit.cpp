@@ -251,6 +251,8 @@ Status EditCommand::begin(Io& io) {
     // A file of another owner could not be copied up in a user namespace.
     if (!edit::shows_owners())
         options.mount_options = {fmt::format("uid={},gid={}", ::geteuid(), ::getegid())};
+    // The session has an overlay of its own.
+    options.mount_options.emplace_back("overlay=off");
     SQUENV_TRY_ASSIGN(launch_, prepare_launch(options, io));
     auto status = left_ ? Status() : stage(io);
     session_.is_begun = true;

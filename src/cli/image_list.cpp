@@ -9,6 +9,7 @@
 #include "cli/image_argument.h"
 #include "cli/image_name.h"
 #include "cli/manifest.h"
+#include "cli/overlay_choice.h"
 #include "cli/uenv_metadata.h"
 #include "run/destination.h"
 #include "versions/versions.h"
@@ -141,6 +142,7 @@ Result<ListedRequest> consult_image(const ListedImage& listed, const daemon::Req
         return with_context(loaded.error(), listed.image);
     const auto manifest = loaded ? std::move(*loaded) : std::nullopt;
     recognise(image, manifest, resolved);
+    SQUENV_TRY(choose_overlay(manifest, request));
     SQUENV_TRY(find_recorded(manifest, resolved));
     resolved.is_given = !listed.path.empty();
     request.mountpoint = resolved.is_given ? listed.path : resolved.recorded;

@@ -62,6 +62,7 @@ Json to_json(const MaybeManifest& manifest, const image::Image& image) {
              {{"codec", manifest->codec},
               {"level", manifest->level},
               {"block_size", manifest->block_size}}},
+            {"fits_overlay", manifest->fits_overlay ? Json(*manifest->fits_overlay) : Json()},
             {"python", python},
             {"created", to_json(manifest->creation)}};
 }

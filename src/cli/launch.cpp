@@ -64,6 +64,16 @@ Status check_mount_options(const daemon::Request& request) {
                 "leave it out, or use 'squenv mount'");
 }
 
+/// An overlay can only be put above a mount in a namespace.
+Status choose_namespace(mount::Method& via) {
+    if (via != mount::Method::automatic && via != mount::Method::userns)
+        return fail(Errc::invalid_argument,
+                    fmt::format("option overlay=on: not with --via {}", mount::method_name(via)),
+                    "use --via userns");
+    via = mount::Method::userns;
+    return {};
+}
+
 std::string joined(const std::string& first, const std::string& second) {
     return first.empty() || second.empty() ? first + second : first + ',' + second;
 }
@@ -122,12 +132,18 @@ std::string inner_hint(const Launch& launch) {
     return {};
 }
 
+bool has_overlay(const run::Placement& placement) {
+    const auto entry = system::find_mount(placement.mountpoint);
+    return entry && *entry && (*entry)->overlay_minor != 0;
+}
+
 void tell(const std::vector<run::Placement>& placements, Io& io) {
     for (const auto& placement : placements) {
         if (io.is_verbose)
-            io.err << fmt::format("squenv: {} is at {} ({}{})\n", printable(placement.image),
+            io.err << fmt::format("squenv: {} is at {} ({}{}{})\n", printable(placement.image),
                                   printable(placement.mountpoint), method_name(placement.method),
-                                  placement.is_new ? "" : ", joined");
+                                  placement.is_new ? "" : ", joined",
+                                  has_overlay(placement) ? ", overlay" : "");
         if (!placement.note.empty() && !io.is_quiet)
             io.err << fmt::format("squenv: {}: {}\n", printable(placement.image),
                                   printable(placement.note));
@@ -190,6 +206,7 @@ Result<Launch> prepare_launch(const LaunchOptions& options, const Io& io) {
     if (io.is_verbose) base.log_level = log::Level::debug;
     if (io.is_quiet) base.log_level = log::Level::error;
     SQUENV_TRY_ASSIGN(launch.via, mount::parse_method(options.via));
+    if (base.overlay == daemon::Overlay::on) SQUENV_TRY(choose_namespace(launch.via));
     auto list = options.listed;
     if (list.empty()) {
         SQUENV_TRY_ASSIGN(list, parse_image_list(options.images));

@@ -40,7 +40,8 @@ bool is_of_squenv(pid_t process) {
 
 /// ", process 12,": the daemon of the mount at `path`, or "".
 std::string daemon_at(const std::string& path) {
-    const auto answer = mount::query_answer(path);
+    const auto entry = system::find_mount(path);
+    const auto answer = mount::query_answer(path, entry && *entry ? &**entry : nullptr);
     const auto pid = answer ? mount::number_in(*answer, "pid", 1, mount::kMaxPid)
                             : std::optional<std::uint64_t>();
     return pid ? fmt::format(", process {},", *pid) : std::string();

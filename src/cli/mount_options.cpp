@@ -63,6 +63,13 @@ Result<daemon::Prefetch> parse_prefetch(const std::string& value) {
     return fail(Errc::invalid_argument, "auto, on or off");
 }
 
+Result<daemon::Overlay> parse_overlay(const std::string& value) {
+    if (value == "auto") return daemon::Overlay::automatic;
+    if (value == "on") return daemon::Overlay::on;
+    if (value == "off") return daemon::Overlay::off;
+    return fail(Errc::invalid_argument, "auto, on or off");
+}
+
 Result<bool> parse_switch(const std::string& value) {
     if (value == "on" || value == "off") return value == "on";
     return fail(Errc::invalid_argument, "on or off");
@@ -120,6 +127,8 @@ Result<bool> apply_valued(const NamedOption& option, daemon::Request& request) {
         SQUENV_TRY_ASSIGN(request.prefetch, parse_prefetch(option.value));
     } else if (option.name == "failover") {
         SQUENV_TRY_ASSIGN(request.has_failover, parse_switch(option.value));
+    } else if (option.name == "overlay") {
+        SQUENV_TRY_ASSIGN(request.overlay, parse_overlay(option.value));
     } else if (option.name == "record") {
         request.record_path = option.value;
     } else if (option.name == "stage") {

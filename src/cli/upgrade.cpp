@@ -47,7 +47,8 @@ Status check_program(int program) {
     if (::fstat(program, &info) != 0) return fail_errno(errno, "/proc/self/exe");
     SQUENV_TRY_ASSIGN(const auto entries, system::read_mount_table());
     for (const auto& entry : entries)
-        if (entry.is_squenv() && ::makedev(0, entry.device_minor) == info.st_dev)
+        if (entry.is_squenv() && (::makedev(0, entry.device_minor) == info.st_dev ||
+                                  ::makedev(0, entry.overlay_minor) == info.st_dev))
             return fail(Errc::environment,
                         "this program lies in " + entry.mountpoint + ", which is a mount itself",
                         "call one that is installed outside of images");

@@ -12,8 +12,8 @@
 #include "base/memory.h"
 #include "daemon/event_loop.h"
 #include "daemon/failover.h"
-#include "share/rendezvous.h"
 #include "system/background.h"
+#include "system/named_socket.h"
 #include "system/starter.h"
 
 namespace squenv::daemon {
@@ -39,7 +39,7 @@ Daemon::Daemon(const Request& request, RequestFiles files, Opened opened, Servic
 Result<std::unique_ptr<Daemon>> Daemon::create(const Request& request, RequestFiles files,
                                                Opened opened, Service service) {
     if (service.members && service.members->listener() >= 0)
-        share::announce_listener(service.members->listener());
+        system::announce_listener(service.members->listener());
     SQUENV_TRY_ASSIGN(auto signals, Signals::create());
     SQUENV_TRY_ASSIGN(auto memory, ServerMemory::create(request));
     std::unique_ptr<Daemon> daemon(new Daemon(request, std::move(files), std::move(opened),

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/door.h"
 #include "daemon/server.h"
 #include "daemon/server_process.h"
 #include "daemon/service.h"
@@ -62,13 +63,13 @@ class Failover final : public Serving {
         UniqueFd program;
         /// Of the process that asks for an upgrade; none when the program serves already, and the
         /// candidate takes the place of a server that died.
-        std::optional<UpgradeDoor::Visit> visit{};
+        std::optional<Door::Visit> visit{};
         UniqueFd deadline{};    ///< readable when it has had time enough
         std::string version{};  ///< empty until it can serve
     };
     /// An upgrade whose server does not answer yet.
     struct Switch {
-        UpgradeDoor::Visit visit;
+        Door::Visit visit;
         std::string from;
     };
 
@@ -92,7 +93,7 @@ class Failover final : public Serving {
 
     // Upgrades, in the daemon (failover_upgrade.cpp).
     void open_door();
-    void on_visit(UpgradeDoor::Visit visit);
+    void on_visit(Door::Visit visit);
     [[nodiscard]] Status start_candidate(UniqueFd program);
     void add_upgrade_sources(std::vector<EventSource>& sources);
     void on_candidate_message();
@@ -139,7 +140,7 @@ class Failover final : public Serving {
     std::deque<Clock::time_point> fruitless_{};  ///< deaths since the last answer
     std::uint64_t answers_ = 0;                  ///< at the last death
 
-    std::optional<UpgradeDoor> door_{};
+    std::optional<Door> door_{};
     std::optional<Candidate> candidate_{};
     std::vector<ServerProcess> dropped_{};  ///< candidates that were killed, until they are gone
     std::optional<Switch> switch_{};

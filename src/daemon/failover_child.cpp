@@ -12,7 +12,7 @@
 #include "base/remote_error.h"
 #include "daemon/failover.h"
 #include "daemon/server_main.h"
-#include "share/rendezvous.h"
+#include "system/named_socket.h"
 
 namespace squenv::daemon {
 
@@ -112,7 +112,7 @@ void Failover::become_daemon() {
     if (service_.members) {
         service_.members->become_owner();
         if (service_.members->listener() >= 0)
-            share::announce_listener(service_.members->listener());
+            system::announce_listener(service_.members->listener());
     }
     if (server_) server_->watch_again();
     for (ServerProcess& standby : standbys_) standby.watch_again();

@@ -37,7 +37,7 @@ std::string known(const std::string& version) {
 /// Not before there are standbys: no program that waits for the mount shall wait for this.
 void Failover::open_door() {
     if (door_ || opened_.device_minor == 0) return;
-    auto door = UpgradeDoor::open(opened_.device_minor);
+    auto door = Door::open(opened_.device_minor);
     if (door)
         door_ = std::move(*door);
     else
@@ -46,8 +46,7 @@ void Failover::open_door() {
 
 void Failover::add_upgrade_sources(std::vector<EventSource>& sources) {
     if (door_)
-        door_->add_sources(sources,
-                           [this](UpgradeDoor::Visit visit) { on_visit(std::move(visit)); });
+        door_->add_sources(sources, [this](Door::Visit visit) { on_visit(std::move(visit)); });
     for (const ServerProcess& dropped : dropped_)
         sources.push_back(
             {dropped.socket(), [this, number = dropped.number()] { on_dropped(number); }});
@@ -66,12 +65,18 @@ void Failover::add_upgrade_sources(std::vector<EventSource>& sources) {
                        })});
 }
 
-void Failover::on_visit(UpgradeDoor::Visit visit) {
+void Failover::on_visit(Door::Visit visit) {
+    if (!visit.program) {
+        // Without a server the connection closes, and the process asks again.
+        const int asking = visit.connection.get();
+        if (is_server_ready_ && server_) (void)server_->send(Order::statistics, {}, {&asking, 1});
+        return;
+    }
     if (candidate_ || switch_ || !is_server_ready_ || is_over_)
-        return UpgradeDoor::refuse(visit, {Errc::busy, 0, "its server is being replaced already",
-                                           "try again in a moment"});
+        return refuse_upgrade(visit, {Errc::busy, 0, "its server is being replaced already",
+                                      "try again in a moment"});
     const auto status = start_candidate(std::move(visit.program));
-    if (!status) return UpgradeDoor::refuse(visit, status.error());
+    if (!status) return refuse_upgrade(visit, status.error());
     candidate_->visit = std::move(visit);
 }
 
@@ -139,7 +144,7 @@ void Failover::drop_candidate(const Error& reason) {
     dropped.process.signal(SIGKILL);
     log::warning("{}: the server of another program, process {}, is of no use: {}",
                  opened_.image_name, dropped.process.pid(), reason.message());
-    if (dropped.visit) UpgradeDoor::refuse(*dropped.visit, reason);
+    if (dropped.visit) refuse_upgrade(*dropped.visit, reason);
     // One that waits for storage is gone later, and only then it is waited for.
     dropped_.push_back(std::move(dropped.process));
 }
@@ -171,8 +176,8 @@ void Failover::serve_by_own_program() {
                      SQUENV_VERSION);
     version_.clear();
     if (switch_)
-        UpgradeDoor::refuse(switch_->visit, {Errc::environment, 0, "the new server has ended",
-                                             "the program that mounted serves again; see the log"});
+        refuse_upgrade(switch_->visit, {Errc::environment, 0, "the new server has ended",
+                                        "the program that mounted serves again; see the log"});
     switch_.reset();
     if (!is_ready_ || !activate_standby()) start_afresh();
 }
@@ -183,8 +188,8 @@ void Failover::end_switch() {
     const Switch made = std::move(*switch_);
     switch_.reset();
     const fuse::SessionMemory::Clock::duration pause{memory_.session->takeover.load()};
-    UpgradeDoor::answer(made.visit, {made.from, known(version_), server_->pid(),
-                                     std::chrono::duration<double>(pause).count()});
+    answer_upgrade(made.visit, {made.from, known(version_), server_->pid(),
+                                std::chrono::duration<double>(pause).count()});
 }
 
 std::size_t Failover::young_standbys() const {

@@ -22,6 +22,13 @@ enum class Prefetch {
     on,
 };
 
+/// Whether a read-only overlay is put above a mount in a namespace, see mount/overlay.h.
+enum class Overlay {
+    off,
+    automatic,  ///< where it helps, nothing is lost, and the machine permits it
+    on,         ///< or the mount fails
+};
+
 struct Request {
     std::string image_path;
     std::shared_ptr<const image::ImageFile> file{};  ///< empty until open_image()
@@ -40,6 +47,7 @@ struct Request {
     std::chrono::seconds idle_timeout{0};     ///< 0: never
     bool has_failover = true;                 ///< see Failover; not for a trace on stderr
     Prefetch prefetch = Prefetch::automatic;  ///< off while recording
+    Overlay overlay = Overlay::automatic;     ///< of no effect on a mount in place
     std::string stage_directory{};            ///< for a copy of the image to read from; "" is none
     std::string record_path{};      ///< a file for the trace, written at the end; "" is none
     int recording_notice = -1;      ///< a socket for the error of writing it; -1 is none

@@ -8,8 +8,8 @@
 #include "mount/mountpoint.h"
 #include "mount/mountpoint_hold.h"
 #include "mount/unmount.h"
-#include "share/rendezvous.h"
 #include "system/mount_table.h"
+#include "system/named_socket.h"
 #include "system/signal_block.h"
 
 namespace squenv::daemon {
@@ -20,7 +20,7 @@ namespace {
 Result<std::optional<share::Members>> welcome_members(const Request& request,
                                                       const std::string& mountpoint) {
     const auto name = rendezvous_name_of(request, mountpoint);
-    SQUENV_TRY_ASSIGN(auto listener, share::claim_rendezvous(name));
+    SQUENV_TRY_ASSIGN(auto listener, system::claim_name(name));
     if (!listener) return std::optional<share::Members>();
     SQUENV_TRY_ASSIGN(auto members, share::Members::create(std::move(*listener), {}, {}));
     return std::optional<share::Members>(std::move(members));
@@ -63,6 +63,10 @@ Result<Mounted> mount_opened(const Request& request, RequestFiles files, Opened 
 
 /// Everything that can fail in front of the user.
 Result<Mounted> open_and_mount(Request& request) {
+    if (request.overlay == Overlay::on)
+        return fail(Errc::invalid_argument,
+                    "option overlay=on: only a mount in a namespace can have one",
+                    "use 'squenv run --via userns', or leave it out");
     SQUENV_TRY(open_image(request));
     SQUENV_TRY_ASSIGN(auto opened, open_request(request));
     SQUENV_TRY_ASSIGN(auto files, RequestFiles::open(request));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "daemon/server.h"
 
+#include <sys/socket.h>
+
 #include <string_view>
 
 #include "base/log.h"
@@ -73,6 +75,7 @@ Status Server::create_session() {
 Status Server::start() {
     if (!is_confined_) drop_privileges();
     if (files_.stage) files_.stage->start(*opened_.image);
+    warmup_->await_walker();
     return session_->start(
         [this] {
             if (options_.on_ready) options_.on_ready();
@@ -107,6 +110,11 @@ void Server::on_event() {
 void Server::settle() {
     is_settled_ = is_ready_;
     if (is_ready_) session_->settle();
+}
+
+void Server::send_statistics(int socket) const {
+    const std::string text = session_->statistics();
+    (void)!::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 Status Server::finish() {

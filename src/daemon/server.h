@@ -64,6 +64,8 @@ class Server final : public Serving {
     void kill() override {}
     /// See fuse::Session::settle(); once it is ready.
     void settle();
+    /// Sends fuse::Session::statistics() as one message. It does not wait.
+    void send_statistics(int socket) const;
     /// See fuse::Session::rehearse().
     [[nodiscard]] Status rehearse() { return session_->rehearse(); }
 

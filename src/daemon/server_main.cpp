@@ -44,6 +44,8 @@ void ServerMain::obey() {
     }
     const auto order = static_cast<Order>(message.bytes[0]);
     if (order == Order::settle) server_.settle();
+    if (order == Order::statistics && !message.descriptors.empty())
+        server_.send_statistics(message.descriptors.front().get());
     if (order != Order::end_walk) return;
     server_.end_walk();
     line_.send(Report::walk_ended);

@@ -23,8 +23,10 @@ enum class Order : char {
     serve = 's',     ///< to a standby: answer the kernel from now on
     settle = 't',    ///< the servers before are gone
     end_walk = 'w',  ///< answered by Report::walk_ended
-    member = 'm',    ///< to a standby: the key and the descriptors of a member
-    prepare = 'p',   ///< to another program, the first one: see send_handover()
+    /// Has the connection of a process that asks, which gets the answer there.
+    statistics = 'i',
+    member = 'm',   ///< to a standby: the key and the descriptors of a member
+    prepare = 'p',  ///< to another program, the first one: see send_handover()
 };
 
 /// What a server reports, likewise.

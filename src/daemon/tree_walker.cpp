@@ -86,11 +86,9 @@ class Commands {
         char byte = 0;
         return wait(-1) > 0 && ::recv(kSocket, &byte, 1, 0) == 1;
     }
-    /// Tells the daemon that the walker pauses. False when it is gone.
-    [[nodiscard]] bool send_pause() {
-        const char byte = 'p';
-        return ::send(kSocket, &byte, 1, MSG_NOSIGNAL) == 1;
-    }
+    /// Tells the daemon that the walker has the root, or later that it pauses. False when it is
+    /// gone.
+    [[nodiscard]] bool send_progress() { return system::send_byte(kSocket, 'p'); }
 
   private:
     static constexpr int kSocket = 3;
@@ -186,8 +184,10 @@ bool leave_mount_namespace() {
 
 void work(Commands commands, const std::string& mountpoint,
           const std::vector<RecordedName>& first) {
-    if (!commands.receive()) return;
-    UniqueFd root(::open(mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    // Without a request: the mount does not answer yet.
+    const UniqueFd place(::open(mountpoint.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!commands.send_progress() || !commands.receive()) return;
+    UniqueFd root(::openat(place.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root) return;
     commands.set_mount(root.get());
     Budget budget;
@@ -196,7 +196,7 @@ void work(Commands commands, const std::string& mountpoint,
             if (budget.is_spent() || commands.is_wanted_elsewhere()) break;
             visit(root.get(), name, budget);
         }
-        if (!commands.is_wanted_elsewhere() && !commands.send_pause()) return;
+        if (!commands.is_wanted_elsewhere() && !commands.send_progress()) return;
         if (!commands.receive()) return;
         budget.end = Clock::now() + kTimeBudget;
     }
@@ -239,6 +239,11 @@ Result<TreeWalker> TreeWalker::start(const std::string& mountpoint, int processo
                           run_warmer(socket, mountpoint, processor, namespaces, first);
                       }));
     return TreeWalker(std::move(process.socket), process.pid);
+}
+
+void TreeWalker::await_root() {
+    char byte = 0;
+    (void)system::receive_byte(socket_.get(), byte);
 }
 
 void TreeWalker::begin() {

@@ -37,6 +37,8 @@ class TreeWalker {
                                                   const system::Namespaces* namespaces,
                                                   const std::vector<RecordedName>& first);
 
+    /// Waits until the walker has the root of the mount, which an overlay may cover from then on.
+    void await_root();
     /// Starts the walk; the mount answers now. A second call ends the visits to the first names and
     /// the pause.
     void begin();

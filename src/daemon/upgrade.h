@@ -3,13 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
-#include "base/unique_fd.h"
-#include "daemon/event_loop.h"
+#include "daemon/door.h"
 
 namespace squenv::daemon {
 
@@ -27,33 +24,8 @@ struct Upgrade {
 /// server goes on.
 [[nodiscard]] Result<Upgrade> ask_upgrade(std::uint32_t device_minor, int program);
 
-/// The daemon's side: a socket of the user, by the number of the connection. A process that may ask
-/// could run the program itself, as the same user. Used by the main thread only.
-class UpgradeDoor {
-  public:
-    /// A process that asks.
-    struct Visit {
-        UniqueFd connection{};
-        UniqueFd program{};
-    };
-    /// Errors: busy (another process has the name), limit.
-    [[nodiscard]] static Result<UpgradeDoor> open(std::uint32_t device_minor);
-
-    /// `on_visit` is called with each question.
-    void add_sources(std::vector<EventSource>& sources, const std::function<void(Visit)>& on_visit);
-    /// In another process, and at the end: no answer comes from here.
-    void forget_visits() { waiting_.clear(); }
-
-    static void answer(const Visit& visit, const Upgrade& upgrade);
-    static void refuse(const Visit& visit, const Error& error);
-
-  private:
-    explicit UpgradeDoor(UniqueFd listener) : listener_(std::move(listener)) {}
-    void accept();
-    void receive(int connection, const std::function<void(Visit)>& on_visit);
-
-    UniqueFd listener_;
-    std::vector<UniqueFd> waiting_{};  ///< connections without a question yet
-};
+/// The answers of the daemon to such a question.
+void answer_upgrade(const Door::Visit& visit, const Upgrade& upgrade);
+void refuse_upgrade(const Door::Visit& visit, const Error& error);
 
 }  // namespace squenv::daemon

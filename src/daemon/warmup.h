@@ -31,6 +31,10 @@ class Warmup {
 
     /// Once: the list moves to `options`. The session posts to `inbox`, which outlives it.
     void describe(fuse::SessionOptions& options, const Inbox& inbox);
+    /// Before the mount answers: the walker must not see what covers it then.
+    void await_walker() {
+        if (walker_) walker_->await_root();
+    }
 
     /// The mount answers: the walker begins.
     void on_ready();

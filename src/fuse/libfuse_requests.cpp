@@ -10,7 +10,6 @@
 
 #include "base/statistics_ioctl.h"
 #include "fuse/libfuse_session.h"
-#include "fuse/statistics.h"
 
 namespace squenv::fuse {
 
@@ -414,8 +413,7 @@ void LibfuseSession::on_ioctl(fuse_req_t request, fuse_ino_t node, unsigned comm
             fuse_reply_err(request, ENOTTY);
             return;
         }
-        std::string text = statistics_json(session.file_system_.image(), session.memory_,
-                                           session.prefetcher_->stored_bytes(), session.options_);
+        std::string text = session.statistics();
         text.resize(kStatisticsBytes, '\0');
         fuse_reply_ioctl(request, 0, text.data(), text.size());
     });

@@ -13,6 +13,7 @@
 #include "base/process_limits.h"
 #include "base/threads.h"
 #include "fuse/request_wait.h"
+#include "fuse/statistics.h"
 
 namespace squenv::fuse {
 
@@ -92,6 +93,10 @@ Status LibfuseSession::start(std::function<void()> on_ready, std::function<void(
         return fail_thread("a thread of the daemon");
     first_worker_ = std::move(made.front());
     return {};
+}
+
+std::string LibfuseSession::statistics() const {
+    return statistics_json(file_system_.image(), memory_, prefetcher_->stored_bytes(), options_);
 }
 
 void LibfuseSession::join() {

@@ -40,6 +40,7 @@ class LibfuseSession final : public Session {
     }
     void on_walk(prefetch::WalkPhase phase) override { prefetcher_->on_walk(phase); }
     [[nodiscard]] const RequestCounters& counters() const override { return counters_; }
+    [[nodiscard]] std::string statistics() const override;
 
     /// The answers to every kind of request (libfuse_requests.cpp).
     static const fuse_lowlevel_ops& operations();

@@ -67,6 +67,8 @@ class Session {
     virtual void on_walk(prefetch::WalkPhase phase) = 0;
 
     [[nodiscard]] virtual const RequestCounters& counters() const = 0;
+    /// See statistics_json(). Thread-safe.
+    [[nodiscard]] virtual std::string statistics() const = 0;
 };
 
 }  // namespace squenv::fuse

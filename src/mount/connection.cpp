@@ -72,6 +72,10 @@ std::uint32_t connection_of(int device) {
     return 0;
 }
 
+std::string daemon_name(std::uint32_t device_minor, uid_t user) {
+    return fmt::format("squenv/{}/mount/{}", user, device_minor);
+}
+
 Status abort_connection(std::uint32_t device_minor) {
     const std::string path = directory_of(device_minor) + "/abort";
     int code = write_abort(path);

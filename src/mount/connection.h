@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Ends a FUSE connection from outside, when its daemon does not answer any more.
+// A FUSE connection from outside: the name of its daemon, and its end when that does not answer.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <string>
 
 #include "base/result.h"
 
@@ -11,6 +14,10 @@ namespace squenv::mount {
 /// The number of the connection that `device`, a descriptor of /dev/fuse, serves. It is 0
 /// before the mount, and on older kernels, which do not report it.
 [[nodiscard]] std::uint32_t connection_of(int device);
+
+/// The name (system/named_socket.h) at which processes of `user` reach the daemon of a connection
+/// of theirs, in any namespace.
+[[nodiscard]] std::string daemon_name(std::uint32_t device_minor, uid_t user);
 
 /// Ends the FUSE connection `device_minor` (MountEntry::device_minor): every pending and later
 /// request fails with ENOTCONN or ECONNABORTED. Works through fusectl, which systemd mounts at

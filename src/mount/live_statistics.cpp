@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,7 +24,9 @@
 #include "base/process_limits.h"
 #include "base/statistics_ioctl.h"
 #include "base/unique_fd.h"
+#include "mount/connection.h"
 #include "system/child_process.h"
+#include "system/named_socket.h"
 
 namespace squenv::mount {
 
@@ -69,7 +72,23 @@ void keep_only(int socket) {
     (void)!::chdir("/");
 }
 
-/// Runs in a child process of its own: plain system calls only.
+/// Asks the daemon of `entry`, whose mount `directory` is in, until it has answered or the mount is
+/// dead. A young daemon does not listen yet. Returns 0, or the error as errno has it.
+int ask_daemon(const system::MountEntry& entry, int directory, Reply& reply) {
+    constexpr timespec kPause{0, 20'000'000};
+    const std::string name = daemon_name(entry.device_minor, ::geteuid());
+    for (;; ::nanosleep(&kPause, nullptr)) {
+        struct statfs info {};
+        if (::fstatfs(directory, &info) != 0) return errno;
+        const auto connection = system::visit_name(name);
+        if (!connection && connection.error().code != Errc::busy) return EACCES;
+        if (!connection || !*connection) continue;
+        if (!system::send_byte((*connection)->get(), kAskStatistics)) continue;
+        if (::recv((*connection)->get(), reply.text.data(), reply.text.size(), 0) > 0) return 0;
+    }
+}
+
+/// Runs in a child process of its own.
 [[noreturn]] void ask(const Question& question, Reply& reply, int socket,
                       std::chrono::milliseconds timeout) {
     end_after(timeout);
@@ -79,7 +98,12 @@ void keep_only(int socket) {
         ::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
         (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
     const int fd = ::open(question.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || ::ioctl(fd, kStatisticsIoctl, reply.text.data()) != 0) reply.error = errno;
+    if (fd < 0)
+        reply.error = errno;
+    else if (question.entry != nullptr && question.entry->overlay_minor != 0)
+        reply.error = ask_daemon(*question.entry, fd, reply);
+    else if (::ioctl(fd, kStatisticsIoctl, reply.text.data()) != 0)
+        reply.error = errno;
     ::close(fd);  // the receiver may unmount at once
     (void)!::send(3, &reply, sizeof reply, MSG_NOSIGNAL);
     ::_exit(0);

@@ -14,8 +14,13 @@ namespace squenv::mount {
 /// in vain ends within three seconds.
 inline constexpr std::chrono::milliseconds kQueryTimeout{2700};
 
+/// The first byte of such a question to the daemon itself, which its name (mount/connection.h)
+/// leads to. The answer is one message of at most kStatisticsBytes.
+inline constexpr char kAskStatistics = 's';
+
 /// A mount to query. FUSE admits only the owner: a process of root queries as the owner of `entry`,
-/// if that is given.
+/// if that is given. Through an overlay no
+/// ioctl arrives: then the daemon is asked itself.
 struct Question {
     std::string mountpoint{};
     const system::MountEntry* entry = nullptr;

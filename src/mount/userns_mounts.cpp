@@ -15,6 +15,7 @@
 #include "base/remote_error.h"
 #include "base/socket_message.h"
 #include "mount/mountpoint.h"
+#include "mount/overlay.h"
 #include "mount/userns_root.h"
 #include "system/child_process.h"
 #include "system/mount_table.h"
@@ -98,9 +99,30 @@ Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creat
     return made;
 }
 
+Status mount_overlays(const std::vector<UsernsMount>& mounts) {
+    for (const auto& mount : mounts)
+        if (mount.has_overlay)
+            SQUENV_TRY(mount_overlay(mount.kernel.mountpoint, mount.kernel.noexec));
+    return {};
+}
+
+/// Runs in a process of its own, because it waits for daemons that are started meanwhile.
+[[noreturn]] void overlay_and_report(int socket, const std::vector<UsernsMount>& mounts) {
+    const auto status = mount_overlays(mounts);
+    char asked = 0;
+    if (system::receive_byte(socket, asked))
+        (void)send_message(socket, status ? std::string{kDone} : encode_error(status.error()));
+    ::_exit(0);
+}
+
+bool wants_overlay(const std::vector<UsernsMount>& mounts) {
+    return std::any_of(mounts.begin(), mounts.end(),
+                       [](const UsernsMount& mount) { return mount.has_overlay; });
+}
+
 [[noreturn]] void create_and_report(int socket, const std::vector<UsernsMount>& mounts,
                                     Creation creation) {
-    const auto made = create_mounts(mounts, creation);
+    auto made = create_mounts(mounts, creation);
     if (!made) {
         (void)send_message(socket, encode_error(made.error()));
         ::_exit(1);
@@ -113,6 +135,9 @@ Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creat
     std::string word{root ? kDoneInChroot : kDone};
     for (const std::uint32_t minor : made->minors) word += std::to_string(minor) + ' ';
     (void)send_message(socket, word, descriptors);
+    // A process that kept a connection open would hide the death of its daemon.
+    made->devices.clear();
+    if (wants_overlay(mounts) && ::fork() == 0) overlay_and_report(socket, mounts);
     ::_exit(0);
 }
 
@@ -159,6 +184,7 @@ Result<UsernsMounts> create_apart(const std::vector<UsernsMount>& mounts, Creati
     system::reap(founder.pid);
     if (!message) return tl::unexpected(message.error());
     auto made = unpack(*message, mounts);
+    if (made && wants_overlay(mounts)) made->overlays = std::move(founder.socket);
     if (made) return std::move(*made);
     if (auto error = decode_error(message->bytes)) return tl::unexpected(std::move(*error));
     return fail(Errc::internal, "the process that makes the namespace died");
@@ -175,6 +201,21 @@ Result<UsernsMounts> make_userns_mounts(const std::vector<UsernsMount>& mounts) 
     // In a container, root may hold the capability and still be refused.
     auto other = create_apart(mounts, Creation::user_namespace);
     return other ? std::move(other) : std::move(made);
+}
+
+Status await_overlays(UsernsMounts& mounts) {
+    const UniqueFd socket = std::move(mounts.overlays);
+    if (!socket || !system::send_byte(socket.get(), kDone)) return {};
+    pollfd waiting{socket.get(), POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&waiting, 1, kPatienceMs);
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0) return fail(Errc::busy, "making an overlay takes too long");
+    SQUENV_TRY_ASSIGN(const auto message, receive_message(socket.get()));
+    if (message.bytes == std::string{kDone}) return {};
+    if (auto error = decode_error(message.bytes)) return tl::unexpected(std::move(*error));
+    return fail(Errc::internal, "the process that makes an overlay died");
 }
 
 MountpointHold hold_for_userns(const std::string& mountpoint) {

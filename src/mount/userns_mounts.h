@@ -19,6 +19,7 @@ struct UsernsMount {
     KernelMount kernel{};
     std::string bind_source{};
     bool is_writable = false;  ///< a directory only; else it is bound read-only
+    bool has_overlay = false;  ///< a FUSE mount only: an overlay is put above it (overlay.h)
 };
 
 /// The result. `devices` has a connection for each mount, empty for bound directories.
@@ -26,7 +27,12 @@ struct UsernsMounts {
     system::Namespaces namespaces{};
     std::vector<UniqueFd> devices{};
     std::vector<std::uint32_t> minors{};  ///< MountEntry::device_minor of each, 0 where unknown
+    UniqueFd overlays{};  ///< of the process that makes overlays; empty when none is wanted
 };
+
+/// Waits until the overlays are there, which takes daemons that answer. The mounts are of use
+/// without them, too. Errors: busy; those of mount_overlay().
+[[nodiscard]] Status await_overlays(UsernsMounts& mounts);
 
 inline constexpr std::size_t kMaxUsernsMounts = 32;
 

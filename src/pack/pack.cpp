@@ -22,6 +22,7 @@
 #include "pack/hot.h"
 #include "pack/image_writer.h"
 #include "pack/order.h"
+#include "pack/overlay_fit.h"
 #include "pack/report.h"
 #include "pack/store.h"
 #include "pack/tables.h"
@@ -95,7 +96,7 @@ void leave_out_failed(Tree& tree, const Contents& contents) {
         if (content.has_failed) tree.at(content.node).is_left_out = true;
 }
 
-appendix::Manifest manifest_of(const Options& options) {
+appendix::Manifest manifest_of(const Options& options, const Scanned& scanned) {
     appendix::Manifest manifest;
     manifest.mount_point = options.manifest.mount_point;
     manifest.tool_version = SQUENV_VERSION;
@@ -105,14 +106,15 @@ appendix::Manifest manifest_of(const Options& options) {
     manifest.python_version = options.manifest.python_version;
     manifest.python_home = options.manifest.python_home;
     manifest.is_relocatable = options.manifest.is_relocatable;
+    manifest.fits_overlay = fits_overlay(scanned);
     manifest.creation = options.manifest.creation;
     return manifest;
 }
 
-Status write_appendix(const Options& options, std::vector<appendix::BlockDigest> digests,
+Status write_appendix(appendix::Manifest manifest, std::vector<appendix::BlockDigest> digests,
                       std::vector<appendix::HotItem> hot, ByteView head, ImageWriter& writer) {
     appendix::Appendix appendix;
-    appendix.manifest = manifest_of(options);
+    appendix.manifest = std::move(manifest);
     appendix.hot = std::move(hot);
     appendix.digests.push_back({0, static_cast<std::uint32_t>(head.size()), sha256_of(head)});
     appendix.digests.insert(appendix.digests.end(), digests.begin(), digests.end());
@@ -282,7 +284,7 @@ Status Run::write_tables(ImageWriter& writer) {
     head_ = format::encode_superblock(tables.superblock);
     append(head_, option_block);
     if (options_.has_appendix)
-        SQUENV_TRY(write_appendix(options_, std::move(stored_.digests),
+        SQUENV_TRY(write_appendix(manifest_of(options_, scanned_), std::move(stored_.digests),
                                   hot_list_of(scanned_.tree, options_.hot, tables.references),
                                   head_, writer));
     report_.inodes = tables.superblock.inode_count;

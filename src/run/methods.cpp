@@ -145,7 +145,7 @@ void Methods::use_as_it_is(Item& item) {
     // The mount itself reports the identity.
     if (!(*entry)->is_trusted_by(::geteuid())) return;
     const auto statistics =
-        mount::query_statistics(item.placement.mountpoint, mount::kQueryTimeout);
+        mount::query_statistics(item.placement.mountpoint, mount::kQueryTimeout, &**entry);
     const auto identity = daemon::content_identity(item.wanted.request);
     if (!statistics || identity_in(*statistics) != identity) return;
     done(item, mount::Method::automatic, false);

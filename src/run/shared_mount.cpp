@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/text.h"
@@ -133,6 +134,14 @@ Status serve_in_userns(const std::vector<PlacedRequest>& placed, std::vector<dae
     return {};
 }
 
+bool wants_overlay(const PlacedRequest& placed) {
+    return placed.request.overlay != daemon::Overlay::off;
+}
+
+bool needs_overlay(const PlacedRequest& placed) {
+    return placed.request.overlay == daemon::Overlay::on;
+}
+
 Result<share::Membership> create_and_serve(const std::vector<PlacedRequest>& placed,
                                            std::vector<daemon::Opened> all,
                                            const std::vector<mount::UsernsMount>& wanted,
@@ -140,8 +149,12 @@ Result<share::Membership> create_and_serve(const std::vector<PlacedRequest>& pla
     SQUENV_TRY_ASSIGN(auto mounts, mount::make_userns_mounts(wanted));
     SQUENV_TRY_ASSIGN(auto first, share::FirstMember::create());
     inherited_fds.push_back(first.ours.get());
+    if (mounts.overlays) inherited_fds.push_back(mounts.overlays.get());
     SQUENV_TRY(serve_in_userns(placed, std::move(all), mounts, std::move(listener),
                                std::move(first.member), inherited_fds));
+    const auto overlaid = mount::await_overlays(mounts);
+    if (!overlaid && std::any_of(placed.begin(), placed.end(), needs_overlay))
+        return with_context(overlaid.error(), "option overlay");
     return share::Membership{std::move(first.ours), std::move(mounts.namespaces), 0, true};
 }
 
@@ -169,7 +182,8 @@ Result<share::Membership> lead_privately(const std::vector<PlacedRequest>& place
     SQUENV_TRY_ASSIGN(auto all, open_all(placed));
     std::vector<mount::UsernsMount> wanted;
     for (std::size_t i = 0; i < all.size(); ++i)
-        wanted.push_back({daemon::kernel_mount_of(placed[i].request, all[i]), placed[i].tree});
+        wanted.push_back({daemon::kernel_mount_of(placed[i].request, all[i]), placed[i].tree, false,
+                          placed[i].tree.empty() && wants_overlay(placed[i])});
     std::vector<std::vector<std::string>> created;
     for (const auto& opened : all) created.push_back(opened.hold.created);
     auto membership =
@@ -209,6 +223,7 @@ Result<share::Membership> share_userns_mounts(const std::vector<PlacedRequest>& 
     bool has_tree = false;
     for (const auto& one : placed) {
         mounts.push_back(daemon::shared_mount(one.request, one.mountpoint));
+        if (wants_overlay(one)) mounts.back().view += " overlay";
         has_tree = has_tree || !one.tree.empty();
     }
     const auto lead = [&](UniqueFd listener) {

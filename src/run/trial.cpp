@@ -24,8 +24,8 @@
 #include "mount/userns_mounts.h"
 #include "run/mount_remover.h"
 #include "run/shared_mount.h"
-#include "share/rendezvous.h"
 #include "system/mount_table.h"
+#include "system/named_socket.h"
 #include "system/signal_block.h"
 
 namespace squenv::run {
@@ -265,14 +265,14 @@ Result<std::string> try_in_place(const daemon::Request& request, const std::stri
                     "only root has it; not needed if another way works");
     SQUENV_TRY(daemon::open_request(request));
     const auto name = daemon::rendezvous_name_of(request, place);
-    const auto visited = share::visit_rendezvous(name);
+    const auto visited = system::visit_name(name);
     if (visited && *visited) {
         SQUENV_TRY(check_answers(place));
         return std::string("joins the mount that is there");
     }
     const system::SignalBlock block;
     // While this is held, runs of the same image wait for this process as for a run that mounts it.
-    const auto turn = share::claim_rendezvous(name);
+    const auto turn = system::claim_name(name);
     SQUENV_TRY(lead_for_a_moment(place, method));
     return std::string();
 }

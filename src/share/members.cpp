@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 #include "base/socket_message.h"
-#include "share/rendezvous.h"
+#include "system/named_socket.h"
 #include "system/process_state.h"
 
 namespace squenv::share {
@@ -55,7 +55,7 @@ Status await_answer(int connection, int patience_ms) {
         const int ready = ::poll(&waiting, 1, slice);
         if (ready > 0) return {};
         if (ready == 0) waited += slice;
-        const pid_t daemon = peer_process(connection);
+        const pid_t daemon = system::peer_process(connection);
         const system::ProcessState state = system::process_state(daemon);
         if (state == system::ProcessState::running) continue;
         return fail(state == system::ProcessState::dead ? Errc::environment : Errc::busy,
@@ -180,7 +180,7 @@ void Members::accept_all() {
             }
             return;
         }
-        const auto uid = peer_uid(connection.get());
+        const auto uid = system::peer_uid(connection.get());
         if (uid && *uid == own_uid_) add(next_key_++, Member{std::move(connection), {}, false});
     }
 }

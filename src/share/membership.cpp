@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <chrono>
 
-#include "share/rendezvous.h"
+#include "system/named_socket.h"
 
 namespace squenv::share {
 
@@ -32,7 +32,7 @@ Result<Membership> join_or_lead(const std::string& name, const Lead& lead,
     auto shut_out_since = start;
     bool is_buried = false;
     while (Clock::now() < start + kPatience) {
-        auto connection = visit_rendezvous(name);
+        auto connection = system::visit_name(name);
         // No process there admits this one: it leads without other members.
         const bool is_squatted = Clock::now() > shut_out_since + kSquatterPatience;
         if (!connection && (connection.error().code == Errc::denied ||
@@ -58,7 +58,7 @@ Result<Membership> join_or_lead(const std::string& name, const Lead& lead,
             is_buried = is_dead;
             shut_out_since = Clock::now();
         } else {
-            SQUENV_TRY_ASSIGN(auto listener, claim_rendezvous(name));
+            SQUENV_TRY_ASSIGN(auto listener, system::claim_name(name));
             if (listener || is_squatted) return lead(listener ? std::move(*listener) : UniqueFd());
         }
         ::nanosleep(&kPause, nullptr);

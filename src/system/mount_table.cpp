@@ -52,6 +52,17 @@ std::optional<std::uint32_t> find_number(const std::string& options, const std::
     return std::nullopt;
 }
 
+/// Whether `entry` belongs to a mount of this program before it, which learns of that.
+bool is_overlay_part(const MountEntry& entry, std::vector<MountEntry>& before) {
+    if (entry.source != kOverlaySource) return false;
+    const auto below = std::find_if(before.rbegin(), before.rend(), [&](const MountEntry& other) {
+        return other.mountpoint == entry.mountpoint;
+    });
+    if (below == before.rend() || !below->is_squenv()) return false;
+    if (entry.type == "overlay") below->overlay_minor = entry.device_minor;
+    return true;
+}
+
 }  // namespace
 
 bool MountEntry::is_squenv() const {
@@ -92,13 +103,18 @@ std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
     return entry;
 }
 
+std::vector<MountEntry> parse_mount_table(std::istream& lines) {
+    std::vector<MountEntry> entries;
+    for (std::string line; std::getline(lines, line);)
+        if (auto entry = parse_mountinfo_line(line); entry && !is_overlay_part(*entry, entries))
+            entries.push_back(std::move(*entry));
+    return entries;
+}
+
 Result<std::vector<MountEntry>> read_mount_table() {
     std::ifstream file("/proc/self/mountinfo");
     if (!file) return fail_errno(errno, "/proc/self/mountinfo", "mount /proc");
-    std::vector<MountEntry> entries;
-    for (std::string line; std::getline(file, line);)
-        if (auto entry = parse_mountinfo_line(line)) entries.push_back(std::move(*entry));
-    return entries;
+    return parse_mount_table(file);
 }
 
 Result<std::optional<MountEntry>> find_mount(const std::string& path) {

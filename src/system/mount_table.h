@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <istream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "base/result.h"
 
 namespace squenv::system {
+
+/// The source of an overlay that this program puts above a mount of its own, and of the empty layer
+/// between them. The mount stands for all three.
+inline constexpr const char* kOverlaySource = "squenv-overlay";
 
 /// The types of mounts of this program, without the prefix "fuse.". They identify such mounts.
 inline constexpr std::array kSubtypes{"squenv", "squashfuse", "squashfuse_ll"};
@@ -24,6 +29,8 @@ struct MountEntry {
     std::optional<std::uint32_t> group_id;
     std::uint32_t device_minor = 0;  ///< the number of the FUSE connection in /sys/fs/fuse
     bool is_read_only = false;
+    /// Of the overlay that shows it (mount/overlay.h); 0 when it shows itself.
+    std::uint32_t overlay_minor = 0;
 
     /// Served by this program, under its own name or as a squashfuse replacement.
     [[nodiscard]] bool is_squenv() const;
@@ -32,7 +39,8 @@ struct MountEntry {
     [[nodiscard]] bool is_trusted_by(std::uint32_t user) const;
 };
 
-/// In mount order: of several mounts at one path the last is the visible one.
+/// In mount order: of several mounts at one path the last is the visible one. An overlay of this
+/// program has no entry of its own.
 [[nodiscard]] Result<std::vector<MountEntry>> read_mount_table();
 /// The visible mount at exactly `path` (absolute, without symlinks), if there is one.
 [[nodiscard]] Result<std::optional<MountEntry>> find_mount(const std::string& path);
@@ -48,6 +56,9 @@ struct MountEntry {
 
 /// The present path of the mount of FUSE connection `device_minor`; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);
+
+/// The same for the lines of a table. Those without the documented form are passed over.
+[[nodiscard]] std::vector<MountEntry> parse_mount_table(std::istream& lines);
 
 /// Parses one line; nothing when it does not have the documented form.
 [[nodiscard]] std::optional<MountEntry> parse_mountinfo_line(const std::string& line);

@@ -11,6 +11,7 @@
 
 #include "share/membership.h"
 #include "share/rendezvous.h"
+#include "system/named_socket.h"
 
 namespace squenv::share {
 namespace {
@@ -31,18 +32,18 @@ void serve_once(Members& members) {
 
 TEST(MeetingPoint, OneClaims) {
     const auto name = unique_name();
-    auto first = claim_rendezvous(name);
+    auto first = system::claim_name(name);
     ASSERT_TRUE(first && *first);
-    const auto second = claim_rendezvous(name);
+    const auto second = system::claim_name(name);
     ASSERT_TRUE(second);
     EXPECT_FALSE(*second);
     first->reset();
-    const auto third = claim_rendezvous(name);
+    const auto third = system::claim_name(name);
     EXPECT_TRUE(third && *third);
 }
 
 TEST(MeetingPoint, NobodyListens) {
-    const auto connection = visit_rendezvous(unique_name());
+    const auto connection = system::visit_name(unique_name());
     ASSERT_TRUE(connection);
     EXPECT_FALSE(*connection);
 }
@@ -75,7 +76,7 @@ Visitor start_visitor(const std::string& name) {
     Visitor visitor{::fork(), UniqueFd(end[1]), UniqueFd(told[0])};
     if (visitor.pid == 0) {
         ::close(end[1]);
-        auto connection = visit_rendezvous(name);
+        auto connection = system::visit_name(name);
         const bool is_admitted = connection && *connection &&
                                  ask_admission((*connection)->get(), kPatienceMs)->has_value();
         char byte = is_admitted ? 'y' : 'n';
@@ -90,7 +91,7 @@ Visitor start_visitor(const std::string& name) {
 
 TEST(Members, ComeAndGo) {
     const auto name = unique_name();
-    auto listener = claim_rendezvous(name);
+    auto listener = system::claim_name(name);
     ASSERT_TRUE(listener && *listener);
     auto members = Members::create(std::move(**listener), {}, {});
     ASSERT_TRUE(members);
@@ -109,7 +110,7 @@ TEST(Members, ComeAndGo) {
 
 TEST(Members, AKilledUserIsGone) {
     const auto name = unique_name();
-    auto listener = claim_rendezvous(name);
+    auto listener = system::claim_name(name);
     auto members = Members::create(std::move(**listener), {}, {});
     auto visitor = start_visitor(name);
     for (pollfd waiting{visitor.told.get(), POLLIN, 0}; ::poll(&waiting, 1, 10) == 0;)
@@ -156,7 +157,7 @@ UniqueFd copy_of(const UniqueFd& fd) {
 class ShadowTest : public testing::Test {
   protected:
     ShadowTest() {
-        auto listener = claim_rendezvous(name_);
+        auto listener = system::claim_name(name_);
         members_.emplace(std::move(*Members::create(std::move(**listener), {}, {})));
         shadow_.become_shadow();
         members_->mirror_to([this](std::uint64_t key, const Member& member) {
@@ -197,9 +198,9 @@ TEST_F(ShadowTest, TakesTheDaemonsPlace) {
 
 TEST(Members, WhoComesWhenItEndsIsTurnedAway) {
     const auto name = unique_name();
-    auto listener = claim_rendezvous(name);
+    auto listener = system::claim_name(name);
     std::optional<Members> members = std::move(*Members::create(std::move(**listener), {}, {}));
-    auto connection = visit_rendezvous(name);
+    auto connection = system::visit_name(name);
     ASSERT_TRUE(connection && *connection);
     members.reset();
     const auto home = ask_admission((*connection)->get(), kPatienceMs);

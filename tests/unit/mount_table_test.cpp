@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+#include <string>
+
 namespace squenv::system {
 namespace {
 
@@ -33,6 +36,33 @@ TEST(MountTable, OtherMounts) {
     ASSERT_TRUE(old);
     EXPECT_TRUE(old->is_squenv());
     EXPECT_TRUE(parse_mountinfo_line("9 1 0:9 / /m ro - proc proc")) << "no super options";
+}
+
+TEST(MountTable, AnOverlayHasNoEntryOfItsOwn) {
+    const std::string image = "63 43 0:39 / /env ro - fuse.squenv /i.sqfs ro,user_id=1000\n";
+    const std::string parts =
+        "64 63 0:40 / /env ro - tmpfs squenv-overlay ro\n"
+        "67 64 0:41 / /env ro - overlay squenv-overlay ro,lowerdir=a:b\n";
+    std::istringstream lines(image + parts + "68 67 0:42 / /env/below rw - tmpfs tmpfs rw\n");
+    const auto entries = parse_mount_table(lines);
+    ASSERT_EQ(entries.size(), 2U);
+    EXPECT_EQ(entries[0].type, "fuse.squenv");
+    EXPECT_EQ(entries[0].device_minor, 39U);
+    EXPECT_EQ(entries[0].overlay_minor, 41U);
+    EXPECT_EQ(entries[1].mountpoint, "/env/below");
+    EXPECT_EQ(entries[1].overlay_minor, 0U);
+}
+
+TEST(MountTable, AnOverlayOfAnythingElseIsAMount) {
+    const std::string other = "64 63 0:40 / /env ro - overlay squenv-overlay ro\n";
+    for (const std::string below :
+         {"", "1 0 0:1 / /env ro - tmpfs t ro\n", "1 0 0:1 / /other ro - fuse.squenv i ro\n",
+          "1 0 0:1 / /env ro - fuse.squenv i ro\n2 1 0:2 / /env ro - ext4 e ro\n"}) {
+        std::istringstream lines(below + other);
+        const auto entries = parse_mount_table(lines);
+        ASSERT_FALSE(entries.empty());
+        EXPECT_EQ(entries.back().source, "squenv-overlay") << below;
+    }
 }
 
 TEST(MountTable, WhomToTrust) {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Measures starts of programs that squenv was not tuned for, beside the kernel's squashfs.
 
-    tools/bench/programs.py [--rounds 6] [--only NAME,...] [--work DIR] [--squenv PROGRAM]
+    tools/bench/programs.py [--rounds 6] [--only NAME,...] [--systems NAME;...]
+                            [--work DIR] [--squenv PROGRAM]
 
 The programs are in tools/bench/programs. Each starts from two images of one environment: by `squenv
 pack`, and by `squenv pack --warm` of that program. Cold is the first start on a fresh mount of an
@@ -39,6 +40,10 @@ COLUMNS = [("cold, recorded", "squenv, recorded", "cold", 0.88),
            ("cold", "squenv", "cold", 0.95),
            ("warm, recorded", "squenv, recorded", "warm", 1.03),
            ("warm", "squenv", "warm", 1.03),
+           ("cold, recorded, namespace", "squenv, recorded, namespace", "cold", 0.88),
+           ("cold, namespace", "squenv, namespace", "cold", 0.95),
+           ("warm, recorded, namespace", "squenv, recorded, namespace", "warm", 1.03),
+           ("warm, namespace", "squenv, namespace", "warm", 1.03),
            ("cold, fast import", "squenv, fast import", "cold", None),
            ("warm, fast import", "squenv, fast import", "warm", None),
            ("cold, squashfuse_ll", "squashfuse_ll", "cold", None),
@@ -50,6 +55,7 @@ def arguments_of():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--only", help="only these programs, separated by commas")
+    parser.add_argument("--systems", help="only these, separated by semicolons; see systems_of()")
     parser.add_argument("--work", default="/var/tmp/squenv-programs", help="where everything is")
     parser.add_argument("--squenv", default=setup.default_binary(), help="squenv-pack is beside it")
     parser.add_argument("--json", metavar="FILE", help="write all samples to this file")
@@ -121,6 +127,8 @@ def systems_of(place, name):
         "kernel, recorded": (mounters.Mounter("kernel", recorded, kernel, True), {}),
         "squenv": (mounters.Mounter("squenv", plain, mount), {}),
         "squenv, recorded": (mounters.Mounter("squenv", recorded, mount), {}),
+        "squenv, namespace": (mounters.Namespace("squenv", plain, squenv), {}),
+        "squenv, recorded, namespace": (mounters.Namespace("squenv", recorded, squenv), {}),
         "squenv, fast import": (mounters.Mounter("squenv", plain, mount), place.fast_import()),
     }
     if squashfuse:
@@ -129,12 +137,12 @@ def systems_of(place, name):
     return systems
 
 
-def start(place, name, more):
+def start(place, name, mounter, more):
     """Seconds that the program takes."""
     command = mounters.as_user(place.command(name, place.mountpoint))
     begin = time.monotonic()
     subprocess.run(command, check=True, cwd=place.home, env=place.variables(**more),
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                   preexec_fn=mounter.enter, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return time.monotonic() - begin
 
 
@@ -143,8 +151,8 @@ def measure(place, name, system):
     rows.warm_image(mounter.image)
     mounter.mount(str(place.mountpoint))
     try:
-        cold = start(place, name, more)
-        warm = statistics.median(start(place, name, more) for _ in range(WARM_RUNS))
+        cold = start(place, name, mounter, more)
+        warm = statistics.median(start(place, name, mounter, more) for _ in range(WARM_RUNS))
     finally:
         mounter.unmount(str(place.mountpoint))
     return {"cold": cold, "warm": warm}
@@ -154,7 +162,7 @@ def ratio(samples, system, temperature):
     """The median over the rounds, or None where the system is not here."""
     if system not in samples:
         return None
-    base = "kernel, recorded" if system.endswith("recorded") else "kernel"
+    base = "kernel, recorded" if "recorded" in system else "kernel"
     pairs = zip(samples[system][temperature], samples[base][temperature])
     return statistics.median(own / kernel for own, kernel in pairs)
 
@@ -194,6 +202,9 @@ def main():
         sys.exit(f"programs.py: no such program: {', '.join(sorted(unknown))}")
     place = Place(arguments)
     systems = {name: systems_of(place, name) for name in names}
+    if arguments.systems:
+        systems = {name: {key: found[key] for key in arguments.systems.split(";")}
+                   for name, found in systems.items()}
     results = {name: {system: {"cold": [], "warm": []} for system in systems[name]}
                for name in names}
     turns = orders.all_orders(list(systems[names[0]]))

@@ -8,8 +8,8 @@
 ENVIRONMENT is a virtual environment and IMAGE an image of it. The ranks of a node read from the
 directory, squashfuse_ll, the kernel's squashfs and squenv, each of them from storage that counts
 what it is asked for. For squenv every rank is a `squenv run`, the first of which mounts; the others
-are mounted before. Squenv has a second row, with `--fast-import`. Seconds are those of the slowest
-rank, medians of the rounds, from the moment when all start.
+are mounted before. Squenv has a second row, with `--fast-import`, and a third, in a namespace.
+Seconds are those of the slowest rank, medians of the rounds, from the moment when all start.
 
 A node of --nodes is a mount of its own, with its own cache of the image, over a store that all
 share: every read takes a delay in ms, and all together get --rate MB a second. The table has what
@@ -37,8 +37,9 @@ from storage import slow_storage, unmount
 ROOT = Path(__file__).resolve().parents[2]
 # Waits until all are there; the command has nothing to read.
 GATE = ["/bin/sh", "-c", 'read line; exec "$@" < /dev/null', "rank"]
-# What follows `squenv run` in the two rows of squenv.
-RUNS = {"squenv": [], "squenv --fast-import": ["--fast-import"]}
+# What follows `squenv run` in the rows of squenv. In a namespace, an overlay is above the mount.
+RUNS = {"squenv": [], "squenv --fast-import": ["--fast-import"],
+        "squenv --via userns": ["--via", "userns"]}
 MODELLED = [1, 4, 16, 64, 256, 1000, 10000]
 
 
@@ -185,8 +186,10 @@ def drop_caches():
     Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
 
 
-def stats_of(options, root):
-    result = subprocess.run([options.squenv, "stats", "--json", root], check=True,
+def stats_of(options, root, user):
+    """Asked where `user`, a process that uses the mount, sees it."""
+    enter = ["nsenter", "-t", str(user.pid), "-m", "--"]
+    result = subprocess.run([*enter, options.squenv, "stats", "--json", root], check=True,
                             capture_output=True)
     return json.loads(result.stdout)
 
@@ -203,12 +206,13 @@ def measure_node(options, name, count, work):
             # Keeps the daemon until it was asked.
             ranks.hold(system.run_of(["sleep", "1000"]))
         row = {"seconds": ranks.run()}
-        stats = stats_of(options, system.root) if ranks.holder else None
+        stats = stats_of(options, system.root, ranks.holder) if ranks.holder else None
         row["memory"] = system.memory(stats)
         row["reads"], row["bytes"] = store.counted()
         if stats:
             ranks.errors.seek(0)
-            row["daemons"] = len(re.findall(r"\(\w+\)$", ranks.errors.read(), re.MULTILINE))
+            row["daemons"] = len(re.findall(r"\(\w+(?:, overlay)?\)$", ranks.errors.read(),
+                                             re.MULTILINE))
             row["decoded"] = stats["caches"]["blocks"]["misses"]
     return row
 

@@ -58,7 +58,7 @@ _squenv_mount_options() {
     [[ $word == *,* ]] && done=${word%,*},
     compopt -o nospace 2>/dev/null
     mapfile -t COMPREPLY < <(compgen -P "$done" -W "offset= subdir= timeout= uid= gid= cache_size=
-        threads= failover= prefetch= record= stage= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
+        threads= failover= prefetch= overlay= record= stage= allow_other allow_root default_permissions log= notify_pipe= fsname= subtype=
         debug noexec exec ro nosuid nodev" -- "${word##*,}")
     # What stands in front of the last "=" is not replaced.
     [[ $done == *=* && $COMP_WORDBREAKS == *=* ]] &&

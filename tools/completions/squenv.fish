@@ -7,7 +7,7 @@ end
 
 function __squenv_mount_options
     set -l done (commandline -ct | string replace -rf '^(.*,).*$' '$1')
-    for option in offset= subdir= timeout= uid= gid= cache_size= threads= failover= prefetch= record= stage= \
+    for option in offset= subdir= timeout= uid= gid= cache_size= threads= failover= prefetch= overlay= record= stage= \
             allow_other allow_root default_permissions log= notify_pipe= fsname= subtype= debug noexec exec ro nosuid nodev
         echo "$done$option"
     end
