@@ -140,10 +140,10 @@ bool has_overlay(const run::Placement& placement) {
 void tell(const std::vector<run::Placement>& placements, Io& io) {
     for (const auto& placement : placements) {
         if (io.is_verbose)
-            io.err << fmt::format("squenv: {} is at {} ({}{}{})\n", printable(placement.image),
+            io.err << fmt::format("squenv: {} is at {} ({}{}){}\n", printable(placement.image),
                                   printable(placement.mountpoint), method_name(placement.method),
                                   placement.is_new ? "" : ", joined",
-                                  has_overlay(placement) ? ", overlay" : "");
+                                  has_overlay(placement) ? ", with an overlay above" : "");
         if (!placement.note.empty() && !io.is_quiet)
             io.err << fmt::format("squenv: {}: {}\n", printable(placement.image),
                                   printable(placement.note));

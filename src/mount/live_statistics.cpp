@@ -98,11 +98,10 @@ int ask_daemon(const system::MountEntry& entry, int directory, Reply& reply) {
         ::geteuid() == 0 && entry != nullptr && entry->user_id.value_or(0) != 0)
         (void)become(*entry->user_id, entry->group_id.value_or(*entry->user_id));
     const int fd = ::open(question.mountpoint.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        reply.error = errno;
-    else if (question.entry != nullptr && question.entry->overlay_minor != 0)
+    const bool has_overlay = question.entry != nullptr && question.entry->overlay_minor != 0;
+    if (fd >= 0 && has_overlay)
         reply.error = ask_daemon(*question.entry, fd, reply);
-    else if (::ioctl(fd, kStatisticsIoctl, reply.text.data()) != 0)
+    else if (fd < 0 || ::ioctl(fd, kStatisticsIoctl, reply.text.data()) != 0)
         reply.error = errno;
     ::close(fd);  // the receiver may unmount at once
     (void)!::send(3, &reply, sizeof reply, MSG_NOSIGNAL);

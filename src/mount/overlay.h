@@ -6,13 +6,20 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace squenv::mount {
 
-/// Covers the mount at `mountpoint`, which becomes the lower layer. An empty layer is mounted
-/// between: an overlay has two. `noexec`: no program in it may be executed. Waits until the daemon
-/// of the mount answers. The caller may mount, as the user whose mount it is.
+/// Mounts an empty directory at `mountpoint`, for the mount that an overlay will be above: an
+/// overlay has two layers, and no moment may show the empty one alone. Returns it, as a path.
+/// Errors: denied, limit and others of mount(2).
+[[nodiscard]] Result<UniqueFd> mount_empty_layer(const std::string& mountpoint);
+
+/// Covers the mount at `mountpoint`, which becomes the lower layer; `empty` is the other one.
+/// `noexec`: no program in it may be executed. Waits until the daemon of the mount answers. The
+/// caller may mount, as the user whose mount it is.
 /// Errors: environment, denied and others of mount(2).
-[[nodiscard]] Status mount_overlay(const std::string& mountpoint, bool noexec);
+[[nodiscard]] Status mount_overlay(const std::string& mountpoint, const UniqueFd& empty,
+                                   bool noexec);
 
 }  // namespace squenv::mount

@@ -134,7 +134,16 @@ std::string command_of(const std::string& process) {
 Status unmount(const std::string& mountpoint, UnmountMode mode) {
     if (may_mount_directly()) {
         const int flags = UMOUNT_NOFOLLOW | (mode == UnmountMode::lazy ? MNT_DETACH : 0);
-        if (::umount2(mountpoint.c_str(), flags) == 0) return {};
+        // An overlay goes before the mount that it is above, and the empty layer after it.
+        const auto entry = system::find_mount(mountpoint);
+        int mounts = entry && *entry && (*entry)->overlay_minor != 0 ? 2 : 1;
+        while (mounts != 0 && ::umount2(mountpoint.c_str(), flags) == 0) --mounts;
+        if (mounts == 0) {
+            const auto layer = system::find_mount(mountpoint);
+            if (layer && *layer && (*layer)->source == system::kOverlaySource)
+                (void)::umount2(mountpoint.c_str(), flags);
+            return {};
+        }
         if (errno == EINVAL) return fail(Errc::not_found, mountpoint + ": not mounted");
         if (errno != EPERM) return fail_errno(errno, mountpoint);
     }

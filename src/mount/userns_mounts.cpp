@@ -71,8 +71,15 @@ Status check_root(const UniqueFd& root, const std::vector<UsernsMount>& mounts) 
                 "use --via direct or --via extract there");
 }
 
+/// An overlay to come: where, and the empty layer for it, or why there is none.
+struct Overlay {
+    const KernelMount& below;
+    Result<UniqueFd> empty;
+};
+
 /// Runs in the process that creates the namespaces.
-Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creation creation) {
+Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creation creation,
+                                   std::vector<Overlay>& overlays) {
     UniqueFd root;
     if (creation == Creation::mount_namespace) {
         SQUENV_TRY_ASSIGN(root, system::enter_mount_namespace());
@@ -85,6 +92,7 @@ Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creat
         const std::string& mountpoint = mount.kernel.mountpoint;
         SQUENV_TRY(ensure_mountpoint(mountpoint));
         UniqueFd device;
+        if (mount.has_overlay) overlays.push_back({mount.kernel, mount_empty_layer(mountpoint)});
         if (mount.bind_source.empty()) {
             SQUENV_TRY_ASSIGN(device, mount_direct(mount.kernel));
         } else {
@@ -99,30 +107,32 @@ Result<UsernsMounts> create_mounts(const std::vector<UsernsMount>& mounts, Creat
     return made;
 }
 
-Status mount_overlays(const std::vector<UsernsMount>& mounts) {
-    for (const auto& mount : mounts)
-        if (mount.has_overlay)
-            SQUENV_TRY(mount_overlay(mount.kernel.mountpoint, mount.kernel.noexec));
+Status mount_overlays(const std::vector<Overlay>& overlays) {
+    for (const auto& [below, empty] : overlays) {
+        if (!empty) return tl::unexpected(empty.error());
+        SQUENV_TRY(mount_overlay(below.mountpoint, *empty, below.noexec));
+    }
     return {};
 }
 
-/// Runs in a process of its own, because it waits for daemons that are started meanwhile.
-[[noreturn]] void overlay_and_report(int socket, const std::vector<UsernsMount>& mounts) {
-    const auto status = mount_overlays(mounts);
+/// Runs in a process of its own, because it waits for daemons that are started meanwhile. Nothing
+/// that the caller was given stays open in it.
+[[noreturn]] void overlay_and_report(int socket, const std::vector<Overlay>& overlays) {
+    std::vector<int> needed{socket};
+    for (const auto& overlay : overlays)
+        if (overlay.empty) needed.push_back(overlay.empty->get());
+    system::close_all_but(std::move(needed));
+    const auto status = mount_overlays(overlays);
     char asked = 0;
     if (system::receive_byte(socket, asked))
         (void)send_message(socket, status ? std::string{kDone} : encode_error(status.error()));
     ::_exit(0);
 }
 
-bool wants_overlay(const std::vector<UsernsMount>& mounts) {
-    return std::any_of(mounts.begin(), mounts.end(),
-                       [](const UsernsMount& mount) { return mount.has_overlay; });
-}
-
 [[noreturn]] void create_and_report(int socket, const std::vector<UsernsMount>& mounts,
                                     Creation creation) {
-    auto made = create_mounts(mounts, creation);
+    std::vector<Overlay> overlays;
+    const auto made = create_mounts(mounts, creation, overlays);
     if (!made) {
         (void)send_message(socket, encode_error(made.error()));
         ::_exit(1);
@@ -135,9 +145,7 @@ bool wants_overlay(const std::vector<UsernsMount>& mounts) {
     std::string word{root ? kDoneInChroot : kDone};
     for (const std::uint32_t minor : made->minors) word += std::to_string(minor) + ' ';
     (void)send_message(socket, word, descriptors);
-    // A process that kept a connection open would hide the death of its daemon.
-    made->devices.clear();
-    if (wants_overlay(mounts) && ::fork() == 0) overlay_and_report(socket, mounts);
+    if (!overlays.empty() && ::fork() == 0) overlay_and_report(socket, overlays);
     ::_exit(0);
 }
 
@@ -184,7 +192,9 @@ Result<UsernsMounts> create_apart(const std::vector<UsernsMount>& mounts, Creati
     system::reap(founder.pid);
     if (!message) return tl::unexpected(message.error());
     auto made = unpack(*message, mounts);
-    if (made && wants_overlay(mounts)) made->overlays = std::move(founder.socket);
+    const bool has_overlay = std::any_of(mounts.begin(), mounts.end(),
+                                         [](const auto& mount) { return mount.has_overlay; });
+    if (made && has_overlay) made->overlays = std::move(founder.socket);
     if (made) return std::move(*made);
     if (auto error = decode_error(message->bytes)) return tl::unexpected(std::move(*error));
     return fail(Errc::internal, "the process that makes the namespace died");

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/process_limits.h"
@@ -58,6 +59,17 @@ void keep_only(int socket, int other) {
     if (::dup2(socket, 3) < 0) ::_exit(1);
     if (high >= 0 && ::dup2(high, 4) < 0) ::_exit(1);
     ::close_range(high >= 0 ? 5 : 4, ~0U, 0);
+}
+
+void close_all_but(std::vector<int> kept) {
+    std::sort(kept.begin(), kept.end());
+    unsigned first = 0;
+    for (const int fd : kept) {
+        const auto number = static_cast<unsigned>(fd);
+        if (number > first) ::close_range(first, number - 1, 0);
+        first = number + 1;
+    }
+    ::close_range(first, ~0U, 0);
 }
 
 void reap(pid_t child) {

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -31,6 +32,9 @@ bool receive_byte(int socket, char& byte);
 /// In such a process: closes every descriptor but the standard ones and these. `socket` becomes
 /// number 3, `other` number 4, unless it is -1.
 void keep_only(int socket, int other);
+
+/// In such a process: closes every descriptor but `kept`, the standard ones too.
+void close_all_but(std::vector<int> kept);
 
 /// Waits for a child that is about to end, or has been killed. Its status does not matter.
 void reap(pid_t child);

@@ -52,14 +52,14 @@ std::optional<std::uint32_t> find_number(const std::string& options, const std::
     return std::nullopt;
 }
 
-/// Whether `entry` belongs to a mount of this program before it, which learns of that.
-bool is_overlay_part(const MountEntry& entry, std::vector<MountEntry>& before) {
-    if (entry.source != kOverlaySource) return false;
+/// Whether `entry` is the overlay above a mount of this program before it, which learns of that.
+bool is_own_overlay(const MountEntry& entry, std::vector<MountEntry>& before) {
+    if (entry.source != kOverlaySource || entry.type != "overlay") return false;
     const auto below = std::find_if(before.rbegin(), before.rend(), [&](const MountEntry& other) {
         return other.mountpoint == entry.mountpoint;
     });
     if (below == before.rend() || !below->is_squenv()) return false;
-    if (entry.type == "overlay") below->overlay_minor = entry.device_minor;
+    below->overlay_minor = entry.device_minor;
     return true;
 }
 
@@ -106,7 +106,7 @@ std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
 std::vector<MountEntry> parse_mount_table(std::istream& lines) {
     std::vector<MountEntry> entries;
     for (std::string line; std::getline(lines, line);)
-        if (auto entry = parse_mountinfo_line(line); entry && !is_overlay_part(*entry, entries))
+        if (auto entry = parse_mountinfo_line(line); entry && !is_own_overlay(*entry, entries))
             entries.push_back(std::move(*entry));
     return entries;
 }

@@ -15,7 +15,7 @@
 namespace squenv::system {
 
 /// The source of an overlay that this program puts above a mount of its own, and of the empty layer
-/// between them. The mount stands for all three.
+/// below both. The mount stands for the overlay, too.
 inline constexpr const char* kOverlaySource = "squenv-overlay";
 
 /// The types of mounts of this program, without the prefix "fuse.". They identify such mounts.

@@ -126,7 +126,7 @@ def test_a_module_is_asked_nothing(work, venv_image, venv_source):
 def test_auto_takes_one_in_a_namespace_alone(work, venv_image, user):
     assert overlays(squenv_run(work, venv_image, TABLE, *USERNS, user=user)) == 1
     result = squenv_run(work, venv_image, TABLE, "-v", *USERNS, user=user)
-    assert "(userns, overlay)" in result.stderr
+    assert "(userns), with an overlay above\n" in result.stderr
     off = squenv_run(work, venv_image, TABLE, *USERNS, "-o", "overlay=off", user=user)
     assert overlays(off) == 0
     assert overlays(squenv_run(work, venv_image, TABLE, user=user)) == 0
@@ -226,12 +226,24 @@ def test_a_joiner_has_it_too(work, venv_image, venv_source):
     assert str(venv_source) in first.stdout.readline()
     daemon = the_daemon(work)
     result = squenv_run(work, venv_image, TABLE, "-v", *USERNS)
-    assert overlays(result) == 1 and "(userns, joined, overlay)" in result.stderr
+    assert overlays(result) == 1 and "(userns, joined), with an overlay above\n" in result.stderr
     assert the_daemon(work) == daemon
     # Without one, a run is in another namespace.
     assert overlays(squenv_run(work, venv_image, TABLE, *USERNS, "-o", "overlay=off")) == 0
     first.communicate()
     wait_until_nothing_is_left(work, venv_source)
+
+
+def test_runs_that_start_together_see_the_tree_at_every_moment(work, venv_image, venv_source):
+    """A run may join before the overlay is there."""
+    words = work.command("run", *USERNS, venv_image, "--", "sh", "-c",
+                         f"for i in 1 2 3 4 5 6 7 8; do cat {venv_source}/pyvenv.cfg; done",
+                         user=True)
+    for _ in range(8):
+        runs = [work.start(words, text=True) for _ in range(8)]
+        for run in runs:
+            output, errors = run.communicate()
+            assert run.returncode == 0 and output.count("home = ") == 8, errors
 
 
 def test_commands_inside_find_the_mount(work, venv_image, venv_source):
@@ -247,6 +259,17 @@ def test_commands_inside_find_the_mount(work, venv_image, venv_source):
     assert upgraded.startswith(f"{venv_source}: version")
     assert imported == f"42 {venv_source}"
     wait_until_nothing_is_left(work, venv_source)
+
+
+@pytest.mark.parametrize("options", [(), ("--lazy",)])
+@pytest.mark.parametrize("overlay", ["on", "off"])
+def test_root_unmounts_all_of_it(work, venv_image, venv_source, overlay, options):
+    squenv = work.programs / "squenv"
+    script = f"cd /; {squenv} umount {' '.join(options)} {venv_source} && cat /proc/self/mountinfo"
+    result = squenv_run(work, venv_image, ["sh", "-c", script], *USERNS, "-o", f"overlay={overlay}",
+                        user=False)
+    assert result.returncode == 0, result.stderr
+    assert f" {venv_source} " not in result.stdout
 
 
 def test_another_image_in_the_same_place_inside(work, venv_image, venv_source, plain_image):
@@ -290,7 +313,7 @@ def test_a_dead_mount_is_told_as_one(work, venv_image, venv_source):
 
 @pytest.fixture(name="no_more_mounts")
 def fixture_no_more_mounts(work, venv_image):
-    """Room for the mount in a namespace, and for nothing above it."""
+    """Room for the mount in a namespace and the empty layer, and for nothing above them."""
     limit = Path("/proc/sys/fs/mount-max")
     before = limit.read_text(encoding="ascii")
     count = len(Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines())
@@ -300,6 +323,7 @@ def fixture_no_more_mounts(work, venv_image):
             mounted = squenv_run(work, venv_image, ["true"], *USERNS, "-o", "overlay=off")
             if mounted.returncode == 0:
                 break
+        limit.write_text(str(number + 1), encoding="ascii")
         yield
     finally:
         limit.write_text(before, encoding="ascii")
@@ -308,7 +332,7 @@ def fixture_no_more_mounts(work, venv_image):
 def test_a_machine_that_refuses_it_does_without(work, venv_image, venv_source, no_more_mounts):
     expect_import(squenv_run(work, venv_image, IMPORT, *USERNS), venv_source)
     result = squenv_run(work, venv_image, TABLE, "-v", *USERNS)
-    assert overlays(result) == 0 and "(userns)" in result.stderr
+    assert overlays(result) == 0 and "(userns)\n" in result.stderr
     result = squenv_run(work, venv_image, IMPORT, "-o", "overlay=on")
     assert result.returncode == OWN_FAILURE
     assert "option overlay" in result.stderr

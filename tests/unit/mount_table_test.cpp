@@ -39,18 +39,18 @@ TEST(MountTable, OtherMounts) {
 }
 
 TEST(MountTable, AnOverlayHasNoEntryOfItsOwn) {
-    const std::string image = "63 43 0:39 / /env ro - fuse.squenv /i.sqfs ro,user_id=1000\n";
-    const std::string parts =
-        "64 63 0:40 / /env ro - tmpfs squenv-overlay ro\n"
-        "67 64 0:41 / /env ro - overlay squenv-overlay ro,lowerdir=a:b\n";
-    std::istringstream lines(image + parts + "68 67 0:42 / /env/below rw - tmpfs tmpfs rw\n");
+    std::istringstream lines(
+        "63 43 0:38 / /env ro - tmpfs squenv-overlay ro\n"
+        "64 63 0:39 / /env ro - fuse.squenv /i.sqfs ro,user_id=1000\n"
+        "67 64 0:41 / /env ro - overlay squenv-overlay ro,lowerdir=a:b\n"
+        "68 67 0:42 / /env/below rw - tmpfs tmpfs rw\n");
     const auto entries = parse_mount_table(lines);
-    ASSERT_EQ(entries.size(), 2U);
-    EXPECT_EQ(entries[0].type, "fuse.squenv");
-    EXPECT_EQ(entries[0].device_minor, 39U);
-    EXPECT_EQ(entries[0].overlay_minor, 41U);
-    EXPECT_EQ(entries[1].mountpoint, "/env/below");
-    EXPECT_EQ(entries[1].overlay_minor, 0U);
+    ASSERT_EQ(entries.size(), 3U);
+    EXPECT_EQ(entries[1].type, "fuse.squenv");
+    EXPECT_EQ(entries[1].device_minor, 39U);
+    EXPECT_EQ(entries[1].overlay_minor, 41U);
+    EXPECT_EQ(entries[2].mountpoint, "/env/below");
+    EXPECT_EQ(entries[2].overlay_minor, 0U);
 }
 
 TEST(MountTable, AnOverlayOfAnythingElseIsAMount) {

@@ -211,8 +211,7 @@ def measure_node(options, name, count, work):
         row["reads"], row["bytes"] = store.counted()
         if stats:
             ranks.errors.seek(0)
-            row["daemons"] = len(re.findall(r"\(\w+(?:, overlay)?\)$", ranks.errors.read(),
-                                             re.MULTILINE))
+            row["daemons"] = len(re.findall(r" is at .* \(\w+\)", ranks.errors.read()))
             row["decoded"] = stats["caches"]["blocks"]["misses"]
     return row
 
