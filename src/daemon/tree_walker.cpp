@@ -60,6 +60,8 @@ struct RawEntry {
     char name[1];
 };
 
+constexpr int kListed = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
 /// What the walker listens to, as numbers 3 and 4.
 class Commands {
   public:
@@ -182,12 +184,18 @@ bool leave_mount_namespace() {
            ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
-void work(Commands commands, const std::string& mountpoint,
-          const std::vector<RecordedName>& first) {
-    // Without a request: the mount does not answer yet.
+/// The root of the mount, once that answers. In a joined namespace it is held before, because an
+/// overlay may cover it then. Elsewhere a look at the path could wait for an automounter.
+UniqueFd open_root(Commands& commands, const std::string& mountpoint, bool joins) {
+    if (!joins) return UniqueFd(commands.receive() ? ::open(mountpoint.c_str(), kListed) : -1);
     const UniqueFd place(::open(mountpoint.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!commands.send_progress() || !commands.receive()) return;
-    UniqueFd root(::openat(place.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const bool is_told = commands.send_progress() && commands.receive();
+    return UniqueFd(is_told ? ::openat(place.get(), ".", kListed) : -1);
+}
+
+void work(Commands commands, const std::string& mountpoint, bool joins,
+          const std::vector<RecordedName>& first) {
+    UniqueFd root = open_root(commands, mountpoint, joins);
     if (!root) return;
     commands.set_mount(root.get());
     Budget budget;
@@ -218,7 +226,7 @@ void work(Commands commands, const std::string& mountpoint,
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(processor), &one);
     ::sched_setaffinity(0, sizeof one, &one);
-    work(Commands(system::MountWatch(UniqueFd(4))), mountpoint, first);
+    work(Commands(system::MountWatch(UniqueFd(4))), mountpoint, joins, first);
     ::_exit(0);
 }
 
@@ -238,12 +246,12 @@ Result<TreeWalker> TreeWalker::start(const std::string& mountpoint, int processo
     SQUENV_TRY_ASSIGN(auto process, system::fork_child([&](int socket) {
                           run_warmer(socket, mountpoint, processor, namespaces, first);
                       }));
-    return TreeWalker(std::move(process.socket), process.pid);
+    return TreeWalker(std::move(process.socket), process.pid, namespaces != nullptr);
 }
 
 void TreeWalker::await_root() {
     char byte = 0;
-    (void)system::receive_byte(socket_.get(), byte);
+    if (joins_) (void)system::receive_byte(socket_.get(), byte);
 }
 
 void TreeWalker::begin() {

@@ -37,7 +37,8 @@ class TreeWalker {
                                                   const system::Namespaces* namespaces,
                                                   const std::vector<RecordedName>& first);
 
-    /// Waits until the walker has the root of the mount, which an overlay may cover from then on.
+    /// Waits until the walker has the root of a mount in other namespaces, which an overlay may
+    /// cover from then on.
     void await_root();
     /// Starts the walk; the mount answers now. A second call ends the visits to the first names and
     /// the pause.
@@ -51,9 +52,11 @@ class TreeWalker {
     [[nodiscard]] int ended_fd() const { return socket_.get(); }
 
   private:
-    TreeWalker(UniqueFd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
+    TreeWalker(UniqueFd socket, pid_t pid, bool joins)
+        : socket_(std::move(socket)), pid_(pid), joins_(joins) {}
     UniqueFd socket_;
     pid_t pid_ = -1;
+    bool joins_ = false;  ///< the namespaces of the mount
 };
 
 /// A processor of this process's affinity mask other than the one it runs on, or -1 when there is
