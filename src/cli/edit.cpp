@@ -97,7 +97,7 @@ void EditCommand::declare(Options options) {
         .type_name("DIR");
     options.add_flag("--resume", resumes_, "Go on with a session that was not ended");
     options.add_flag("--discard", discards_, "Throw such a session away");
-    options.add_flag("--force", options_.force, "At another path than it was made for");
+    options.add_flag("--force", options_.force, "Also at another path than it was made for");
     options.footer("Without CMD: a shell; 'exit' leaves it and makes the next version.");
 }
 

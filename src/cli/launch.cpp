@@ -185,9 +185,9 @@ void LaunchOptions::declare(Options options) {
         .type_name("OPT,...")
         .one_value_each();
     options.add("--record", record, "Write what was touched there at the end").type_name("FILE");
-    options.add_flag("--force", force, "At another path than it was made for");
+    options.add_flag("--force", force, "Also at another path than it was made for");
     options.add_flag("--fast-import", has_fast_import,
-                     "Python asks of no module whether it is a terminal");
+                     "Faster imports: no module is asked for a terminal");
     views.declare(options);
 }
 

@@ -56,23 +56,27 @@ std::vector<NamedOption> split(const std::string& text, Dialect dialect) {
     return options;
 }
 
+tl::unexpected<Error> no_choice(const std::string& value, const char* choices) {
+    return fail(Errc::invalid_argument, '\'' + value + "' is not " + choices);
+}
+
 Result<daemon::Prefetch> parse_prefetch(const std::string& value) {
     if (value == "auto") return daemon::Prefetch::automatic;
     if (value == "on") return daemon::Prefetch::on;
     if (value == "off") return daemon::Prefetch::off;
-    return fail(Errc::invalid_argument, "auto, on or off");
+    return no_choice(value, "auto, on or off");
 }
 
 Result<daemon::Overlay> parse_overlay(const std::string& value) {
     if (value == "auto") return daemon::Overlay::automatic;
     if (value == "on") return daemon::Overlay::on;
     if (value == "off") return daemon::Overlay::off;
-    return fail(Errc::invalid_argument, "auto, on or off");
+    return no_choice(value, "auto, on or off");
 }
 
 Result<bool> parse_switch(const std::string& value) {
     if (value == "on" || value == "off") return value == "on";
-    return fail(Errc::invalid_argument, "on or off");
+    return no_choice(value, "on or off");
 }
 
 Result<std::uint32_t> parse_id(const NamedOption& option) {
@@ -174,6 +178,22 @@ Status check_possible(const NamedOption& option) {
                 "option " + option.name + ": images are mounted ro,nosuid,nodev", "leave it out");
 }
 
+/// Refuses an option that is known with a value and has none, or the other way round.
+Status check_form(const NamedOption& option) {
+    daemon::Request scratch;
+    const NamedOption plain{option.name, {}, false};
+    if (option.has_value && apply_plain(plain, scratch))
+        return fail(Errc::invalid_argument, "option " + option.name + " takes no value",
+                    "leave out what follows '" + option.name + "'");
+    // "1" is a value that some options refuse, which shows that they are known.
+    const auto applied = apply_valued({option.name, "1", true}, scratch);
+    const bool needs_value = !applied || *applied;
+    if (needs_value && (!option.has_value || option.value.empty()))
+        return fail(Errc::invalid_argument, "option " + option.name + " needs a value",
+                    "see " + option.name + " in squenv-mount(1)");
+    return {};
+}
+
 /// False when `option` is not known.
 Result<bool> apply(const NamedOption& option, daemon::Request& request, const OptionRules& rules) {
     if (!option.has_value) return apply_plain(option, request);
@@ -217,6 +237,7 @@ Status apply_mount_options(const std::string& options, daemon::Request& request,
         SQUENV_TRY(check_possible(option));
         SQUENV_TRY_ASSIGN(const bool is_applied, apply(option, request, rules));
         if (is_applied || rules.takes_unknown) continue;
+        SQUENV_TRY(check_form(option));
         return fail(
             Errc::invalid_argument,
             "unknown option '" + option.name + (option.has_value ? "=" + option.value : "") + "'",

@@ -28,8 +28,8 @@ const char* hindrance(const std::optional<appendix::Manifest>& manifest,
                       const daemon::Request& request) {
     if (manifest && manifest->fits_overlay == false)
         return "an overlay would not show all of the image, see fits_overlay in squenv-image(5)";
-    if (!request.has_failover) return "with failover=off no statistics pass it";
-    if (!request.record_path.empty()) return "a recording is of the mount itself";
+    if (!request.has_failover) return "with failover=off, 'squenv stats' could not ask the daemon";
+    if (!request.record_path.empty()) return "what is recorded are requests to the mount below";
     return nullptr;
 }
 
@@ -41,7 +41,7 @@ Status choose_overlay(const std::optional<appendix::Manifest>& manifest, daemon:
     if (request.overlay == daemon::Overlay::on) {
         if (reason == nullptr) return {};
         return fail(Errc::invalid_argument, request.image_path + ": option overlay=on: " + reason,
-                    "leave it out");
+                    "leave overlay=on out");
     }
     // An overlay checks modes also where invented owners switch that off for the mount.
     const bool has_checks = request.allow_other || !request.view.uid;

@@ -77,7 +77,7 @@ void PruneCommand::print_text(Io& io, const versions::Pruned& pruned) const {
     io.out << fmt::format("{}: {} of {} versions {}, {} {}\n", printable(image_),
                           pruned.removed.size(), pruned.removed.size() + pruned.left.size(), verb,
                           format_size(pruned.freed_bytes),
-                          options_.is_dry_run ? "would be free" : "are free");
+                          options_.is_dry_run ? "would be freed" : "freed");
 }
 
 void PruneCommand::print_json(Io& io, const versions::Pruned& pruned) const {

@@ -73,19 +73,24 @@ void keep_only(int socket) {
 }
 
 /// Asks the daemon of `entry`, whose mount `directory` is in, until it has answered or the mount is
-/// dead. A young daemon does not listen yet. Returns 0, or the error as errno has it.
+/// dead. A young daemon does not listen yet; in another network namespace none is ever heard.
+/// Returns 0, or the error as errno has it.
 int ask_daemon(const system::MountEntry& entry, int directory, Reply& reply) {
     constexpr timespec kPause{0, 20'000'000};
-    const std::string name = daemon_name(entry.device_minor, ::geteuid());
-    for (;; ::nanosleep(&kPause, nullptr)) {
+    constexpr int kMostVisits = 50;
+    // A child namespace may have another number for the user.
+    const std::string name = daemon_name(entry.device_minor, entry.user_id.value_or(::geteuid()));
+    for (int visits = 0; visits < kMostVisits; ::nanosleep(&kPause, nullptr)) {
         struct statfs info {};
         if (::fstatfs(directory, &info) != 0) return errno;
         const auto connection = system::visit_name(name);
         if (!connection && connection.error().code != Errc::busy) return EACCES;
+        if (connection && !*connection) ++visits;
         if (!connection || !*connection) continue;
         if (!system::send_byte((*connection)->get(), kAskStatistics)) continue;
         if (::recv((*connection)->get(), reply.text.data(), reply.text.size(), 0) > 0) return 0;
     }
+    return ECONNREFUSED;
 }
 
 /// Runs in a child process of its own.
@@ -152,6 +157,10 @@ Result<std::string> result_of(const std::string& mountpoint, const Reply& reply)
             return fail(Errc::unsupported,
                         mountpoint + ": not a mount of squenv, or of another version of it",
                         "'squenv list' shows your mounts");
+        case ECONNREFUSED:
+            return fail(Errc::unsupported,
+                        mountpoint + ": its daemon is not in this network namespace",
+                        "ask outside of that namespace; the mount is in order");
         case ENOTCONN:
         case ECONNABORTED:
             return tl::unexpected(

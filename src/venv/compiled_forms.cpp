@@ -97,7 +97,9 @@ Status CompiledForms::make_directory(const std::string& root) {
         return fail(Errc::invalid_argument, "TMPDIR " + parent.string() + " is in the tree",
                     "name a directory outside of it");
     std::string name = (parent / "squenv-compile-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, parent.string());
+    if (::mkdtemp(name.data()) == nullptr)
+        return fail_errno(errno, parent.string() + ": compiled modules are made there",
+                          "name another directory in TMPDIR, or pack without --compile");
     directory_ = name;
     tree_ = directory_ + root;
     fs::create_directories(tree_, error);

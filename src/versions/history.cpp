@@ -57,7 +57,7 @@ Status set_pinned(const std::string& image, std::uint64_t number, bool is_pinned
     if (!place.is_directory()) {
         SQUENV_TRY(history(image));
         return fail(Errc::not_found, image + ": no versions of it are kept",
-                    "versions are kept by --keep of pack, create and edit");
+                    "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'");
     }
     SQUENV_TRY_ASSIGN(Store store, Store::open(place));
     if (!store.found().version(number)) return store.found().no_such(number);

@@ -138,7 +138,7 @@ Result<Version> choose_target(const Snapshot& found, std::uint64_t wanted) {
     for (auto at = found.kept.rbegin(); at != found.kept.rend(); ++at)
         if (!found.image || at->first < found.current) return *found.version(at->first);
     return fail(Errc::not_found, found.place.image + ": there is no earlier version",
-                "versions are kept by --keep of pack, create and edit");
+                "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'");
 }
 
 /// Whether the file may get the access rights of the image: otherwise it needs a copy of its own.
@@ -210,7 +210,7 @@ Result<Rollback> rollback(const std::string& image, const RollbackOptions& optio
     if (!place.is_directory()) {
         SQUENV_TRY(history(image));
         return fail(Errc::not_found, image + ": no versions of it are kept",
-                    "versions are kept by --keep of pack, create and edit");
+                    "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'");
     }
     Rollback result;
     if (options.is_dry_run) {

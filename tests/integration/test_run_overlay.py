@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,7 @@ def test_a_tree_with_marks_of_overlayfs_never_has_one(work, mark):
     assert overlays(squenv_run(work, f"{image}:{path}", TABLE, "--force", *USERNS)) == 0
     result = squenv_run(work, f"{image}:{path}", TABLE, "--force", "-o", "overlay=on")
     assert result.returncode == OWN_FAILURE
-    assert "option overlay=on" in result.stderr and "leave it out" in result.stderr
+    assert "option overlay=on" in result.stderr and "leave overlay=on out" in result.stderr
 
 
 def environment_tree(work):
@@ -270,6 +271,17 @@ def test_root_unmounts_all_of_it(work, venv_image, venv_source, overlay, options
                         user=False)
     assert result.returncode == 0, result.stderr
     assert f" {venv_source} " not in result.stdout
+
+
+def test_it_is_asked_from_other_namespaces(work, venv_image, venv_source):
+    words = [str(word) for word in stats(work, venv_source)]
+    result = squenv_run(work, venv_image, ["unshare", "-Ur", *words], *USERNS)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["image"] == str(venv_image)
+    begin = time.monotonic()
+    result = squenv_run(work, venv_image, ["unshare", "-Urn", *words], *USERNS)
+    assert time.monotonic() - begin < 2.5
+    assert "not in this network namespace" in result.stderr and "umount" not in result.stderr
 
 
 def test_another_image_in_the_same_place_inside(work, venv_image, venv_source, plain_image):

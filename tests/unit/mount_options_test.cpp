@@ -166,5 +166,21 @@ TEST(MountOptions, SquashfuseTakesAnySubtype) {
     EXPECT_EQ(request.subtype, "own");
 }
 
+TEST(MountOptions, AKnownOptionIsNotCalledUnknown) {
+    const auto message = [](const char* options) {
+        daemon::Request request;
+        const auto status = apply_mount_options(options, request);
+        return status ? std::string("fine") : status.error().message();
+    };
+    for (const char* option : {"overlay", "threads", "offset", "uid", "stage", "overlay="})
+        EXPECT_NE(message(option).find("needs a value"), std::string::npos) << option;
+    for (const char* option : {"noexec=1", "allow_other=on", "debug=yes", "noexec="})
+        EXPECT_NE(message(option).find("takes no value"), std::string::npos) << option;
+    for (const char* option : {"nonsense", "nonsense=1", "over=on"})
+        EXPECT_NE(message(option).find("unknown option"), std::string::npos) << option;
+    for (const char* option : {"overlay=maybe", "prefetch=maybe", "failover=maybe"})
+        EXPECT_NE(message(option).find("'maybe' is not"), std::string::npos) << option;
+}
+
 }  // namespace
 }  // namespace squenv::cli
