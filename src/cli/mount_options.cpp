@@ -60,17 +60,12 @@ tl::unexpected<Error> no_choice(const std::string& value, const char* choices) {
     return fail(Errc::invalid_argument, '\'' + value + "' is not " + choices);
 }
 
-Result<daemon::Prefetch> parse_prefetch(const std::string& value) {
-    if (value == "auto") return daemon::Prefetch::automatic;
-    if (value == "on") return daemon::Prefetch::on;
-    if (value == "off") return daemon::Prefetch::off;
-    return no_choice(value, "auto, on or off");
-}
-
-Result<daemon::Overlay> parse_overlay(const std::string& value) {
-    if (value == "auto") return daemon::Overlay::automatic;
-    if (value == "on") return daemon::Overlay::on;
-    if (value == "off") return daemon::Overlay::off;
+/// Choice has `automatic`, `on` and `off`.
+template <class Choice>
+Result<Choice> parse_choice(const std::string& value) {
+    if (value == "auto") return Choice::automatic;
+    if (value == "on") return Choice::on;
+    if (value == "off") return Choice::off;
     return no_choice(value, "auto, on or off");
 }
 
@@ -128,11 +123,11 @@ Result<bool> apply_valued(const NamedOption& option, daemon::Request& request) {
     } else if (option.name == "notify_pipe") {
         request.notify_pipe = option.value;
     } else if (option.name == "prefetch") {
-        SQUENV_TRY_ASSIGN(request.prefetch, parse_prefetch(option.value));
+        SQUENV_TRY_ASSIGN(request.prefetch, parse_choice<daemon::Prefetch>(option.value));
     } else if (option.name == "failover") {
         SQUENV_TRY_ASSIGN(request.has_failover, parse_switch(option.value));
     } else if (option.name == "overlay") {
-        SQUENV_TRY_ASSIGN(request.overlay, parse_overlay(option.value));
+        SQUENV_TRY_ASSIGN(request.overlay, parse_choice<daemon::Overlay>(option.value));
     } else if (option.name == "record") {
         request.record_path = option.value;
     } else if (option.name == "stage") {

@@ -173,17 +173,22 @@ std::optional<UsernsMounts> unpack(SocketMessage& message, const std::vector<Use
     return made;
 }
 
+/// Waits for a message of such a process, or its end. False when that takes too long.
+bool is_answered(int socket) {
+    pollfd waiting{socket, POLLIN, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&waiting, 1, kPatienceMs);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
 Result<UsernsMounts> create_apart(const std::vector<UsernsMount>& mounts, Creation creation) {
     SQUENV_TRY_ASSIGN(auto founder, system::fork_child([&](int socket) {
                           create_and_report(socket, mounts, creation);
                       }));
     // A path on a dead network may hang the creator, so the wait has a limit.
-    pollfd waiting{founder.socket.get(), POLLIN, 0};
-    int ready = 0;
-    do {
-        ready = ::poll(&waiting, 1, kPatienceMs);
-    } while (ready < 0 && errno == EINTR);
-    if (ready <= 0) {
+    if (!is_answered(founder.socket.get())) {
         ::kill(founder.pid, SIGKILL);
         return fail(Errc::busy, "making a namespace takes too long",
                     "look for a path that hangs, such as one on a network that is down");
@@ -216,12 +221,7 @@ Result<UsernsMounts> make_userns_mounts(const std::vector<UsernsMount>& mounts) 
 Status await_overlays(UsernsMounts& mounts) {
     const UniqueFd socket = std::move(mounts.overlays);
     if (!socket || !system::send_byte(socket.get(), kDone)) return {};
-    pollfd waiting{socket.get(), POLLIN, 0};
-    int ready = 0;
-    do {
-        ready = ::poll(&waiting, 1, kPatienceMs);
-    } while (ready < 0 && errno == EINTR);
-    if (ready <= 0) return fail(Errc::busy, "making an overlay takes too long");
+    if (!is_answered(socket.get())) return fail(Errc::busy, "making an overlay takes too long");
     SQUENV_TRY_ASSIGN(const auto message, receive_message(socket.get()));
     if (message.bytes == std::string{kDone}) return {};
     if (auto error = decode_error(message.bytes)) return tl::unexpected(std::move(*error));
