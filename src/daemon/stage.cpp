@@ -13,6 +13,7 @@
 
 #include "base/file_io.h"
 #include "base/log.h"
+#include "base/page_buffer.h"
 #include "base/sha256.h"
 #include "base/threads.h"
 #include "base/units.h"
@@ -54,12 +55,12 @@ Status reserve_space(int file, std::uint64_t bytes, const std::string& directory
 Status copy(const image::ByteSource& source, int file, const std::atomic<int>& state) {
     const std::uint64_t total = source.size_bytes();
     std::vector<Sha256> digests;
-    ByteVector piece(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, total)));
+    PageBuffer piece(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, total)));
     for (const bool is_check : {false, true}) {
         for (std::uint64_t at = 0; at < total; at += piece.size()) {
             if (state == kEnding) return fail(Errc::cancelled, "unmounted");
-            const MutableBytes bytes(piece.data(), static_cast<std::size_t>(std::min<std::uint64_t>(
-                                                       piece.size(), total - at)));
+            const MutableBytes bytes = piece.bytes().first(
+                static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), total - at)));
             if (is_check) {
                 if (const auto status = read_at(file, bytes, at); !status)
                     return with_context(status.error(), "reading back");

@@ -46,11 +46,11 @@ Result<Neighbourhoods::Pointer> Neighbourhoods::obtain(std::uint64_t index, bool
     return cache_.get_or_load(index, [&]() -> Result<Loaded> {
         auto made = std::make_shared<Neighbourhood>();
         made->is_ahead = is_ahead;
-        made->bytes.resize(end_of(index) - begin_of(index));
+        made->memory = PageBuffer(end_of(index) - begin_of(index));
         read_count_.fetch_add(1, std::memory_order_relaxed);
         if (is_ahead) ahead_count_.fetch_add(1, std::memory_order_relaxed);
-        SQUENV_TRY(read_(begin_of(index), made->bytes));
-        const std::size_t cost = made->bytes.size();
+        SQUENV_TRY(read_(begin_of(index), made->memory.bytes()));
+        const std::size_t cost = made->memory.size();
         return Loaded{std::move(made), cost};
     });
 }
@@ -82,7 +82,8 @@ Status Neighbourhoods::read(std::uint64_t position, MutableBytes out) {
         const auto found = obtain(index, false);
         // A bad place elsewhere in the neighbourhood is none of this caller's concern.
         if (!found) return read_(position, out);
-        std::memcpy(out.data(), (*found)->bytes.data() + (position - begin_of(index)), size);
+        std::memcpy(out.data(), (*found)->memory.bytes().data() + (position - begin_of(index)),
+                    size);
         note_use(**found, index);
         position += size;
         out = out.subspan(size);

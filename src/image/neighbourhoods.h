@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/page_buffer.h"
 #include "base/result.h"
 #include "base/sharded_cache.h"
 
@@ -35,7 +36,7 @@ class Neighbourhoods {
     static constexpr std::uint64_t kSize = 1U << 20;
     /// The compressed bytes that are kept. With the caches of what is decoded the daemon stays
     /// below 96 MiB.
-    static constexpr std::size_t kBudget = 32U << 20;
+    static constexpr std::size_t kBudget = 48U << 20;
 
     /// Fills the bytes from a position on, or fails. Thread-safe.
     using Read = std::function<Status(std::uint64_t position, MutableBytes out)>;
@@ -64,7 +65,7 @@ class Neighbourhoods {
 
   private:
     struct Neighbourhood {
-        ByteVector bytes;
+        PageBuffer memory;
         bool is_ahead = false;                     ///< no caller has asked for it
         mutable std::atomic<bool> is_used{false};  ///< by a caller
     };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Storage that is slow per request: `slow_storage SOURCE DIRECTORY MILLISECONDS [STORE RATE]`. A
+// Storage that is slow per request: `slow_storage SOURCE DIRECTORY DELAY [STORE RATE]`. DELAY is
+// "MILLISECONDS" or "MILLISECONDS,STALL,EVERY": one in EVERY operations takes STALL milliseconds. A
 // file is shown as DIRECTORY/image: every read of at most 1 MiB is answered after that time,
 // several at once, and nothing is cached. A directory is shown as DIRECTORY: every lookup, open,
 // listing and read takes that time, and the kernel keeps what it has got, as on a file system of a
 // network. Runs until it is unmounted. STORE is a file of 24 bytes that several of these have in
 // common: reads and bytes are counted in it, and all together get RATE bytes a second (0: no
-// limit). The kernel then keeps an image, too.
+// limit). The kernel then keeps an image, too. At the end, the number of reads is printed.
 #define FUSE_USE_VERSION 314
 #include <dirent.h>
 #include <fcntl.h>
@@ -28,7 +29,12 @@
 namespace {
 
 int source = -1;
-std::chrono::microseconds delay{0};
+using Milliseconds = std::chrono::duration<double, std::milli>;
+Milliseconds delay{0};
+Milliseconds stall{0};
+unsigned long stalls_every = 0;
+std::atomic<std::uint64_t> operations_begun{0};
+std::atomic<std::uint64_t> reads{0};
 
 /// What all nodes of one store share; in a file that is mapped by each.
 struct Store {
@@ -40,7 +46,18 @@ Store* store = nullptr;
 double bytes_per_second = 0;
 
 void wait() {
-    std::this_thread::sleep_for(delay);
+    const std::uint64_t number = ++operations_begun;
+    const bool stalls = stalls_every != 0 && number % stalls_every == 0;
+    std::this_thread::sleep_for(stalls ? stall : delay);
+}
+
+bool parse_delay(const char* text) {
+    double usual = 0;
+    double rare = 0;
+    const int found = std::sscanf(text, "%lf,%lf,%lu", &usual, &rare, &stalls_every);
+    delay = Milliseconds(usual);
+    stall = Milliseconds(rare);
+    return found == 1 || found == 3;
 }
 
 /// Waits until the store has sent `size` bytes behind what it has promised to all others.
@@ -99,6 +116,7 @@ int open_image(const char* path, fuse_file_info* info) {
 
 int read_bytes(const char* /*path*/, char* buffer, std::size_t size, off_t offset,
                fuse_file_info* info) {
+    ++reads;
     wait();
     const ssize_t got = ::pread(static_cast<int>(info->fh), buffer, size, offset);
     if (got < 0) return -errno;
@@ -157,8 +175,8 @@ void* begin(fuse_conn_info* /*connection*/, fuse_config* config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 4 && argc != 6) {
-        std::fprintf(stderr, "usage: slow_storage SOURCE DIRECTORY MILLISECONDS [STORE RATE]\n");
+    if ((argc != 4 && argc != 6) || !parse_delay(argv[3])) {
+        std::fprintf(stderr, "usage: slow_storage SOURCE DIRECTORY DELAY [STORE RATE]\n");
         return 2;
     }
     if (argc == 6 && !open_store(argv[4], argv[5])) {
@@ -171,7 +189,6 @@ int main(int argc, char** argv) {
         std::perror(argv[1]);
         return 1;
     }
-    delay = std::chrono::microseconds(static_cast<long>(std::atof(argv[3]) * 1000));
     const bool is_tree = S_ISDIR(info.st_mode);
     fuse_operations operations{};
     operations.init = begin;
@@ -183,5 +200,7 @@ int main(int argc, char** argv) {
     operations.release = is_tree ? close_file : nullptr;
     char foreground[] = "-f";
     char* arguments[] = {argv[0], foreground, argv[2], nullptr};
-    return fuse_main(3, arguments, &operations, nullptr);
+    const int status = fuse_main(3, arguments, &operations, nullptr);
+    std::printf("%llu\n", static_cast<unsigned long long>(reads.load()));
+    return status;
 }

@@ -27,6 +27,7 @@ class Storage {
     Status read(std::uint64_t position, MutableBytes out) {
         const std::lock_guard lock(mutex_);
         asked_.insert({position, out.size()});
+        are_aligned_ = are_aligned_ && reinterpret_cast<std::uintptr_t>(out.data()) % 4096 == 0;
         ++count_;
         if (!fits(position, out.size(), size_)) return fail(Errc::io, "the file ends before");
         if (position <= bad_ && bad_ < position + out.size()) return fail(Errc::io, "a bad place");
@@ -48,6 +49,11 @@ class Storage {
         const std::lock_guard lock(mutex_);
         return asked_.contains({position, size});
     }
+    /// Whether the memory of all reads began at a page.
+    bool was_read_into_pages() {
+        const std::lock_guard lock(mutex_);
+        return are_aligned_;
+    }
     void damage(std::uint64_t position) {
         const std::lock_guard lock(mutex_);
         bad_ = position;
@@ -58,6 +64,7 @@ class Storage {
     std::mutex mutex_;
     std::set<std::pair<std::uint64_t, std::uint64_t>> asked_;
     std::size_t count_ = 0;
+    bool are_aligned_ = true;
     std::uint64_t bad_ = ~std::uint64_t{0};
 };
 
@@ -192,6 +199,7 @@ TEST(Neighbourhoods, AnImageThatFitsIsReadAsAWhole) {
     ASSERT_TRUE(comes_true([&] { return all.counters().used_bytes == 20 * kMiB; }));
     expect_right(all, 0, 20 * kMiB - 1);
     EXPECT_EQ(storage.count(), 20U);
+    EXPECT_TRUE(storage.was_read_into_pages()) << "FUSE would split what touches a page more";
 }
 
 TEST(Neighbourhoods, ManyCallersOneRead) {

@@ -40,6 +40,15 @@ class Mounter:
         """For a new process, which sees the mount from then on."""
 
     def unmount(self, mountpoint):
+        """Leaves nothing for the system behind it to wait for."""
+        serving = self.processes(mountpoint)
+        self.end(mountpoint)
+        while any(os.path.exists(f"/proc/{pid}") for pid in serving):
+            time.sleep(0.01)
+        # The kernel lets go of what it knew of the mount after the daemon has ended.
+        time.sleep(0.3)
+
+    def end(self, mountpoint):
         for _ in range(50):
             command = ["umount", mountpoint]
             if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
@@ -77,13 +86,8 @@ class Namespace(Mounter):
         if ctypes.CDLL(None, use_errno=True).setns(namespace, 0) != 0:
             raise OSError(ctypes.get_errno(), "setns")
 
-    def unmount(self, mountpoint):
-        serving = self.processes(mountpoint)
+    def end(self, mountpoint):
         self.holder.communicate()
-        while any(os.path.exists(f"/proc/{pid}") for pid in serving):
-            time.sleep(0.01)
-        # The kernel lets go of what it knew of the mount after the daemon has ended.
-        time.sleep(0.3)
 
 
 def serves(pid, mountpoint):

@@ -44,8 +44,10 @@ COLUMNS = [("cold, recorded", "squenv, recorded", "cold", 0.88),
            ("cold, namespace", "squenv, namespace", "cold", 0.95),
            ("warm, recorded, namespace", "squenv, recorded, namespace", "warm", 1.03),
            ("warm, namespace", "squenv, namespace", "warm", 1.03),
-           ("cold, fast import", "squenv, fast import", "cold", None),
-           ("warm, fast import", "squenv, fast import", "warm", None),
+           ("cold, recorded, fast import", "squenv, recorded, fast import", "cold", 0.88),
+           ("cold, fast import", "squenv, fast import", "cold", 0.95),
+           ("warm, recorded, fast import", "squenv, recorded, fast import", "warm", 1.03),
+           ("warm, fast import", "squenv, fast import", "warm", 1.03),
            ("cold, squashfuse_ll", "squashfuse_ll", "cold", None),
            ("warm, squashfuse_ll", "squashfuse_ll", "warm", None)]
 LIMIT = 1.08  # of each program
@@ -130,6 +132,8 @@ def systems_of(place, name):
         "squenv, namespace": (mounters.Namespace("squenv", plain, squenv), {}),
         "squenv, recorded, namespace": (mounters.Namespace("squenv", recorded, squenv), {}),
         "squenv, fast import": (mounters.Mounter("squenv", plain, mount), place.fast_import()),
+        "squenv, recorded, fast import": (mounters.Mounter("squenv", recorded, mount),
+                                          place.fast_import()),
     }
     if squashfuse:
         other = mounters.Mounter("squashfuse_ll", plain, lambda image, at: [squashfuse, image, at])

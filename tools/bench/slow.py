@@ -3,11 +3,14 @@
 """Measures an import on storage that takes some time for every operation.
 
     tools/bench/slow.py ENVIRONMENT RECORDED PLAIN [--code CODE] [--delays 0,1,5,20] [--rounds 3]
+                        [--stall 2000/50] [--rate 200]
 
 ENVIRONMENT is a virtual environment, RECORDED an image of it that `pack --warm` made for CODE, and
 PLAIN one by mksquashfs. The directory, the kernel's squashfs, squashfuse_ll and squenv read from
 tests/support/slow_storage, in all orders; each import is the first after a mount, with nothing in
-the page cache. Medians in seconds. Needs root, for the kernel's mount and to drop its caches.
+the page cache. With --stall, one in 50 operations takes 2,000 ms. With --rate, the storage sends
+200 MB a second, and the kernel keeps what it has got of an image. Medians in seconds. Needs root,
+for the kernel's mount and to drop its caches.
 """
 
 import argparse
@@ -40,6 +43,8 @@ def arguments_of():
     parser.add_argument("plain")
     parser.add_argument("--code", default=setup.IMPORT)
     parser.add_argument("--delays", default="0,1,5,20", help="milliseconds per operation")
+    parser.add_argument("--stall", help="MILLISECONDS/EVERY")
+    parser.add_argument("--rate", type=float, help="MB a second")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--squenv", default=str(ROOT / "build" / "src" / "cli" / "squenv"))
     parser.add_argument("--storage", help="the program slow_storage; default: beside squenv")
@@ -68,7 +73,12 @@ def measure(options, system, delay, work):
     """Seconds from the mount to the end of the import."""
     source, command = system
     slow, path = os.path.join(work, "slow"), os.path.join(work, "mount")
-    with slow_storage(options.storage, source, slow, delay):
+    limits = [",".join([delay, *options.stall.split("/")]) if options.stall else delay]
+    if options.rate:
+        store = Path(work, "store")
+        store.write_bytes(bytes(24))
+        limits += [store, options.rate * 1e6]
+    with slow_storage(options.storage, source, slow, *limits):
         subprocess.run(["sync"], check=True)
         Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
         start = time.monotonic()

@@ -13,7 +13,7 @@ def slow_storage(program, source, path, *limits):
     """`source` at `path`; as `image` in it, if it is a file. For `limits` see the program."""
     # libfuse warns of its own default for threads.
     with subprocess.Popen([program, source, path, *map(str, limits)],
-                          stderr=subprocess.DEVNULL) as process:
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not os.path.ismount(path):
             if process.poll() is not None:
                 sys.exit(f"{os.path.basename(sys.argv[0])}: {program} ended early")
