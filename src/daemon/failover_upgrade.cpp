@@ -14,6 +14,7 @@
 #include "config.h"
 #include "daemon/failover.h"
 #include "daemon/handover.h"
+#include "daemon/program_copy.h"
 
 namespace squenv::daemon {
 
@@ -75,7 +76,9 @@ void Failover::on_visit(Door::Visit visit) {
     if (candidate_ || switch_ || !is_server_ready_ || is_over_)
         return refuse_upgrade(visit, {Errc::busy, 0, "its server is being replaced already",
                                       "try again in a moment"});
-    const auto status = start_candidate(std::move(visit.program));
+    auto program = without_foreign_mount(std::move(visit.program));
+    if (!program) return refuse_upgrade(visit, program.error());
+    const auto status = start_candidate(std::move(*program));
     if (!status) return refuse_upgrade(visit, status.error());
     candidate_->visit = std::move(visit);
 }

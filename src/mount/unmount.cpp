@@ -72,36 +72,31 @@ std::vector<std::string> names_in(const std::string& path) {
     return names;
 }
 
-/// The mounts of this namespace by their numbers: whether each is at `mountpoint` or below.
-std::map<int, bool> mounts_by_number(const std::string& mountpoint) {
-    std::map<int, bool> mounts;
+/// The mounts of this namespace by their mount_id: whether each is at `mountpoint` or below.
+std::map<std::uint32_t, bool> mounts_by_id(const std::string& mountpoint) {
+    std::map<std::uint32_t, bool> mounts;
     std::ifstream table("/proc/self/mountinfo");
     for (std::string line; std::getline(table, line);)
         if (const auto entry = system::parse_mountinfo_line(line))
-            mounts[std::atoi(line.c_str())] = is_below(entry->mountpoint, mountpoint);
+            mounts[entry->mount_id] = is_below(entry->mountpoint, mountpoint);
     return mounts;
 }
 
-/// The number of the mount that a link of /proc leads into. O_PATH sends nothing to its daemon.
-std::optional<int> mount_number(const std::string& link) {
+/// The mount_id of the mount that a link of /proc leads into. O_PATH sends nothing to its daemon.
+std::optional<std::uint32_t> mount_id_behind(const std::string& link) {
     const UniqueFd fd(::open(link.c_str(), O_PATH | O_CLOEXEC));
-    if (!fd) return std::nullopt;
-    std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd.get()));
-    constexpr std::string_view kKey = "mnt_id:";
-    for (std::string line; std::getline(info, line);)
-        if (line.starts_with(kKey)) return std::atoi(line.c_str() + kKey.size());
-    return std::nullopt;
+    return fd ? system::mount_id_of(fd.get()) : std::nullopt;
 }
 
 /// What is below the path of a mount can be what the mount covers: the directory that its daemon
 /// keeps open, and the directory that a shell was in before.
 std::optional<std::string> how_it_holds(const std::string& process, const std::string& mountpoint,
-                                        const std::map<int, bool>& mounts) {
+                                        const std::map<std::uint32_t, bool>& mounts) {
     const auto points_below = [&](const std::string& link) {
         const auto target = link_target(process + link);
         if (!target || !is_below(*target, mountpoint)) return false;
-        const auto number = mount_number(process + link);
-        const auto mount = number ? mounts.find(*number) : mounts.end();
+        const auto id = mount_id_behind(process + link);
+        const auto mount = id ? mounts.find(*id) : mounts.end();
         return mount == mounts.end() || mount->second;
     };
     if (points_below("/cwd")) return "current directory";
@@ -152,7 +147,7 @@ Status unmount(const std::string& mountpoint, UnmountMode mode) {
 
 std::vector<Holder> find_holders(const std::string& mountpoint) {
     std::vector<Holder> holders;
-    const auto mounts = mounts_by_number(mountpoint);
+    const auto mounts = mounts_by_id(mountpoint);
     for (const auto& name : names_in("/proc")) {
         pid_t pid = 0;
         const char* end = name.data() + name.size();

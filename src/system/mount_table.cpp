@@ -97,8 +97,10 @@ std::optional<MountEntry> parse_mountinfo_line(const std::string& line) {
     entry.is_read_only = options == "ro" || options.starts_with("ro,");
     const auto colon = device.find(':');
     if (colon == std::string::npos) return std::nullopt;
+    const auto mount_id = number_of(id);
     const auto minor_number = number_of(std::string_view(device).substr(colon + 1));
-    if (!minor_number) return std::nullopt;
+    if (!mount_id || !minor_number) return std::nullopt;
+    entry.mount_id = *mount_id;
     entry.device_minor = *minor_number;
     return entry;
 }
@@ -132,6 +134,14 @@ bool is_mountpoint(const std::string& path) {
 std::uint32_t minor_at(const std::string& path) {
     const auto entry = find_mount(path);
     return entry && *entry ? (*entry)->device_minor : 0;
+}
+
+std::optional<std::uint32_t> mount_id_of(int descriptor) {
+    constexpr std::string_view kKey = "mnt_id:\t";
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(descriptor));
+    for (std::string line; std::getline(info, line);)
+        if (line.starts_with(kKey)) return number_of(std::string_view(line).substr(kKey.size()));
+    return std::nullopt;
 }
 
 std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor) {

@@ -22,6 +22,7 @@ inline constexpr const char* kOverlaySource = "squenv-overlay";
 inline constexpr std::array kSubtypes{"squenv", "squashfuse", "squashfuse_ll"};
 
 struct MountEntry {
+    std::uint32_t mount_id = 0;  ///< one number of the whole machine, while it is mounted
     std::string mountpoint;
     std::string type;                      ///< "fuse.squenv"
     std::string source;                    ///< for a mount of this program the path of the image
@@ -53,6 +54,9 @@ struct MountEntry {
 /// Whether the visible mount at `path` is a FUSE mount. A look at such a path may wait for a daemon
 /// that does not answer.
 [[nodiscard]] bool has_fuse_mount(const std::string& path);
+
+/// The mount_id of the mount that `descriptor` leads into. Nothing is asked of its file system.
+[[nodiscard]] std::optional<std::uint32_t> mount_id_of(int descriptor);
 
 /// The present path of the mount of FUSE connection `device_minor`; nothing when it is gone.
 [[nodiscard]] std::optional<std::string> mountpoint_of_device(std::uint32_t device_minor);

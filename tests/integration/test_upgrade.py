@@ -159,6 +159,30 @@ def test_the_same_version_starts_anew(work, image, version):
     mount.umount()
 
 
+def test_from_another_mount_namespace(work, new, image):
+    """The file of the program there has mounts that cannot be taken apart; the daemon keeps none
+    of them, so it ends with the command."""
+    path = work.directory("mnt")
+    inside = ["bwrap", "--unshare-pid", "--dev-bind", "/", "/", "--proc", "/proc",
+              "/bin/sh", "-c", f"{new} upgrade && {new} upgrade && {new} stats --json {path}"]
+    result = run([work.programs / "squenv", "run", "-q", "--via", "userns", f"{image}:{path}", "--",
+                  *inside], user=True)
+    assert result.returncode == 0, result.stderr
+    assert f"-> {NEW}, " in result.stdout
+    assert f"{path}: version {NEW}, started anew" in result.stdout
+    assert f'"server_version": "{NEW}"' in result.stdout
+    wait_for(lambda: not all_processes(work, new), "the end of all")
+    assert not any("memfd:squenv (deleted)" in link for link in programs_in_memory())
+
+
+def programs_in_memory():
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            yield os.readlink(process / "exe")
+        except OSError:
+            pass
+
+
 def test_all_mounts_of_the_user(work, new, image, version):
     mounts = [work.mount(image, name) for name in ("one", "two")]
     other = work.mount(image, "off", options="failover=off")

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "system/mount_table.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 #include <string>
+
+#include "base/unique_fd.h"
 
 namespace squenv::system {
 namespace {
@@ -19,6 +22,7 @@ TEST(MountTable, OneOfOurMounts) {
     EXPECT_EQ(entry->source, "/images/a\\b.sqfs");
     EXPECT_EQ(entry->user_id, 1000U);
     EXPECT_EQ(entry->group_id, 100U);
+    EXPECT_EQ(entry->mount_id, 512U);
     EXPECT_EQ(entry->device_minor, 57U);
     EXPECT_TRUE(entry->is_read_only);
     EXPECT_TRUE(entry->is_squenv());
@@ -112,6 +116,15 @@ TEST(MountTable, ThisMachineHasARoot) {
     const auto root = find_mount("/");
     ASSERT_TRUE(root) << root.error().message();
     EXPECT_FALSE(find_mount("/no/such/mount").value());
+}
+
+TEST(MountTable, AnOpenFileLeadsIntoAMount) {
+    const UniqueFd file(::open("/proc/self", O_PATH | O_CLOEXEC));
+    ASSERT_TRUE(file);
+    const auto proc = find_mount("/proc");
+    ASSERT_TRUE(proc && *proc);
+    EXPECT_EQ(mount_id_of(file.get()), (*proc)->mount_id);
+    EXPECT_EQ(mount_id_of(9999), std::nullopt);
 }
 
 TEST(MountTable, MountpointsAreMadeAbsolute) {
