@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/paths.h"
 
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+
+#include "base/shell_word.h"
 
 namespace squenv {
 
@@ -25,6 +28,14 @@ std::string real_path(const std::string& path) {
 bool exists(const std::string& path) {
     struct stat info {};
     return ::stat(path.c_str(), &info) == 0;
+}
+
+std::string permission_remedy(const std::string& path, const std::string& rights) {
+    struct stat info {};
+    const std::string word = quoted_if_needed(path);
+    if (::stat(path.c_str(), &info) == 0 && info.st_uid == ::geteuid())
+        return fmt::format("run 'chmod u+{} {}'", rights, word);
+    return fmt::format("its owner runs 'setfacl -m u:{}:{} {}'", ::geteuid(), rights, word);
 }
 
 std::string closed_directory(const std::string& path) {

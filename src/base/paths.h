@@ -17,6 +17,10 @@ namespace squenv {
 /// Whether stat(2) finds `path`.
 [[nodiscard]] bool exists(const std::string& path);
 
+/// The command that gives this user the `rights` ("r", "x", "rx") to `path`: chmod for its owner,
+/// else one that the owner has to run.
+[[nodiscard]] std::string permission_remedy(const std::string& path, const std::string& rights);
+
 /// The first directory above `path` (absolute, or relative to the working directory) that this user
 /// may not enter; "" when there is none.
 [[nodiscard]] std::string closed_directory(const std::string& path);

@@ -288,6 +288,7 @@ Status CreateCommand::run(Io& io) {
     pack::Options options;
     options.replaces_output = is_forced_;
     SQUENV_TRY(pack::check_output(output_, options));
+    SQUENV_TRY(versions::check_new_name(output_));
     SQUENV_TRY_ASSIGN(const std::string path, at());
     SQUENV_TRY_ASSIGN(tools_, create::find_tools(recognised_, python_));
     // What is missing is said before anything is made.

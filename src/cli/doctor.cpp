@@ -36,8 +36,14 @@ class DoctorCommand final : public Command {
         const auto diagnosis = run::diagnose(subject_);
         if (is_json_)
             print_json(io, diagnosis);
-        else
+        else if (!io.is_quiet)
             print(io, diagnosis);
+        // No way shows what cannot be opened; the lines are about the machine.
+        if (subject_.refusal && !subject_.wanted) {
+            Error reason = *subject_.refusal;
+            reason.code = Errc::environment;
+            return tl::unexpected(reason);
+        }
         if (diagnosis.has_way()) return {};
         return fail(Errc::environment, "nothing works here", "see the lines marked FAIL");
     }

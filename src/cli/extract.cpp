@@ -91,7 +91,8 @@ class ExtractCommand final : public Command {
     const char* summary() const override { return "Unpack an image into a directory"; }
     void declare(Options options) override {
         image_.declare(options);
-        options.add("DIR", target_, "Where to; default: squashfs-root");
+        options.add("DIR", target_, "Where to; default: squashfs-root")
+            .each([this](const std::string&) { is_given_ = true; });
         options.add("--path", path_, "Only what is below PATH of the image").type_name("PATH");
         options.add_flag("-f,--force", options_.overwrite, "Into a directory that has content");
         options.add_flag(
@@ -123,12 +124,15 @@ class ExtractCommand final : public Command {
             io.err << fmt::format("squenv extract: {} objects, {}\n", report.objects,
                                   format_size(report.bytes));
         SQUENV_TRY(ended(target_, report));
-        if (report.errors.empty()) return {};
-        return missing(target_, report);
+        if (!report.errors.empty()) return missing(target_, report);
+        if (!is_given_ && !io.is_quiet)
+            io.err << fmt::format("squenv extract: the content is in {}\n", target_);
+        return {};
     }
 
     ImageArgument image_;
     std::string target_ = "squashfs-root";
+    bool is_given_ = false;
     std::string path_;
     extract::ExtractOptions options_;
 };

@@ -11,6 +11,7 @@
 #include "cli/manifest.h"
 #include "cli/overlay_choice.h"
 #include "cli/uenv_metadata.h"
+#include "mount/mountpoint.h"
 #include "run/destination.h"
 #include "versions/versions.h"
 
@@ -166,6 +167,7 @@ Status check_path(const ListedRequest& listed, bool force) {
     const bool is_elsewhere =
         listed.is_bound && !listed.recorded.empty() && !is_same_place(path, listed.recorded);
     if (!is_elsewhere || force) return {};
+    SQUENV_TRY(mount::check_place(path));  // no option helps there
     return fail(Errc::invalid_argument,
                 listed.image + ": was packed at " + printable(listed.recorded) +
                     " and is not relocatable: its programs would not find it at " + printable(path),

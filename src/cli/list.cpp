@@ -53,7 +53,7 @@ Row describe(const system::MountEntry& entry, const Result<std::string>& text) {
     if (!text) {
         row.state = state_of(text.error());
         row.error = text.error().message();
-        row.is_odd = row.state == "error";
+        row.is_odd = text.error().code != Errc::unsupported && text.error().code != Errc::denied;
         return row;
     }
     if (const auto status = take_answer(*text, entry.user_id == ::geteuid(), row); !status) {

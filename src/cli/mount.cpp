@@ -82,11 +82,15 @@ class MountCommand final : public Command {
         if (io.is_verbose) request_.log_level = log::Level::debug;
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
+        const bool hides = !io.is_quiet && run::hides_content(request_.mountpoint);
         SQUENV_TRY(daemon::serve(request_, inherited_fds));
         const bool stays = !request_.is_foreground && !request_.trace;
         if (const auto job = share::killing_job(); stays && !job.empty() && !io.is_quiet)
             io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
+        if (stays && hides)
+            io.err << "squenv mount: " << printable(request_.mountpoint)
+                   << ": what is in this directory is hidden until 'squenv umount'\n";
         if (stays && !io.is_quiet) tell_if_unseen(io);
         return {};
     }

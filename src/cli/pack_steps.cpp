@@ -247,6 +247,7 @@ Result<pack::Report> PackSteps::run_steps(Io& io) {
     // Before the tree is looked at, which takes time.
     SQUENV_TRY(pack::check(options));
     SQUENV_TRY(pack::check_output(output, options));
+    SQUENV_TRY(versions::check_new_name(output));
     options.cancel = &StopSignal::flag();
     if (made_) options.manifest.creation = made_->creation;
     if (options.replaces_output) {

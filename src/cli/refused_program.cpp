@@ -63,10 +63,7 @@ Error not_executable(const std::string& name, const std::string& path, const str
     if (is_known && (system.f_flag & ST_NOEXEC) != 0 && has_bit)
         return failure(Errc::denied, 0, name + ": its file system is mounted with noexec",
                        either("copy it to another one"));
-    if (has_bit)
-        return failure(Errc::denied, EACCES, name,
-                       either(fmt::format("its owner runs 'setfacl -m u:{}:rx {}'", ::geteuid(),
-                                          quoted_if_needed(path))));
+    if (has_bit) return failure(Errc::denied, EACCES, name, either(permission_remedy(path, "rx")));
     const bool is_fixed = is_known && (system.f_flag & ST_RDONLY) != 0;
     if (!is_fixed) hint = either(fmt::format("run 'chmod +x {}'", quoted_if_needed(path)));
     return failure(Errc::denied, 0, name + ": is not executable",
@@ -96,8 +93,7 @@ Error missing(int sys_errno, const std::string& name, const std::string& hint) {
     const std::string closed = is_path && sys_errno == EACCES ? closed_directory(name) : "";
     if (!closed.empty())
         return failure(Errc::denied, EACCES, fmt::format("{}: {} may not be entered", name, closed),
-                       fmt::format("its owner runs 'setfacl -m u:{}:x {}'", ::geteuid(),
-                                   quoted_if_needed(closed)));
+                       permission_remedy(closed, "x"));
     // A directory of PATH that may not be searched makes execvp(3) report that.
     const int reason = sys_errno == EACCES ? ENOENT : sys_errno;
     if (!hint.empty()) return failure(errc_of(reason), reason, name, hint);

@@ -18,6 +18,7 @@ class RollbackCommand final : public Command {
   public:
     const char* name() const override { return "rollback"; }
     const char* summary() const override { return "Make an earlier version of an image current"; }
+    const char* stray_word_hint() const override { return "name the version with --to"; }
     void declare(Options options) override {
         options.add("IMAGE", image_, "The image file").required();
         options.add("--to", options_.to, "Which; default: the one before the current")

@@ -37,8 +37,7 @@ tl::unexpected<Error> refused(Error error, const std::string& path) {
     if (error.sys_errno != EACCES) return tl::unexpected(std::move(error));
     const std::string closed = closed_directory(path);
     if (!closed.empty()) error.context = fmt::format("{}: {} may not be entered", path, closed);
-    error.hint = fmt::format("its owner runs 'setfacl -m u:{}:{} {}'", ::geteuid(),
-                             closed.empty() ? "r" : "x", closed.empty() ? path : closed);
+    error.hint = closed.empty() ? permission_remedy(path, "r") : permission_remedy(closed, "x");
     return tl::unexpected(std::move(error));
 }
 

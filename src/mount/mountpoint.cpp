@@ -40,9 +40,7 @@ tl::unexpected<Error> unreachable(int code, const std::string& path) {
     if (closed.empty()) return fail_errno(code, path);
     std::string hint = "name another path: 'run --force IMAGE:PATH', 'mount IMAGE PATH'";
     // What closes a FUSE mount to other users is no file mode.
-    if (!system::is_mountpoint(closed))
-        hint =
-            fmt::format("its owner runs 'setfacl -m u:{}:x {}', or {}", ::geteuid(), closed, hint);
+    if (!system::is_mountpoint(closed)) hint = permission_remedy(closed, "x") + ", or " + hint;
     return fail_errno(code, fmt::format("{}: {} may not be entered", path, closed), hint);
 }
 

@@ -54,4 +54,8 @@ struct RecordedDestination {
 /// Errors: invalid_argument; those of canonical_mountpoint().
 [[nodiscard]] Status check_recorded_destination(const std::string& path, const std::string& root);
 
+/// Whether a mount at `path`, which the user names, hides a directory with something else than an
+/// environment. Errors count as no.
+[[nodiscard]] bool hides_content(const std::string& path);
+
 }  // namespace squenv::run

@@ -165,14 +165,13 @@ Diagnosis diagnose(const DiagnosisSubject& subject) {
     if (subject.image.empty()) return diagnosis;
     auto& probes = diagnosis.probes;
     probes.push_back(probe_image(subject.image));
-    const bool is_told = !probes.back().is_passed && !subject.wanted;
+    if (!probes.back().is_passed && !subject.wanted) return diagnosis;
     // A defect that no way to mount mends comes first.
     if (subject.interpreter)
         probes.insert(subject.interpreter->is_passed ? probes.end() : probes.begin(),
                       *subject.interpreter);
     if (subject.wanted) probes.push_back(probe_place(*subject.wanted, real_path(subject.image)));
-    if (subject.refusal && !is_told)
-        probes.push_back(judge("path", tl::unexpected(*subject.refusal), {}));
+    if (subject.refusal) probes.push_back(judge("path", tl::unexpected(*subject.refusal), {}));
     diagnosis.verdicts = verdicts_of(subject);
     return diagnosis;
 }

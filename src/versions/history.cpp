@@ -52,6 +52,17 @@ Result<std::string> resolve(const std::string& name) {
     return version->path;
 }
 
+Status check_new_name(const std::string& name) {
+    const auto at = name.rfind('@');
+    if (at == std::string::npos || at == 0 || is_there(name)) return {};
+    const std::string image = name.substr(0, at);
+    const auto place = find_place(image);
+    const bool has_image = place && (is_there(place->image) || place->is_directory());
+    if (!has_image || !parse_version_number(std::string_view(name).substr(at + 1))) return {};
+    return fail(Errc::invalid_argument, name + ": would mean a version of " + image,
+                "choose another name; 'pack -f --keep' adds a version");
+}
+
 Status set_pinned(const std::string& image, std::uint64_t number, bool is_pinned) {
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     if (!place.is_directory()) {

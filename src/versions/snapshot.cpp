@@ -80,7 +80,7 @@ tl::unexpected<Error> closed_to_us(const std::string& image) {
     const std::string closed = closed_directory(image);
     if (closed.empty()) return fail_errno(EACCES, image);
     return fail_errno(EACCES, fmt::format("{}: {} may not be entered", image, closed),
-                      fmt::format("its owner runs 'setfacl -m u:{}:x {}'", ::geteuid(), closed));
+                      permission_remedy(closed, "x"));
 }
 
 /// Nothing when the image is gone. Errors: denied, io, invalid_argument (it is no file).

@@ -39,6 +39,10 @@ struct Version {
 /// name really ends so wins. Errors: not_found (there is no such version).
 [[nodiscard]] Result<std::string> resolve(const std::string& name);
 
+/// Whether a new file may be called `name`: not when resolve() takes that for a version of an image
+/// that is there. Errors: invalid_argument.
+[[nodiscard]] Status check_new_name(const std::string& name);
+
 /// Whether versions of `image` are kept: its directory IMAGE.versions exists.
 [[nodiscard]] bool are_kept(const std::string& image);
 

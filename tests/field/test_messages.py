@@ -50,3 +50,71 @@ def test_cache_that_a_group_can_write_to(work, plain_image, monkeypatch):
     monkeypatch.setenv("SQUENV_CACHE", str(place))
     result = work.squenv("run", "--via", "extract", f"{plain_image}:{work.path}/free", "--", "true")
     assert result.returncode == 125 and f"chmod go-w {place}" in result.stderr, result
+
+
+def test_the_owner_of_an_image_can_open_it(work, plain_image):
+    """An ACL is for others."""
+    image = work.directory("own") / "image"
+    shutil.copy(plain_image, image)
+    os.chown(image, 1000, 1000)
+    image.chmod(0)
+    result = work.squenv("info", image)
+    assert f"'chmod u+r {image}'" in result.stderr and "setfacl" not in result.stderr
+
+
+def test_mount_says_what_it_hides(work, plain_image):
+    place = work.directory("documents")
+    empty = work.directory("empty")
+    environment = work.directory("venv")
+    (place / "letter").write_text("dear")
+    (environment / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    for path, is_told in [(place, True), (empty, False), (environment, False)]:
+        result = work.squenv("mount", plain_image, path)
+        assert result.returncode == 0
+        assert ("is hidden until 'squenv umount'" in result.stderr) == is_told, result.stderr
+        assert work.squenv("umount", "--wait", path).returncode == 0
+    assert work.squenv("mount", "-q", plain_image, place).stderr == ""
+    assert work.squenv("umount", "--wait", place).returncode == 0
+    assert (place / "letter").read_text() == "dear"
+
+
+@pytest.mark.parametrize("place", ["/", "/usr/lib", "/proc/sys"])
+def test_no_option_is_advised_that_does_not_help(place, work, venv_image):
+    result = work.squenv("run", f"{venv_image}:{place}", "--", "true")
+    assert result.returncode == 125
+    assert "--force" not in result.stderr and "choose another mount point" in result.stderr
+
+
+def test_doctor_of_what_is_no_image(work):
+    missing = work.path / "missing.squashfs"
+    result = work.squenv("doctor", missing)
+    assert result.returncode == 4
+    assert (result.stdout + result.stderr).count(str(missing)) == 2, result.stdout
+    assert "nothing works" not in result.stderr
+    quiet = work.squenv("doctor", "-q", missing)
+    assert (quiet.returncode, quiet.stdout) == (4, "") and str(missing) in quiet.stderr
+
+
+def test_names_that_mean_a_version(work, plain_image):
+    image = work.directory("own") / "env.squashfs"
+    shutil.copy(plain_image, image)
+    tree = work.directory("tree")
+    result = work.squenv("pack", tree, "-o", f"{image}@2")
+    assert result.returncode != 0 and "would mean a version of" in result.stderr
+    assert os.listdir(image.parent) == ["env.squashfs"]
+    for name in ["other@2", "env.squashfs@x", "env.squashfs@0"]:
+        assert work.squenv("pack", "-q", tree, "-o", image.parent / name).returncode == 0, name
+
+
+def test_the_version_to_roll_back_to(work, plain_image):
+    result = work.squenv("rollback", plain_image, "9")
+    assert result.returncode == 2 and "name the version with --to" in result.stderr
+
+
+def test_where_extract_puts_the_tree(work, plain_image):
+    place = work.directory("here")
+    result = work.squenv("extract", plain_image, cwd=place)
+    assert result.returncode == 0 and "squashfs-root" in result.stderr
+    assert os.listdir(place) == ["squashfs-root"]
+    named = work.squenv("extract", plain_image, place / "named")
+    assert (named.returncode, named.stderr) == (0, "")

@@ -370,6 +370,7 @@ def test_dead_mount_heals(user, work, plain_image):
     assert errno_of("open(sys.argv[1], 'rb').read()", mount.path / "large", user=user) == "ENOTCONN"
     listed = json.loads(work.squenv("list", "--json", user=user).stdout)
     assert [row["state"] for row in listed if row["mountpoint"] == str(mount.path)] == ["dead"]
+    assert f"'squenv umount {mount.path}'" in work.squenv("list", user=user).stderr
     assert "a dead mount" in work.squenv("doctor", plain_image, mount.path, user=user).stdout
     again = work.mount(plain_image, user=user)
     assert len(mounts_below(again.path)) == 1
