@@ -26,6 +26,7 @@
 #include "image/walk.h"
 #include "run/destination.h"
 #include "venv/packages.h"
+#include "versions/versions.h"
 
 namespace squenv::cli {
 
