@@ -67,7 +67,11 @@ int parse_failed(Io& io, const std::string& who, const CLI::App& app, const CLI:
                  const Command& command) {
     if (error.get_exit_code() == 0) return app.exit(error, io.out, io.err);
     const std::string strays = stray_words(app, error);
-    const std::string hint = !strays.empty() ? command.stray_word_hint() : "";
+    const bool is_lacking = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    const std::string tail = command.usage_tail();
+    std::string hint = !strays.empty() ? command.stray_word_hint() : "";
+    if (is_lacking && !tail.empty() && tail.front() != '[')
+        hint = "write '" + who + " IMAGE " + tail + "'";
     io.err << who << ": "
            << printable(strays.empty() ? error.what() : "unexpected '" + strays + "'") << "; "
            << hint << (hint.empty() ? "" : ", ") << "see '" << who << " --help'\n";

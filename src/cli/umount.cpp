@@ -14,6 +14,7 @@
 #include "mount/mountpoint_hold.h"
 #include "mount/unmount.h"
 #include "system/mount_table.h"
+#include "system/namespaces.h"
 
 namespace squenv::cli {
 
@@ -66,6 +67,9 @@ class UmountCommand final : public Command {
             return fail_errno(EPERM, path,
                               "only the user that mounted it can unmount it; in "
                               "a namespace of 'squenv run' it goes with the command");
+        if (status.error().code == Errc::environment && !system::is_initial_user_namespace())
+            return fail(Errc::environment, path + ": cannot be unmounted in this user namespace",
+                        "a mount of 'squenv run' goes with the command; unmount others outside");
         if (status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
             io.err << "squenv umount: process " << holder.pid << " (" << printable(holder.command)

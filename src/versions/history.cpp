@@ -39,8 +39,14 @@ Result<Version> current(const std::string& image) {
 Result<std::string> resolve(const std::string& name) {
     const auto at = name.rfind('@');
     if (at == std::string::npos || at == 0 || is_there(name)) return name;
-    const auto number = parse_version_number(std::string_view(name).substr(at + 1));
+    const std::string digits = name.substr(at + 1);
+    const auto number = parse_version_number(digits);
     const std::string image = name.substr(0, at);
+    const bool is_odd =
+        !number && !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+    if (is_odd && is_there(image))
+        return fail(Errc::not_found, image + ": there is no version " + digits,
+                    "'squenv history' lists them, from 1 on");
     if (!number) return name;
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     // The name of a file that is not there, rather than of a version.

@@ -118,3 +118,23 @@ def test_where_extract_puts_the_tree(work, plain_image):
     assert os.listdir(place) == ["squashfs-root"]
     named = work.squenv("extract", plain_image, place / "named")
     assert (named.returncode, named.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [["run", "--"], ["run", "--via"], ["bench", "--"]])
+def test_a_command_line_without_an_image(words, work, plain_image):
+    result = work.squenv(*words, plain_image)
+    assert result.returncode != 0
+    assert f"write 'squenv {words[0]} IMAGE -- CMD [ARG...]'" in result.stderr
+
+
+@pytest.mark.parametrize("number", ["0", "01", "99999999999999999999"])
+def test_what_is_no_number_of_a_version(number, work, plain_image):
+    result = work.squenv("info", f"{plain_image}@{number}")
+    assert result.returncode != 0 and f"there is no version {number}" in result.stderr
+
+
+def test_umount_in_the_namespace_of_a_run(work, venv_image, venv_source):
+    result = work.squenv("run", "--via", "userns", venv_image, "--", work.programs / "squenv",
+                         "umount", venv_source)
+    assert result.returncode == 4 and "goes with the command" in result.stderr
+    assert "fusermount3" not in result.stderr

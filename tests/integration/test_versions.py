@@ -230,7 +230,7 @@ WRONG = [
     (["prune", "{image}", "--older-than", "d"], 2, "is not an age"),
     (["prune", "none"], 1, "none: No such file or directory; 'squenv pack' makes"),
     (["cat", "{image}@4", "v"], 1, "there is no version 4; there are 1, 2, 3"),
-    (["cat", "{image}@0", "v"], 1, "env.squashfs@0: No such file"),
+    (["cat", "{image}@0", "v"], 1, "env.squashfs: there is no version 0"),
     (["cat", "{image}@x", "v"], 1, "env.squashfs@x: No such file"),
     (["cat", "none@1", "v"], 1, "none@1: No such file"),
     (["run", "{image}@4", "--", "true"], 125, "there is no version 4; there are 1, 2, 3"),
