@@ -83,8 +83,10 @@ class MountCommand final : public Command {
         if (io.is_quiet) request_.log_level = log::Level::error;
         SQUENV_TRY(consult_manifest(io));
         const bool hides = !io.is_quiet && run::hides_content(request_.mountpoint);
-        SQUENV_TRY(daemon::serve(request_, inherited_fds));
         const bool stays = !request_.is_foreground && !request_.trace;
+        if (!stays) io.err << notice_;
+        SQUENV_TRY(daemon::serve(request_, inherited_fds));
+        if (stays) io.err << notice_;
         if (const auto job = share::killing_job(); stays && !job.empty() && !io.is_quiet)
             io.err << "squenv mount: the end of " << printable(job) << " kills the daemon; "
                    << "'squenv run' mounts for as long as a command needs it\n";
@@ -108,6 +110,7 @@ class MountCommand final : public Command {
     std::vector<std::string> options_;
     std::string via_ = "auto";
     bool is_empty_ = false;
+    std::string notice_{};  ///< for the user, once the image is mounted
 };
 
 Status MountCommand::use_recorded(const std::string& recorded, const std::string& root) {
@@ -130,8 +133,8 @@ void MountCommand::tell_if_unseen(Io& io) const {
         printable(*path), daemon_at(*path));
 }
 
-/// Sets a mount point that was left out to the recorded path, or reports that the given one
-/// differs. An unreadable appendix matters only when something is needed from it.
+/// Sets a mount point that was left out to the recorded path, or notes that the given one differs.
+/// An unreadable appendix matters only when something is needed from it.
 Status MountCommand::consult_manifest(Io& io) {
     const bool is_given = !request_.mountpoint.empty();
     if (is_given && io.is_quiet) return {};
@@ -152,9 +155,9 @@ Status MountCommand::consult_manifest(Io& io) {
                                   venv::EnvironmentKind::none;
         if (is_bound && recorded && !recorded->empty() &&
             !is_same_place(request_.mountpoint, *recorded))
-            io.err << "squenv mount: " << printable(request_.image_path) << ": packed at "
-                   << printable(*recorded) << " and not relocatable; its programs may not work at "
-                   << printable(request_.mountpoint) << '\n';
+            notice_ = "squenv mount: " + printable(request_.image_path) + ": packed at " +
+                      printable(*recorded) + " and not relocatable; its programs may not work at " +
+                      printable(request_.mountpoint) + '\n';
         return {};
     }
     // The paths in the views of a uenv are all below its own.

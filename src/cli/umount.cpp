@@ -56,13 +56,8 @@ class UmountCommand final : public Command {
                         "'squenv list' shows your mounts");
         // Started inside the mount, this process would keep it busy itself.
         if (::chdir("/") != 0) return fail_errno(errno, "/");
-        if (is_lazy_) return detach(io, *entry);
-        if (waits_) {
-            SQUENV_TRY(wait_until_gone(*entry));
-            return after_removal(path);
-        }
-        const auto status = mount::unmount(path, mount::UnmountMode::normal);
-        if (status) return after_removal(path);
+        const auto status = remove(io, *entry);
+        if (status) return is_lazy_ ? status : after_removal(path);
         if (status.error().sys_errno == EPERM && status.error().hint.empty())
             return fail_errno(EPERM, path,
                               "only the user that mounted it can unmount it; in "
@@ -78,6 +73,11 @@ class UmountCommand final : public Command {
     }
 
   private:
+    Status remove(Io& io, const system::MountEntry& entry) const {
+        if (is_lazy_) return detach(io, entry);
+        if (waits_) return wait_until_gone(entry);
+        return mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
+    }
     /// Processes that use a mount without an answering daemon wait in the kernel, and cannot be
     /// killed.
     static Status detach(Io& io, const system::MountEntry& entry) {

@@ -267,10 +267,12 @@ Status check_recorded_destination(const std::string& path, const std::string& ro
 
 bool hides_content(const std::string& path) {
     const auto canonical = system::canonical_mountpoint(path);
+    // A daemon may be dead or another user's, and must not be queried.
+    if (!canonical || system::has_fuse_mount(*canonical)) return false;
     struct stat info {};
-    return canonical && occupancy_of(*canonical, *canonical) == Occupancy::other &&
-           !system::has_fuse_mount(*canonical) && ::stat(canonical->c_str(), &info) == 0 &&
-           S_ISDIR(info.st_mode) && ::access(canonical->c_str(), R_OK) == 0;
+    return ::stat(canonical->c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
+           ::access(canonical->c_str(), R_OK) == 0 && !is_empty(*canonical) &&
+           venv::environment_kind_at(*canonical) == venv::EnvironmentKind::none;
 }
 
 }  // namespace squenv::run

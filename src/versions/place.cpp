@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/output_path.h"
+#include "base/paths.h"
 
 namespace squenv::versions {
 
@@ -58,8 +59,9 @@ Result<Place> find_place(const std::string& image) {
 
 tl::unexpected<Error> no_image(const std::string& image) {
     const auto at = image.rfind('@');
-    const bool is_version =
-        at != std::string::npos && parse_version_number(std::string_view(image).substr(at + 1));
+    const bool is_version = at != std::string::npos && at + 1 != image.size() &&
+                            image.find_first_not_of("0123456789", at + 1) == std::string::npos &&
+                            exists(image.substr(0, at));
     if (is_version)
         return fail(Errc::not_found, image + ": is a version, and this takes an image",
                     "name the image alone, without " + image.substr(at));

@@ -66,9 +66,13 @@ def test_mount_says_what_it_hides(work, plain_image):
     place = work.directory("documents")
     empty = work.directory("empty")
     environment = work.directory("venv")
+    home = work.directory("home")
+    (home / "project").mkdir()
+    (home / "venv").mkdir()
+    (home / "venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
     (place / "letter").write_text("dear")
     (environment / "pyvenv.cfg").write_text("home = /usr/bin\n")
-    for path, is_told in [(place, True), (empty, False), (environment, False)]:
+    for path, is_told in [(place, True), (home, True), (empty, False), (environment, False)]:
         result = work.squenv("mount", plain_image, path)
         assert result.returncode == 0
         assert ("is hidden until 'squenv umount'" in result.stderr) == is_told, result.stderr
@@ -133,8 +137,14 @@ def test_what_is_no_number_of_a_version(number, work, plain_image):
     assert result.returncode != 0 and f"there is no version {number}" in result.stderr
 
 
-def test_umount_in_the_namespace_of_a_run(work, venv_image, venv_source):
+def test_no_notice_of_a_mount_that_is_not_made(work, venv_image):
+    result = work.squenv("mount", venv_image, "/usr/lib")
+    assert result.returncode == 2 and "relocatable" not in result.stderr
+
+
+@pytest.mark.parametrize("option", [[], ["--lazy"], ["--wait"]])
+def test_umount_in_the_namespace_of_a_run(option, work, venv_image, venv_source):
     result = work.squenv("run", "--via", "userns", venv_image, "--", work.programs / "squenv",
-                         "umount", venv_source)
+                         "umount", *option, venv_source)
     assert result.returncode == 4 and "goes with the command" in result.stderr
     assert "fusermount3" not in result.stderr

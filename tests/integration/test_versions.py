@@ -218,6 +218,8 @@ WRONG = [
     (["history"], 2, "IMAGE is required"),
     (["history", "none"], 1, "none: No such file or directory; 'squenv pack' makes"),
     (["history", "{image}@1"], 1, "name the image alone, without @1"),
+    (["history", "{image}@0"], 1, "name the image alone, without @0"),
+    (["history", "none@1"], 1, "none@1: No such file or directory"),
     (["history", "{image}", "--pin", "9"], 1, "there is no version 9; there are 1, 2, 3"),
     (["history", "{image}", "--pin", "1", "--unpin", "1"], 2, "excludes"),
     (["history", "{tree}"], 2, "is not a regular file"),
