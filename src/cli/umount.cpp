@@ -62,9 +62,6 @@ class UmountCommand final : public Command {
             return fail_errno(EPERM, path,
                               "only the user that mounted it can unmount it; in "
                               "a namespace of 'squenv run' it goes with the command");
-        if (status.error().code == Errc::environment && !system::is_initial_user_namespace())
-            return fail(Errc::environment, path + ": cannot be unmounted in this user namespace",
-                        "a mount of 'squenv run' goes with the command; unmount others outside");
         if (status.error().sys_errno != EBUSY) return status;
         for (const auto& holder : mount::find_holders(path))
             io.err << "squenv umount: process " << holder.pid << " (" << printable(holder.command)
@@ -76,7 +73,16 @@ class UmountCommand final : public Command {
     Status remove(Io& io, const system::MountEntry& entry) const {
         if (is_lazy_) return detach(io, entry);
         if (waits_) return wait_until_gone(entry);
-        return mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
+        return unmount(entry.mountpoint, mount::UnmountMode::normal);
+    }
+    /// As mount::unmount(). No fusermount3 works in a user namespace.
+    static Status unmount(const std::string& path, mount::UnmountMode mode) {
+        auto status = mount::unmount(path, mode);
+        if (status || status.error().code != Errc::environment ||
+            system::is_initial_user_namespace())
+            return status;
+        return fail(Errc::environment, path + ": cannot be unmounted in this user namespace",
+                    "a mount of 'squenv run' goes with the command; unmount others outside");
     }
     /// Processes that use a mount without an answering daemon wait in the kernel, and cannot be
     /// killed.
@@ -85,7 +91,7 @@ class UmountCommand final : public Command {
         const bool is_silent = !answer && answer.error().code == Errc::busy;
         // First, because unmounting waits for a thread of the daemon that is stuck in a store.
         const Status ended = is_silent ? mount::abort_connection(entry.device_minor) : Status();
-        SQUENV_TRY(mount::unmount(entry.mountpoint, mount::UnmountMode::lazy));
+        SQUENV_TRY(unmount(entry.mountpoint, mount::UnmountMode::lazy));
         if (!is_silent) return {};
         if (!ended)
             return with_context(ended.error(), entry.mountpoint +
@@ -106,7 +112,7 @@ class UmountCommand final : public Command {
     static Status wait_until_gone(const system::MountEntry& entry) {
         timespec pause = kFirstPause;
         while (system::minor_at(entry.mountpoint) == entry.device_minor) {
-            const auto status = mount::unmount(entry.mountpoint, mount::UnmountMode::normal);
+            const auto status = unmount(entry.mountpoint, mount::UnmountMode::normal);
             // Whatever the reason was, it may be that the mount has just gone.
             const bool is_gone = system::minor_at(entry.mountpoint) != entry.device_minor;
             if (status || is_gone) continue;

@@ -37,18 +37,14 @@ Result<Version> current(const std::string& image) {
 }
 
 Result<std::string> resolve(const std::string& name) {
-    const auto at = name.rfind('@');
-    if (at == std::string::npos || at == 0 || is_there(name)) return name;
-    const std::string digits = name.substr(at + 1);
-    const auto number = parse_version_number(digits);
-    const std::string image = name.substr(0, at);
-    const bool is_odd =
-        !number && !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
-    if (is_odd && is_there(image))
-        return fail(Errc::not_found, image + ": there is no version " + digits,
+    const auto named = split_version_name(name);
+    if (!named || is_there(name)) return name;
+    const auto number = parse_version_number(named->digits);
+    if (!number && is_there(named->image))
+        return fail(Errc::not_found, named->image + ": there is no version " + named->digits,
                     "'squenv history' lists them, from 1 on");
     if (!number) return name;
-    SQUENV_TRY_ASSIGN(const Place place, find_place(image));
+    SQUENV_TRY_ASSIGN(const Place place, find_place(named->image));
     // The name of a file that is not there, rather than of a version.
     if (!is_there(place.image) && !place.is_directory()) return name;
     if (is_there(place.file(*number))) return place.file(*number);
@@ -59,13 +55,12 @@ Result<std::string> resolve(const std::string& name) {
 }
 
 Status check_new_name(const std::string& name) {
-    const auto at = name.rfind('@');
-    if (at == std::string::npos || at == 0 || is_there(name)) return {};
-    const std::string image = name.substr(0, at);
-    const auto place = find_place(image);
+    const auto named = split_version_name(name);
+    if (!named || is_there(name) || !parse_version_number(named->digits)) return {};
+    const auto place = find_place(named->image);
     const bool has_image = place && (is_there(place->image) || place->is_directory());
-    if (!has_image || !parse_version_number(std::string_view(name).substr(at + 1))) return {};
-    return fail(Errc::invalid_argument, name + ": would mean a version of " + image,
+    if (!has_image) return {};
+    return fail(Errc::invalid_argument, name + ": would mean a version of " + named->image,
                 "choose another name; 'pack -f --keep' adds a version");
 }
 
@@ -73,8 +68,7 @@ Status set_pinned(const std::string& image, std::uint64_t number, bool is_pinned
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     if (!place.is_directory()) {
         SQUENV_TRY(history(image));
-        return fail(Errc::not_found, image + ": no versions of it are kept",
-                    "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'");
+        return fail(Errc::not_found, image + ": no versions of it are kept", kHowToKeep);
     }
     SQUENV_TRY_ASSIGN(Store store, Store::open(place));
     if (!store.found().version(number)) return store.found().no_such(number);

@@ -58,14 +58,18 @@ Result<Place> find_place(const std::string& image) {
 }
 
 tl::unexpected<Error> no_image(const std::string& image) {
-    const auto at = image.rfind('@');
-    const bool is_version = at != std::string::npos && at + 1 != image.size() &&
-                            image.find_first_not_of("0123456789", at + 1) == std::string::npos &&
-                            exists(image.substr(0, at));
-    if (is_version)
+    const auto version = split_version_name(image);
+    if (version && exists(version->image))
         return fail(Errc::not_found, image + ": is a version, and this takes an image",
-                    "name the image alone, without " + image.substr(at));
+                    "name the image alone, without @" + version->digits);
     return fail_errno(ENOENT, image, "'squenv pack' makes an image of a directory");
+}
+
+std::optional<VersionName> split_version_name(const std::string& name) {
+    const auto at = name.rfind('@');
+    if (at == std::string::npos || at == 0 || at + 1 == name.size()) return std::nullopt;
+    if (name.find_first_not_of("0123456789", at + 1) != std::string::npos) return std::nullopt;
+    return VersionName{name.substr(0, at), name.substr(at + 1)};
 }
 
 std::optional<std::uint64_t> parse_version_number(std::string_view text) {

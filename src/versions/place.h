@@ -41,6 +41,17 @@ struct Place {
 /// That there is no `image`; it may be the name of a version, where an image has to be named.
 [[nodiscard]] tl::unexpected<Error> no_image(const std::string& image);
 
+/// What keeps versions, for the user.
+inline constexpr const char* kHowToKeep =
+    "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'";
+
+/// A name as those of versions: digits follow its last "@", after the name of an image.
+struct VersionName {
+    std::string image;
+    std::string digits;  ///< not always a number that a version can have
+};
+[[nodiscard]] std::optional<VersionName> split_version_name(const std::string& name);
+
 /// "12" -> 12; nothing for any other form of it, and for numbers that no version has.
 [[nodiscard]] std::optional<std::uint64_t> parse_version_number(std::string_view text);
 /// "12.squashfs" with that suffix -> 12.

@@ -137,8 +137,7 @@ Result<Version> choose_target(const Snapshot& found, std::uint64_t wanted) {
     }
     for (auto at = found.kept.rbegin(); at != found.kept.rend(); ++at)
         if (!found.image || at->first < found.current) return *found.version(at->first);
-    return fail(Errc::not_found, found.place.image + ": there is no earlier version",
-                "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'");
+    return fail(Errc::not_found, found.place.image + ": there is no earlier version", kHowToKeep);
 }
 
 /// Whether the file may get the access rights of the image: otherwise it needs a copy of its own.
@@ -209,8 +208,7 @@ Result<Rollback> rollback(const std::string& image, const RollbackOptions& optio
     SQUENV_TRY_ASSIGN(const Place place, find_place(image));
     if (!place.is_directory()) {
         SQUENV_TRY(history(image));
-        return fail(Errc::not_found, image + ": no versions of it are kept",
-                    "versions are kept by 'pack -f --keep', 'create -f --keep' and 'edit'");
+        return fail(Errc::not_found, image + ": no versions of it are kept", kHowToKeep);
     }
     Rollback result;
     if (options.is_dry_run) {
